@@ -1,0 +1,233 @@
+//! Content by digest: where blobs lie, and how they are taken in.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use oci::{Algorithm, Digest, Hasher, Mismatch};
+
+use crate::backend::{Backend, Saved, Upload};
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::stream::{ByteRange, ByteStream};
+
+/// Names the place of a blob: `blobs/<algorithm>/<hex>`, as in an OCI layout
+/// (image-spec, "OCI Image Layout", section "Blobs").
+#[must_use]
+pub fn blob_key(digest: &Digest) -> Key {
+    Key::top("blobs")
+        .child(digest.algorithm().as_str())
+        .child(&digest.hex())
+}
+
+/// Keeps content under its digest in a backend.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    backend: Arc<dyn Backend>,
+}
+
+impl Blobs {
+    /// Keeps content in this backend.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
+    }
+
+    /// Gives the size of a blob in bytes; `None` where it is absent.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does.
+    pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        self.backend.head(&blob_key(digest)).await
+    }
+
+    /// Streams a part of a blob, without checking its digest: who receives
+    /// the bytes checks them, and a part has none.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does.
+    pub async fn open(
+        &self,
+        digest: &Digest,
+        range: ByteRange,
+    ) -> Result<Option<ByteStream>, Error> {
+        self.backend.open(&blob_key(digest), range).await
+    }
+
+    /// Reads a small blob whole, and checks it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does, when the blob has more than `limit`
+    /// bytes, and when its content is not what its digest says.
+    pub async fn read(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>, Error> {
+        let Some(size) = self.size(digest).await? else {
+            return Ok(None);
+        };
+        match self.open(digest, ByteRange::whole(size)).await? {
+            Some(stream) => stream.verified(*digest).collect(limit).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Starts to take in a blob, with the fastest hasher for its digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does.
+    pub async fn begin(&self, place: &Key, hasher: Hasher) -> Result<Intake, Error> {
+        Ok(Intake::new(self.backend.begin(place).await?, hasher))
+    }
+
+    /// Takes in bytes that are in memory already, and publishes them.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does, or when the content is not what the
+    /// digest says.
+    pub async fn put(&self, place: &Key, digest: &Digest, content: Bytes) -> Result<(), Error> {
+        let mut intake = self
+            .begin(place, Hasher::unbroken(digest.algorithm()))
+            .await?;
+        intake.push(content).await?;
+        intake.publish(digest).await
+    }
+}
+
+/// Takes in one blob: hashes and writes its bytes side by side, both off the
+/// reactor, in pieces of [`Intake::PIECE`] bytes.
+#[derive(Debug)]
+pub struct Intake {
+    upload: Box<dyn Upload>,
+    /// Absent only while a piece is being hashed, or after that failed.
+    hasher: Option<Hasher>,
+    gathered: BytesMut,
+}
+
+impl Intake {
+    /// The bytes that are gathered before they are hashed and written: large
+    /// enough that the hand-over between threads does not count, small enough
+    /// that 200 uploads at once stay below 128 MiB.
+    pub const PIECE: usize = 256 * 1024;
+
+    /// Takes in bytes after those that the hasher has seen.
+    #[must_use]
+    pub fn new(upload: Box<dyn Upload>, hasher: Hasher) -> Self {
+        Self {
+            upload,
+            hasher: Some(hasher),
+            gathered: BytesMut::new(),
+        }
+    }
+
+    /// Counts the bytes that were taken in.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.upload.length() + self.gathered.len() as u64
+    }
+
+    /// Takes in the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does; the intake is spent then.
+    pub async fn push(&mut self, piece: Bytes) -> Result<(), Error> {
+        if self.gathered.is_empty() && piece.len() >= Self::PIECE {
+            return self.write(piece).await;
+        }
+        self.gathered.extend_from_slice(&piece);
+        if self.gathered.len() >= Self::PIECE {
+            let piece = self.gathered.split().freeze();
+            self.write(piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes out what was gathered.
+    async fn flush(&mut self) -> Result<(), Error> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let piece = self.gathered.split().freeze();
+        self.write(piece).await
+    }
+
+    async fn write(&mut self, piece: Bytes) -> Result<(), Error> {
+        let hasher = self.hasher.take().ok_or_else(spent)?;
+        let hashing = hash(hasher, piece.clone());
+        let (written, hasher) = tokio::join!(self.upload.append(piece), hashing);
+        written?;
+        self.hasher = Some(hasher?);
+        Ok(())
+    }
+
+    /// Makes what was taken in durable, and says how to continue: where the
+    /// bytes are, and the hasher over them.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does; the intake is spent then.
+    pub async fn save(&mut self) -> Result<(Saved, Hasher), Error> {
+        self.flush().await?;
+        let hasher = self.hasher.clone().ok_or_else(spent)?;
+        Ok((self.upload.save().await?, hasher))
+    }
+
+    /// Makes the blob visible under its digest.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Mismatch`] when the content is not what the
+    /// digest says, and when the backend fails. Nothing is visible then.
+    pub async fn publish(mut self, digest: &Digest) -> Result<(), Error> {
+        self.flush().await?;
+        let hasher = self.hasher.take().ok_or_else(spent)?;
+        let actual = hasher.finish();
+        if actual != *digest {
+            return Err(Error::caused(
+                ErrorKind::Mismatch,
+                "content is not what was promised",
+                Mismatch::Digest {
+                    expected: *digest,
+                    actual,
+                },
+            ));
+        }
+        self.upload.publish(&blob_key(digest)).await
+    }
+
+    /// Reads back what was taken in, and hashes it by this algorithm: for
+    /// bytes whose hasher was lost, or was another one.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does; the intake is spent then.
+    pub async fn rehash(&mut self, algorithm: Algorithm) -> Result<(), Error> {
+        self.flush().await?;
+        self.hasher = None;
+        let mut hasher = Hasher::resumable(algorithm);
+        let mut stream = self.upload.read_back().await?;
+        while let Some(piece) = stream.next().await {
+            let piece = piece?;
+            hasher = hash(hasher, piece).await?;
+        }
+        self.hasher = Some(hasher);
+        Ok(())
+    }
+}
+
+/// Hashes a piece where that may take its time.
+async fn hash(mut hasher: Hasher, piece: Bytes) -> Result<Hasher, Error> {
+    tokio::task::spawn_blocking(move || {
+        hasher.update(&piece);
+        hasher
+    })
+    .await
+    .map_err(|error| Error::caused(ErrorKind::Unavailable, "hashing was cut off", error))
+}
+
+fn spent() -> Error {
+    Error::new(ErrorKind::Unavailable, "the upload failed before")
+}

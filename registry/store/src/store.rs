@@ -1,0 +1,140 @@
+//! The store: one backend, and the handles to what is in it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use blob::{Backend, Blobs, Key, Swapped};
+use oci::RepositoryName;
+
+use crate::error::Error;
+use crate::keys;
+use crate::records::{self, FactRecord, FormatRecord};
+use crate::repository::{Grant, Repository};
+use crate::uploads::UploadId;
+
+/// Tells the time, in milliseconds since 1970. It is made by the program and
+/// by each test, never here.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Clock {
+    /// Tells the time by this function.
+    pub fn new(now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Tells the time.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}
+
+/// Says what the store is made of.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where everything is kept.
+    pub backend: Arc<dyn Backend>,
+    /// What tells the time.
+    pub clock: Clock,
+}
+
+/// Keeps the repositories of a registry.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: Options,
+    blobs: Blobs,
+    /// The uploads that a request of this process is writing to.
+    writing: Mutex<HashSet<UploadId>>,
+}
+
+impl Store {
+    /// The version of the tree of keys that this program reads and writes.
+    pub const FORMAT: u32 = 1;
+
+    /// Opens the store, and marks an empty backend as one.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::Format`] when another version of wharf wrote it,
+    /// and when the backend fails.
+    pub async fn open(options: Options) -> Result<Self, Error> {
+        let backend = options.backend.as_ref();
+        let ours = records::to_bytes(&FormatRecord {
+            format: Self::FORMAT,
+        });
+        if backend.create(&keys::format(), ours).await? == Swapped::Lost {
+            let found = records::read::<FormatRecord>(backend, &keys::format()).await?;
+            let found = found.map_or(0, |(record, _)| record.format);
+            if found != Self::FORMAT {
+                return Err(Error::Format {
+                    found,
+                    known: Self::FORMAT,
+                });
+            }
+        }
+        let blobs = Blobs::new(Arc::clone(&options.backend));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                options,
+                blobs,
+                writing: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Gives the handle to a repository, whether or not it exists: it comes
+    /// into being with its first manifest. Whoever calls this has decided
+    /// that the grant is due.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name does not fit into a key.
+    pub fn repository<G: Grant>(
+        &self,
+        name: &RepositoryName,
+        _granted: G,
+    ) -> Result<Repository<G>, Error> {
+        Repository::new(self.clone(), name.clone())
+    }
+
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        self.inner.options.backend.as_ref()
+    }
+
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.inner.options.clock.now()
+    }
+
+    pub(crate) fn writing(&self) -> &Mutex<HashSet<UploadId>> {
+        &self.inner.writing
+    }
+
+    /// Makes a key say that something is so; it may have been so before.
+    pub(crate) async fn state_fact(&self, key: &Key) -> Result<(), Error> {
+        let fact = records::to_bytes(&FactRecord { since: self.now() });
+        let _so_before = self.backend().create(key, fact).await?;
+        Ok(())
+    }
+
+    /// Says whether this is so.
+    pub(crate) async fn is_fact(&self, key: &Key) -> Result<bool, Error> {
+        Ok(self.backend().head(key).await?.is_some())
+    }
+}

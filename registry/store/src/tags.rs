@@ -1,0 +1,154 @@
+//! Tags: words that mean a manifest, and may be moved.
+
+use blob::{Expected, Swapped, Version};
+use oci::{Digest, Reference, Tag};
+
+use crate::error::Error;
+use crate::records::{self, TagRecord};
+use crate::repository::{Delete, Grant, Pull, Repository, side_by_side};
+
+/// Lists names, a page of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names<T> {
+    /// The names, in byte order.
+    pub names: Vec<T>,
+    /// Says whether there are names beyond the last one.
+    pub more: bool,
+}
+
+/// The tags of a manifest that are removed at once with it.
+const UNTAG_PAGE: usize = 256;
+
+impl Repository<Pull> {
+    /// Lists the tags after one, in byte order (distribution-spec, "Listing
+    /// Tags"). The first page comes after the empty text.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::NameUnknown`] when the repository does not exist.
+    pub async fn tags(&self, after: &str, limit: usize) -> Result<Names<Tag>, Error> {
+        let page = self
+            .store
+            .backend()
+            .page(&self.keys.tags(), after, limit)
+            .await?;
+        if page.names.is_empty() && !self.exists().await? {
+            return Err(Error::NameUnknown(self.name.clone()));
+        }
+        let names = page
+            .names
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        Ok(Names {
+            names,
+            more: page.more,
+        })
+    }
+}
+
+impl Repository<Delete> {
+    /// Removes a tag; the manifest stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::ManifestUnknown`] when there is no such tag.
+    pub async fn delete_tag(&self, tag: &Tag) -> Result<(), Error> {
+        let unknown = || Error::ManifestUnknown(Reference::Tag(tag.clone()));
+        let (record, version) = self.tag_record(tag).await?.ok_or_else(unknown)?;
+        // A tag that was moved meanwhile was moved after this delete.
+        let _moved = self
+            .store
+            .backend()
+            .delete_if(&self.keys.tag(tag), &version)
+            .await?;
+        self.forget_tagged(&record.digest, tag).await
+    }
+}
+
+impl<G: Grant> Repository<G> {
+    /// Reads what a tag means.
+    pub(crate) async fn tag_record(
+        &self,
+        tag: &Tag,
+    ) -> Result<Option<(TagRecord, Version)>, Error> {
+        records::read(self.store.backend(), &self.keys.tag(tag)).await
+    }
+
+    /// Makes a tag mean a manifest that was just published.
+    pub(crate) async fn move_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
+        let backend = self.store.backend();
+        self.store
+            .state_fact(&self.keys.tagged_as(digest, tag))
+            .await?;
+        let before = self.tag_record(tag).await?;
+        let record = TagRecord {
+            digest: *digest,
+            moved: self.store.now(),
+        };
+        let value = records::to_bytes(&record);
+        let _last_wins = backend
+            .swap(&self.keys.tag(tag), Expected::Anything, value)
+            .await?;
+        if let Some((before, _)) = before
+            && before.digest != *digest
+        {
+            self.forget_tagged(&before.digest, tag).await?;
+        }
+        // Whoever deleted the manifest meanwhile may have looked for its tags
+        // before this one was there.
+        if self.manifest_record(digest).await?.is_none() {
+            self.drop_tag(tag, digest).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes every tag of a manifest.
+    pub(crate) async fn untag(&self, digest: &Digest) -> Result<(), Error> {
+        loop {
+            let tagged = self.keys.tagged(digest);
+            let page = self.store.backend().page(&tagged, "", UNTAG_PAGE).await?;
+            let tags: Vec<Tag> = page
+                .names
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .collect();
+            side_by_side(tags.iter().map(|tag| self.drop_tag(tag, digest))).await?;
+            if !page.more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes a tag if it still means this manifest.
+    async fn drop_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
+        while let Some((record, version)) = self.tag_record(tag).await? {
+            if record.digest != *digest {
+                break;
+            }
+            if self
+                .store
+                .backend()
+                .delete_if(&self.keys.tag(tag), &version)
+                .await?
+                == Swapped::Done
+            {
+                break;
+            }
+        }
+        self.forget_tagged(digest, tag).await
+    }
+
+    /// Removes the key that finds a tag by its manifest, unless the tag means
+    /// that manifest again.
+    async fn forget_tagged(&self, digest: &Digest, tag: &Tag) -> Result<(), Error> {
+        let key = self.keys.tagged_as(digest, tag);
+        self.store.backend().delete(&key).await?;
+        // A maybe-key may be left over, but never missing: if the tag came
+        // back while this key went, it is written again.
+        match self.tag_record(tag).await? {
+            Some((record, _)) if record.digest == *digest => self.store.state_fact(&key).await,
+            _ => Ok(()),
+        }
+    }
+}
