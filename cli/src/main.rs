@@ -1,1 +1,27 @@
-fn main() {}
+//! `wharf`: builds container images and keeps them.
+//!
+//! The program is a thin edge: it reads arguments, configuration, environment,
+//! clock and terminal, hands values to the libraries, and turns what comes
+//! back into words and an exit code. No rule of images or registries is here.
+
+mod arguments;
+mod commands;
+mod config;
+mod environment;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::Arguments;
+use crate::environment::Environment;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::of_this_process();
+    match commands::run(&environment, arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report::failure(&error),
+    }
+}

@@ -1,1 +1,31 @@
-//! placeholder
+//! The registry server: HTTP over [`store`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `router` | every route, in reading order |
+//! | `api` | the OCI distribution API: one file a noun, one table of errors |
+//! | `app` | the store behind its permissions: a handler gets a repository only from here |
+//! | `auth` | who calls, and what they may do |
+//! | `jobs` | work that runs to its end whatever the client does |
+//! | `observe` | request ids, the log line of a request, metrics |
+//! | [`serve`] | sockets, TLS, and the way down |
+//!
+//! The crate reads no environment, no file and no clock: [`Settings`] holds
+//! all it needs.
+
+mod api;
+mod app;
+mod auth;
+mod health;
+mod jobs;
+mod observe;
+mod router;
+mod serve;
+mod settings;
+mod tls;
+
+pub use auth::{Htpasswd, HtpasswdError};
+pub use serve::{ServeError, Server};
+pub use settings::{Access, Anonymous, Random, Settings};
+pub use store::Clock;
+pub use tls::{Certificate, CertificateError};

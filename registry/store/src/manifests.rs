@@ -69,7 +69,7 @@ impl Repository<Push> {
         let _first = backend
             .swap(&self.keys.manifest(digest), blob::Expected::Anything, value)
             .await?;
-        side_by_side(tags.iter().map(|tag| self.move_tag(tag, digest))).await?;
+        side_by_side(tags.iter().map(|tag| self.move_tag(tag, digest)).collect()).await?;
         Ok(Pushed {
             digest: *digest,
             subject: record.subject,
@@ -123,7 +123,11 @@ impl Repository<Delete> {
             let keys = manifest
                 .references()
                 .map(|blob| self.keys.reference(&blob.digest, digest));
-            side_by_side(keys.map(async |key| Ok(backend.delete(&key).await?))).await?;
+            side_by_side(
+                keys.map(async |key| Ok(backend.delete(&key).await?))
+                    .collect(),
+            )
+            .await?;
         }
         if !self.has_blob(digest).await? {
             backend.delete(&self.keys.holder(digest)).await?;
@@ -169,7 +173,8 @@ impl<G: Grant> Repository<G> {
 
     async fn check_blobs(&self, manifest: &Manifest) -> Result<(), Error> {
         let needed: Vec<Digest> = manifest.required_blobs().map(|blob| blob.digest).collect();
-        let present = side_by_side(needed.iter().map(|digest| self.has_blob(digest))).await?;
+        let present =
+            side_by_side(needed.iter().map(|digest| self.has_blob(digest)).collect()).await?;
         let missing: Vec<Digest> = needed
             .iter()
             .zip(present)
@@ -199,7 +204,11 @@ impl<G: Grant> Repository<G> {
         let keys = manifest
             .references()
             .map(|blob| self.keys.reference(&blob.digest, digest));
-        side_by_side(keys.map(async |key| self.store.state_fact(&key).await)).await?;
+        side_by_side(
+            keys.map(async |key| self.store.state_fact(&key).await)
+                .collect(),
+        )
+        .await?;
         Ok(())
     }
 }

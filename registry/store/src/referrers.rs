@@ -49,7 +49,8 @@ impl Repository<Pull> {
         let described = side_by_side(
             page.names
                 .iter()
-                .map(async |name| self.describe(subject, name).await),
+                .map(async |name| self.describe(subject, name).await)
+                .collect(),
         )
         .await?;
         let mut descriptors = Vec::new();

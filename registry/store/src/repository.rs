@@ -69,9 +69,10 @@ impl<G: Grant> Repository<G> {
 }
 
 /// Runs storage calls side by side, to the end or to the first failure, and
-/// keeps the order of their answers.
+/// keeps the order of their answers. They come in a vector, since a lazy
+/// iterator held across an await would tie the future to one lifetime.
 pub(crate) async fn side_by_side<T>(
-    calls: impl IntoIterator<Item = impl Future<Output = Result<T, Error>>>,
+    calls: Vec<impl Future<Output = Result<T, Error>>>,
 ) -> Result<Vec<T>, Error> {
     futures_util::stream::iter(calls)
         .buffered(AT_ONCE)

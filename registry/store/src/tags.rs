@@ -113,7 +113,7 @@ impl<G: Grant> Repository<G> {
                 .iter()
                 .filter_map(|name| name.parse().ok())
                 .collect();
-            side_by_side(tags.iter().map(|tag| self.drop_tag(tag, digest))).await?;
+            side_by_side(tags.iter().map(|tag| self.drop_tag(tag, digest)).collect()).await?;
             if !page.more {
                 return Ok(());
             }

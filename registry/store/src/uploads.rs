@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::sync::{MutexGuard, PoisonError};
 
-use blob::{Expected, Intake, Swapped, Version};
+use blob::{Expected, Intake, Saved, Swapped, Version};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Hasher};
 
@@ -238,13 +238,23 @@ impl Writer {
     /// Fails when the storage does, and with [`Error::UploadUnknown`] when
     /// the upload was cancelled or finished by another process meanwhile.
     pub async fn save(mut self) -> Result<Upload, Error> {
-        let Some(mut upload) = self.stored.take() else {
+        let Some(upload) = self.stored.take() else {
             return Err(Error::UploadUnknown);
         };
         let Some(mut intake) = self.intake.take() else {
             return Ok(upload);
         };
-        let (saved, hasher) = intake.save().await?;
+        let saved = intake.save().await?;
+        self.acknowledge(upload, &intake, saved).await
+    }
+
+    /// Writes down how far the upload has come.
+    async fn acknowledge(
+        &self,
+        mut upload: Upload,
+        intake: &Intake,
+        (saved, hasher): (Saved, Hasher),
+    ) -> Result<Upload, Error> {
         upload.record.length = intake.length();
         upload.record.saved = Some(saved);
         upload.record.hash = hasher.save();
@@ -274,11 +284,65 @@ impl Writer {
         let holder = repository.keys.holder(digest);
         let (published, held) =
             tokio::join!(self.publish(digest), repository.store.state_fact(&holder),);
-        published?;
-        held?;
+        if let Err(error) = published.and(held) {
+            // The bytes are worth nothing under another digest, unless the
+            // client may send that digest next.
+            if self.stored.is_none() {
+                self.settle().await?;
+            }
+            return Err(error);
+        }
         repository.link_blob(digest).await?;
         if let Some(upload) = &self.stored {
             repository.forget(upload).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a turn that failed: keeps what came, if that can be kept, and
+    /// else what was acknowledged before.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the storage does.
+    pub async fn settle(mut self) -> Result<(), Error> {
+        let Some(mut intake) = self.intake.take() else {
+            return Ok(());
+        };
+        let Some(upload) = self.stored.clone() else {
+            return self.remove(intake).await;
+        };
+        if let Ok((saved, hasher)) = intake.save().await {
+            return self
+                .acknowledge(upload, &intake, (saved, hasher))
+                .await
+                .map(|_upload| ());
+        }
+        match &upload.record.saved {
+            None => self.remove(intake).await,
+            // Continuing forgets, and frees, what was not acknowledged.
+            Some(saved) => {
+                drop(intake);
+                let place = keys::upload_data(&self.turn.id);
+                self.repository
+                    .store
+                    .backend()
+                    .resume(&place, saved)
+                    .await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes bytes that no record knows of.
+    async fn remove(&self, intake: Intake) -> Result<(), Error> {
+        if let Some(saved) = intake.give_up().await? {
+            let place = keys::upload_data(&self.turn.id);
+            self.repository
+                .store
+                .backend()
+                .discard(&place, &saved)
+                .await?;
         }
         Ok(())
     }
@@ -288,7 +352,7 @@ impl Writer {
             return Ok(published);
         }
         self.intake().await?;
-        let mut intake = self.intake.take().ok_or(Error::UploadUnknown)?;
+        let intake = self.intake.as_mut().ok_or(Error::UploadUnknown)?;
         if digest.algorithm() != self.algorithm {
             intake.rehash(digest.algorithm()).await?;
         }

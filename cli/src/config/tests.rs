@@ -1,0 +1,62 @@
+use super::*;
+
+fn load_text(text: &str, flags: Vec<FlagValue>) -> Result<(Config, Sources), String> {
+    let mut merged = Merged::default();
+    let outcome = merged
+        .add_file(Path::new("wharf.toml"), text)
+        .and_then(|()| {
+            for (key, flag, value) in flags {
+                merged.set(key, value, Source::Flag(flag));
+            }
+            merged.finish()
+        });
+    outcome.map_err(|error| format!("{error:#}"))
+}
+
+#[test]
+fn flags_are_stronger_than_the_file() {
+    let flag = vec![("listen", "--listen", Value::from("127.0.0.1:0"))];
+    let text = "[serve]\nlisten = \"127.0.0.1:1\"\nstorage = \"/data\"\n";
+    let (config, sources) = load_text(text, flag).expect("valid");
+    assert_eq!(
+        (config.serve.listen.as_str(), config.serve.storage.as_str()),
+        ("127.0.0.1:0", "/data")
+    );
+    assert_eq!(
+        sources.name("serve.listen"),
+        "`serve.listen` (set by the flag `--listen`)"
+    );
+    assert_eq!(
+        sources.name("serve.storage"),
+        "`serve.storage` (set by `wharf.toml`)"
+    );
+    assert_eq!(sources.name("serve.log"), "`serve.log` (the default)");
+}
+
+#[test]
+fn mistakes_name_key_and_source() {
+    for (text, expected) in [
+        (
+            "[serve]\nlissten = \"x\"",
+            "`wharf.toml`: `serve.lissten`: unknown field `lissten`",
+        ),
+        (
+            "[serve]\nlisten = 5",
+            "`wharf.toml`: `serve.listen`: invalid type: integer `5`, expected a string",
+        ),
+        (
+            "[serve]\nanonymous = \"all\"",
+            "`wharf.toml`: `serve.anonymous`: unknown variant `all`",
+        ),
+        (
+            "[[registry]]\nmirrors = []",
+            "`wharf.toml`: `registry[0]`: missing field `prefix`",
+        ),
+        ("[serve", "`wharf.toml` is not valid TOML"),
+    ] {
+        let error = load_text(text, Vec::new()).expect_err("invalid");
+        assert!(error.starts_with(expected), "`{error}` for `{text}`");
+    }
+    let error = load_text("[serve]\nlissten = \"x\"", Vec::new()).expect_err("invalid");
+    assert!(error.ends_with("did you mean `listen`?"), "`{error}`");
+}

@@ -1,0 +1,91 @@
+//! `/v2/<name>/blobs/<digest>` (distribution-spec, "Pulling blobs" and
+//! "Deleting Blobs").
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
+use axum::http::request::Parts;
+use axum::http::{Response, StatusCode};
+use blob::ByteRange;
+use oci::{Digest, MediaType, RepositoryName};
+use store::{Delete, Pull};
+
+use super::error::ApiError;
+use super::range::{Wanted, wanted};
+use super::respond::{Answer, has_already};
+use crate::app::App;
+use crate::auth::Caller;
+
+/// Says whether a blob is here, and how large it is.
+pub(crate) async fn head(
+    app: &App,
+    caller: &Caller,
+    (name, digest): (RepositoryName, Digest),
+) -> Result<Response<Body>, ApiError> {
+    let size = app.open(caller, &name, Pull)?.blob_size(&digest).await?;
+    Ok(describe(Answer::new(StatusCode::OK), size, &digest).empty())
+}
+
+/// Sends a blob or a part of it.
+pub(crate) async fn get(
+    app: &App,
+    caller: &Caller,
+    (name, digest): (RepositoryName, Digest),
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    let repository = app.open(caller, &name, Pull)?;
+    let headers = &head.headers;
+    let size = repository.blob_size(&digest).await?;
+    if has_already(headers, &digest) {
+        return Ok(Answer::new(StatusCode::NOT_MODIFIED)
+            .digest(&digest)
+            .empty());
+    }
+    let (answer, range) = match wanted(headers, &digest, size) {
+        Wanted::Outside => {
+            return Ok(Answer::new(StatusCode::RANGE_NOT_SATISFIABLE)
+                .header(CONTENT_RANGE, format!("bytes */{size}"))
+                .empty());
+        }
+        Wanted::Whole => {
+            let answer = describe(Answer::new(StatusCode::OK), size, &digest);
+            (answer, ByteRange::whole(size))
+        }
+        Wanted::Part(range) => {
+            let answer = describe(
+                Answer::new(StatusCode::PARTIAL_CONTENT),
+                range.length(),
+                &digest,
+            )
+            .header(
+                CONTENT_RANGE,
+                format!("bytes {}-{}/{size}", range.start, range.end - 1),
+            );
+            (answer, range)
+        }
+    };
+    let stream = repository.open_blob(&digest, range).await?;
+    app.metrics().sending(range.length());
+    Ok(answer.body(Body::from_stream(stream)))
+}
+
+/// Takes a blob out of the repository.
+pub(crate) async fn delete(
+    app: &App,
+    caller: &Caller,
+    (name, digest): (RepositoryName, Digest),
+) -> Result<Response<Body>, ApiError> {
+    let repository = app.open(caller, &name, Delete)?;
+    app.jobs()
+        .run(async move { repository.delete_blob(&digest).await })
+        .await??;
+    Ok(Answer::new(StatusCode::ACCEPTED)
+        .header(CONTENT_LENGTH, "0")
+        .empty())
+}
+
+/// Describes a blob: what it is only its descriptor says.
+fn describe(answer: Answer, length: u64, digest: &Digest) -> Answer {
+    answer
+        .content(&MediaType::OCTET_STREAM, length, digest)
+        .header(ACCEPT_RANGES, "bytes")
+}
