@@ -100,10 +100,13 @@ impl Blobs {
 /// reactor, in pieces of [`Intake::PIECE`] bytes.
 #[derive(Debug)]
 pub struct Intake {
-    upload: Box<dyn Upload>,
+    /// Absent once it was published.
+    upload: Option<Box<dyn Upload>>,
     /// Absent only while a piece is being hashed, or after that failed.
     hasher: Option<Hasher>,
     gathered: BytesMut,
+    /// The bytes that were written out.
+    length: u64,
 }
 
 impl Intake {
@@ -116,7 +119,8 @@ impl Intake {
     #[must_use]
     pub fn new(upload: Box<dyn Upload>, hasher: Hasher) -> Self {
         Self {
-            upload,
+            length: upload.length(),
+            upload: Some(upload),
             hasher: Some(hasher),
             gathered: BytesMut::new(),
         }
@@ -125,7 +129,7 @@ impl Intake {
     /// Counts the bytes that were taken in.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.upload.length() + self.gathered.len() as u64
+        self.length + self.gathered.len() as u64
     }
 
     /// Takes in the next bytes.
@@ -157,8 +161,10 @@ impl Intake {
     async fn write(&mut self, piece: Bytes) -> Result<(), Error> {
         let hasher = self.hasher.take().ok_or_else(spent)?;
         let hashing = hash(hasher, piece.clone());
-        let (written, hasher) = tokio::join!(self.upload.append(piece), hashing);
+        let upload = self.upload.as_mut().ok_or_else(spent)?;
+        let (written, hasher) = tokio::join!(upload.append(piece), hashing);
         written?;
+        self.length = upload.length();
         self.hasher = Some(hasher?);
         Ok(())
     }
@@ -172,7 +178,8 @@ impl Intake {
     pub async fn save(&mut self) -> Result<(Saved, Hasher), Error> {
         self.flush().await?;
         let hasher = self.hasher.clone().ok_or_else(spent)?;
-        Ok((self.upload.save().await?, hasher))
+        let upload = self.upload.as_mut().ok_or_else(spent)?;
+        Ok((upload.save().await?, hasher))
     }
 
     /// Makes the blob visible under its digest.
@@ -181,7 +188,7 @@ impl Intake {
     ///
     /// Fails with [`ErrorKind::Mismatch`] when the content is not what the
     /// digest says, and when the backend fails. Nothing is visible then.
-    pub async fn publish(mut self, digest: &Digest) -> Result<(), Error> {
+    pub async fn publish(&mut self, digest: &Digest) -> Result<(), Error> {
         self.flush().await?;
         let hasher = self.hasher.take().ok_or_else(spent)?;
         let actual = hasher.finish();
@@ -195,7 +202,21 @@ impl Intake {
                 },
             ));
         }
-        self.upload.publish(&blob_key(digest)).await
+        let upload = self.upload.take().ok_or_else(spent)?;
+        upload.publish(&blob_key(digest)).await
+    }
+
+    /// Gives up what was taken in, and says what to discard.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the backend does; what is left has no name then, and is
+    /// found by its age.
+    pub async fn give_up(mut self) -> Result<Option<Saved>, Error> {
+        match &mut self.upload {
+            Some(upload) => upload.save().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Reads back what was taken in, and hashes it by this algorithm: for
@@ -208,7 +229,7 @@ impl Intake {
         self.flush().await?;
         self.hasher = None;
         let mut hasher = Hasher::resumable(algorithm);
-        let mut stream = self.upload.read_back().await?;
+        let mut stream = self.upload.as_mut().ok_or_else(spent)?.read_back().await?;
         while let Some(piece) = stream.next().await {
             let piece = piece?;
             hasher = hash(hasher, piece).await?;

@@ -47,6 +47,9 @@ impl MediaType {
     pub const DOCKER_LAYER_GZIP: Self =
         Self::known("application/vnd.docker.image.rootfs.diff.tar.gzip");
 
+    /// Bytes of whatever kind.
+    pub const OCTET_STREAM: Self = Self::known("application/octet-stream");
+
     /// Layers that may lie elsewhere than in the registry: their bytes were
     /// never meant to be pushed (image-spec, "Non-Distributable Layers").
     const FOREIGN: [&str; 4] = [

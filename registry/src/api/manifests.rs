@@ -1,6 +1,8 @@
 //! `/v2/<name>/manifests/<reference>` (distribution-spec, "Pulling
 //! manifests", "Pushing Manifests" and "Deleting Manifests").
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -17,6 +19,9 @@ use super::query::Query;
 use super::respond::{Answer, OCI_SUBJECT, OCI_TAG, has_already};
 use crate::app::App;
 use crate::auth::Caller;
+
+/// How long the body of a manifest may take.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The tags that one push may move.
 const TAGS_LIMIT: usize = 64;
@@ -113,7 +118,16 @@ pub(crate) async fn delete(
 
 async fn read(body: Body) -> Result<Bytes, ApiError> {
     let limit = usize::try_from(MANIFEST_LIMIT).unwrap_or(usize::MAX);
-    match Limited::new(body, limit).collect().await {
+    let collected = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, limit).collect())
+        .await
+        .map_err(|_elapsed| {
+            ApiError::new(
+                408,
+                Code::ManifestInvalid,
+                "the body took more than 60 seconds",
+            )
+        })?;
+    match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
             413,

@@ -13,6 +13,7 @@ mod blobs;
 mod catalog;
 mod error;
 mod keys;
+mod manifest_cache;
 mod manifests;
 mod records;
 mod referrers;

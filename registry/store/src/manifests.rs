@@ -9,7 +9,7 @@
 //!   fewer tags, whose delete was never acknowledged.
 
 use bytes::Bytes;
-use oci::{Descriptor, Digest, MANIFEST_LIMIT, Manifest, MediaType, Reference, Tag};
+use oci::{Descriptor, Digest, Manifest, MediaType, Reference, Tag};
 
 use crate::error::Error;
 use crate::records::{self, ManifestRecord};
@@ -143,7 +143,7 @@ impl<G: Grant> Repository<G> {
         reference: &Reference,
     ) -> Result<StoredManifest, Error> {
         let (digest, record) = self.find(reference).await?;
-        let bytes = self.store.blobs().read(&digest, MANIFEST_LIMIT).await?;
+        let bytes = self.store.manifest_bytes(&digest).await?;
         let bytes = bytes.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
         Ok(StoredManifest {
             digest,

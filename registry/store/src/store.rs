@@ -5,10 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use blob::{Backend, Blobs, Key, Swapped};
-use oci::RepositoryName;
+use bytes::Bytes;
+use oci::{Digest, MANIFEST_LIMIT, RepositoryName};
 
 use crate::error::Error;
 use crate::keys;
+use crate::manifest_cache::ManifestCache;
 use crate::records::{self, FactRecord, FormatRecord};
 use crate::repository::{Grant, Repository};
 use crate::uploads::UploadId;
@@ -56,6 +58,7 @@ pub struct Store {
 struct Inner {
     options: Options,
     blobs: Blobs,
+    manifests: ManifestCache,
     /// The uploads that a request of this process is writing to.
     writing: Mutex<HashSet<UploadId>>,
 }
@@ -90,6 +93,7 @@ impl Store {
             inner: Arc::new(Inner {
                 options,
                 blobs,
+                manifests: ManifestCache::new(),
                 writing: Mutex::default(),
             }),
         })
@@ -116,6 +120,18 @@ impl Store {
 
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.inner.blobs
+    }
+
+    /// Reads the bytes of a manifest, checked; `None` where there are none.
+    pub(crate) async fn manifest_bytes(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
+        if let Some(bytes) = self.inner.manifests.find(digest) {
+            return Ok(Some(bytes));
+        }
+        let bytes = self.inner.blobs.read(digest, MANIFEST_LIMIT).await?;
+        if let Some(bytes) = &bytes {
+            self.inner.manifests.keep(*digest, bytes.clone());
+        }
+        Ok(bytes)
     }
 
     pub(crate) fn now(&self) -> u64 {

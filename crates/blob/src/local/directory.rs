@@ -1,12 +1,15 @@
 //! The directory itself: who has it, how paths are made, and how a name is
 //! made durable.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::locks::KeyLocks;
 use super::{Sharing, Sync};
@@ -19,6 +22,8 @@ pub(super) struct Directory {
     root: PathBuf,
     sync: Sync,
     locks: KeyLocks,
+    /// The directories whose names this process has seen to be durable.
+    durable: Mutex<HashSet<PathBuf>>,
     /// Makes the names of temporary files distinct within the process.
     next: AtomicU64,
     /// Keeps the `flock`, which ends with the descriptor.
@@ -30,11 +35,15 @@ const DIRECTORY_MODE: Mode = Mode::RWXU;
 /// Files likewise.
 pub(super) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
+/// How many durable directories are remembered. Each push of a new blob makes
+/// two; forgetting one costs a sync and nothing else.
+const DURABLE_LIMIT: usize = 16 * 1024;
+
 impl Directory {
     pub(super) fn open(root: &Path, sharing: Sharing, sync: Sync) -> Result<Self, Error> {
         let failed =
             |what: &str| format!("can not {what} the storage directory `{}`", root.display());
-        make_directories(root, sync).map_err(|error| Error::io(failed("make"), error))?;
+        fs_err::create_dir_all(root).map_err(|error| Error::io(failed("make"), error))?;
         let root = root
             .canonicalize()
             .map_err(|error| Error::io(failed("find"), error))?;
@@ -49,7 +58,7 @@ impl Directory {
             Sharing::Shared => FlockOperation::NonBlockingLockShared,
         };
         rustix::fs::flock(&lock, operation).map_err(|error| match error {
-            rustix::io::Errno::WOULDBLOCK => Error::new(
+            Errno::WOULDBLOCK => Error::new(
                 ErrorKind::Busy,
                 format!(
                     "the storage directory `{}` is in use by another process",
@@ -62,19 +71,28 @@ impl Directory {
         if sharing == Sharing::Exclusive {
             sweep(&temporary).map_err(|error| Error::io(failed("sweep `tmp` of"), error))?;
         }
-        make_directories(&temporary, sync)
-            .map_err(|error| Error::io(failed("make `tmp` in"), error))?;
         let locks = KeyLocks::new(match sharing {
             Sharing::Exclusive => None,
             Sharing::Shared => Some(root.join("turn")),
         });
-        Ok(Self {
+        let directory = Self {
             root,
             sync,
             locks,
+            durable: Mutex::default(),
             next: AtomicU64::new(0),
             _lock: lock,
-        })
+        };
+        directory
+            .sync_root()
+            .map_err(|error| Error::io(failed_in(&directory.root), error))?;
+        Ok(directory)
+    }
+
+    /// Makes the name of the root durable, and the place of temporary files.
+    fn sync_root(&self) -> io::Result<()> {
+        sync_directory(parent(&self.root), self.sync)?;
+        self.make_directory(&self.root.join("tmp"))
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -99,7 +117,34 @@ impl Directory {
 
     /// Makes the directory that names a key, durably.
     pub(super) fn make_parent(&self, path: &Path) -> io::Result<()> {
-        make_directories(parent(path), self.sync)
+        self.make_directory(parent(path))
+    }
+
+    /// Makes a directory below the root and those above it, durably.
+    ///
+    /// One that is there already may have been made by a writer who has not
+    /// synced its name yet; so it is synced here as well, once.
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        if path == self.root || self.durable().contains(path) {
+            return Ok(());
+        }
+        self.make_directory(parent(path))?;
+        match rustix::fs::mkdir(path, DIRECTORY_MODE) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        sync_directory(parent(path), self.sync)?;
+        let mut durable = self.durable();
+        if durable.len() >= DURABLE_LIMIT {
+            durable.clear();
+        }
+        durable.insert(path.to_owned());
+        Ok(())
+    }
+
+    fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        // A set of paths is whole whatever its holder panicked on.
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a file's bytes durable.
@@ -121,23 +166,11 @@ fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-/// Makes a directory and those above it. Each new name is synced, topmost
-/// first, so that no power cut leaves a synced file in a lost directory.
-fn make_directories(path: &Path, sync: Sync) -> io::Result<()> {
-    match rustix::fs::mkdir(path, DIRECTORY_MODE) {
-        Ok(()) => sync_directory(parent(path), sync),
-        // A concurrent writer may have made it and not have synced it yet;
-        // what it answers hangs on its own sync, what we answer on ours.
-        Err(rustix::io::Errno::EXIST) if path.is_dir() => Ok(()),
-        Err(rustix::io::Errno::NOENT) if path.parent().is_some_and(|up| up != Path::new("")) => {
-            make_directories(parent(path), sync)?;
-            match rustix::fs::mkdir(path, DIRECTORY_MODE) {
-                Ok(()) | Err(rustix::io::Errno::EXIST) => sync_directory(parent(path), sync),
-                Err(error) => Err(error.into()),
-            }
-        }
-        Err(error) => Err(error.into()),
-    }
+fn failed_in(root: &Path) -> String {
+    format!(
+        "can not make the storage directory `{}` durable",
+        root.display()
+    )
 }
 
 fn sync_directory(path: &Path, sync: Sync) -> io::Result<()> {
