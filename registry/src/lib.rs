@@ -6,6 +6,7 @@
 //! | `api` | the OCI distribution API: one file a noun, one table of errors |
 //! | `app` | the store behind its permissions: a handler gets a repository only from here |
 //! | `auth` | who calls, and what they may do |
+//! | `linger` | reading on after a refusal |
 //! | `jobs` | work that runs to its end whatever the client does |
 //! | `observe` | request ids, the log line of a request, metrics |
 //! | [`serve`] | sockets, TLS, and the way down |
@@ -18,6 +19,7 @@ mod app;
 mod auth;
 mod health;
 mod jobs;
+mod linger;
 mod observe;
 mod router;
 mod serve;

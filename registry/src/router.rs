@@ -14,8 +14,8 @@ use crate::api::{
     ApiError, Endpoint, Target, blobs, catalog, manifests, mounts, ping, referrers, tags, uploads,
 };
 use crate::app::App;
-use crate::auth::Caller;
-use crate::{health, observe};
+use crate::auth::{Caller, Right};
+use crate::{health, linger, observe};
 
 /// Routes every request.
 pub(crate) fn router(app: App) -> Router {
@@ -24,6 +24,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(observe::show_metrics))
         .fallback(distribution)
+        .layer(axum::middleware::from_fn(linger::linger))
         .layer(axum::middleware::from_fn_with_state(
             app.clone(),
             observe::observe,
@@ -36,8 +37,10 @@ async fn distribution(
     State(app): State<App>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
-    let target = Target::parse(request.uri())?;
+    // Whoever may do nothing is not told either what there could be.
     let caller = app.authenticator().caller(request.headers()).await?;
+    app.authenticator().check(&caller, Right::Read)?;
+    let target = Target::parse(request.uri())?;
     dispatch(&app, &caller, target, request).await
 }
 
@@ -55,7 +58,7 @@ async fn dispatch(
     match (endpoint, head.method.clone()) {
         // end-1
         (Endpoint::Ping, Method::GET | Method::HEAD) => ping::ping(app, caller),
-        (Endpoint::Catalog, Method::GET) => catalog::list(app, caller, &query).await,
+        (Endpoint::Catalog, Method::GET | Method::HEAD) => catalog::list(app, caller, &query).await,
 
         // end-2, end-10
         (Endpoint::Blob(name, digest), Method::GET) => {
@@ -115,10 +118,12 @@ async fn dispatch(
         }
 
         // end-8
-        (Endpoint::Tags(name), Method::GET) => tags::list(app, caller, &name, &query).await,
+        (Endpoint::Tags(name), Method::GET | Method::HEAD) => {
+            tags::list(app, caller, &name, &query).await
+        }
 
         // end-12
-        (Endpoint::Referrers(name, subject), Method::GET) => {
+        (Endpoint::Referrers(name, subject), Method::GET | Method::HEAD) => {
             referrers::list(app, caller, (name, subject), &query).await
         }
 

@@ -49,7 +49,8 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     async fn delete_if(&self, key: &Key, version: &Version) -> Result<Swapped, Error>;
 
     /// Lists the names directly below a key, in byte order: at most `limit`
-    /// of them, all greater than `after` (empty for the first page).
+    /// of them, all greater than `after` (empty for the first page). A name
+    /// below which everything was deleted may still be listed.
     async fn page(&self, key: &Key, after: &str, limit: usize) -> Result<Page, Error>;
 
     /// Starts a blob. The backend may keep what it needs at or below `place`, which

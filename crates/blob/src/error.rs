@@ -13,8 +13,8 @@ pub enum ErrorKind {
     Corrupt,
     /// What was handed in is not what was promised: a wrong size or digest.
     Mismatch,
-    /// A record is larger than [`crate::Backend::RECORD_LIMIT`], or a key is
-    /// longer than the place permits.
+    /// A record is empty or larger than 4 MiB, or a key is longer than the
+    /// place permits.
     TooLarge,
     /// The place can not do what is needed at all.
     Unsupported,

@@ -81,8 +81,7 @@ impl Endpoint {
     /// Lists what can be done, for the `Allow` header (RFC 9110, 15.5.6).
     pub(crate) fn methods(&self) -> &'static str {
         match self {
-            Self::Ping => "GET, HEAD",
-            Self::Catalog | Self::Tags(_) | Self::Referrers(..) => "GET",
+            Self::Ping | Self::Catalog | Self::Tags(_) | Self::Referrers(..) => "GET, HEAD",
             Self::Blob(..) => "GET, HEAD, DELETE",
             Self::Uploads(_) => "POST",
             Self::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use oci::Digest;
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::directory::{Directory, FILE_MODE};
@@ -78,7 +78,8 @@ pub(super) fn delete_if(
 fn unlink(directory: &Directory, path: &Path) -> io::Result<()> {
     match rustix::fs::unlink(path) {
         Ok(()) => directory.sync_name(path),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+        // A directory is no record, and so there is none.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::ISDIR) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -174,8 +175,11 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let size = rustix::fs::fstat(&file)?.st_size;
-    let mut value = vec![0; usize::try_from(size).unwrap_or_default()];
+    let stat = rustix::fs::fstat(&file)?;
+    if !FileType::from_raw_mode(stat.st_mode).is_file() {
+        return Ok(None);
+    }
+    let mut value = vec![0; usize::try_from(stat.st_size).unwrap_or_default()];
     if value.len() as u64 > RECORD_LIMIT {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
