@@ -42,10 +42,9 @@ pub(crate) async fn linger(request: Request<Body>, next: Next) -> Response<Body>
             })
         }))
         .await;
-    if response.status().is_client_error() || response.status().is_server_error() {
-        if let Some(body) = kept.take() {
-            let _timed_out = tokio::time::timeout(LINGER_PATIENCE, drop_all(body)).await;
-        }
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    if let Some(body) = kept.take().filter(|_| refused) {
+        let _timed_out = tokio::time::timeout(LINGER_PATIENCE, drop_all(body)).await;
     }
     response
 }
