@@ -16,4 +16,4 @@ pub(crate) mod tags;
 pub(crate) mod uploads;
 
 pub(crate) use endpoint::{Endpoint, Target};
-pub(crate) use error::{ApiError, Cause};
+pub(crate) use error::{ApiError, Cause, Code};

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::media_type::MediaType;
+use crate::parse::serde_as_object;
 
 /// Points at content: what it is, its digest, and its size in bytes.
 ///
 /// Fields that the specification does not know are not kept; a descriptor is
 /// a view of bytes that stay as they were (see [`crate::Manifest::bytes`]).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 pub struct Descriptor {
     /// The format of the content.
     pub media_type: MediaType,
@@ -37,6 +38,14 @@ pub struct Descriptor {
     /// The machine that the content is for, where it is a manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+}
+
+serde_as_object!(Descriptor, "a descriptor, which is a JSON object");
+
+impl serde::Serialize for Descriptor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
 }
 
 impl Descriptor {

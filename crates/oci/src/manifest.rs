@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::descriptor::{Descriptor, or_default};
 use crate::digest::{Algorithm, Digest};
 use crate::media_type::MediaType;
+use crate::parse::serde_as_object;
 
 /// The largest manifest that is read, in bytes. Clients read at most 4 MiB
 /// (distribution-spec, "Pushing Manifests").
@@ -42,7 +43,7 @@ pub struct Manifest {
 
 /// What is read of a manifest, whatever its kind.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 struct View {
     schema_version: Option<u64>,
     media_type: Option<MediaType>,
@@ -58,6 +59,8 @@ struct View {
     annotations: BTreeMap<String, String>,
 }
 
+serde_as_object!(View, "a JSON object");
+
 impl Manifest {
     /// Reads a manifest whose type was declared beside it, as in a
     /// `Content-Type` header.
@@ -67,6 +70,8 @@ impl Manifest {
     /// Fails when the bytes are no JSON object, when they name another media
     /// type than the declared one, or when they lack what their type demands.
     pub fn parse(bytes: Bytes, declared: &MediaType) -> Result<Self, ManifestError> {
+        // A field that is not looked at must be text as well.
+        std::str::from_utf8(&bytes).map_err(ManifestError::Text)?;
         let kind = kind_of(declared);
         let view = match kind {
             // A type that wharf does not know may use the same words for
@@ -264,6 +269,9 @@ fn check_shape(kind: ManifestKind, view: &View) -> Result<(), ManifestError> {
 /// Reports bytes that are no manifest of the declared type.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
+    /// The bytes are no text.
+    #[error("manifest is not UTF-8 text: {0}")]
+    Text(std::str::Utf8Error),
     /// The bytes are no JSON, or a field has a wrong shape.
     #[error("manifest is not valid JSON of its media type: {0}")]
     Json(serde_json::Error),

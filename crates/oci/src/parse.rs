@@ -61,3 +61,34 @@ macro_rules! serde_as_text {
     };
 }
 pub(crate) use serde_as_text;
+
+/// Implements `Deserialize` (and `Serialize`) of a struct that derives them
+/// with `#[serde(remote = "Self")]`, so that only a JSON object is read as it:
+/// by default a list of its fields in order would be as well.
+macro_rules! serde_as_object {
+    ($noun:ty, $expected:literal) => {
+        impl<'de> serde::Deserialize<'de> for $noun {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Object;
+
+                impl<'de> serde::de::Visitor<'de> for Object {
+                    type Value = $noun;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str($expected)
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<'de>>(
+                        self,
+                        map: A,
+                    ) -> Result<$noun, A::Error> {
+                        <$noun>::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    }
+                }
+
+                deserializer.deserialize_map(Object)
+            }
+        }
+    };
+}
+pub(crate) use serde_as_object;

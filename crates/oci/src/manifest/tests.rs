@@ -125,6 +125,43 @@ fn types_are_detected_from_the_bytes() {
     }
 }
 
+#[test]
+fn only_objects_are_objects() {
+    let mut listed = image();
+    listed["config"] = json!([
+        "application/octet-stream",
+        Digest::sha256(b"{}"),
+        2,
+        [],
+        {},
+        null,
+        null,
+        null
+    ]);
+    let message = parse(&listed, &MediaType::OCI_MANIFEST).expect_err("invalid");
+    assert!(
+        message.contains("expected a descriptor, which is a JSON object"),
+        "{message}"
+    );
+    let list = json!([2, null, null, null, null, null, null, null, {}]);
+    assert!(parse(&list, &MediaType::OCI_MANIFEST).is_err());
+}
+
+#[test]
+fn every_byte_is_text() {
+    let mut bytes = image().to_string().into_bytes();
+    let kept = bytes
+        .windows(4)
+        .position(|four| four == b"kept")
+        .expect("the field");
+    bytes[kept] = 0xff;
+    let error = Manifest::parse(bytes.into(), &MediaType::OCI_MANIFEST).expect_err("invalid");
+    assert!(
+        error.to_string().starts_with("manifest is not UTF-8 text"),
+        "{error}"
+    );
+}
+
 proptest! {
     #[test]
     fn any_bytes_have_an_answer(bytes: Vec<u8>) {
