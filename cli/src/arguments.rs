@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::serve;
+use crate::commands::{
+    config, copy, delete, inspect, list, login, logout, pull, push, serve, tag, version,
+};
 
 /// Builds container images and keeps them.
 #[derive(Debug, Parser)]
@@ -37,9 +39,20 @@ pub(crate) struct Global {
     pub(crate) quiet: bool,
 }
 
-/// The commands, in the order of the help.
+/// The commands, in the order of the help. What each says of itself is on its
+/// arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve a registry
     Serve(serve::Arguments),
+    Copy(copy::Arguments),
+    Push(push::Arguments),
+    Pull(pull::Arguments),
+    Inspect(inspect::Arguments),
+    List(list::Arguments),
+    Tag(tag::Arguments),
+    Delete(delete::Arguments),
+    Login(login::Arguments),
+    Logout(logout::Arguments),
+    Config(config::Arguments),
+    Version(version::Arguments),
 }

@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::environment::Environment;
-use crate::report::usage;
+use crate::report::{WithHint as _, usage};
 
 /// Configures the program.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -106,12 +105,19 @@ pub(crate) struct Registry {
     /// Where to look first, in order: `registry.example.com/docker.io`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) mirrors: Vec<String>,
+    /// Whether the registry itself is asked when no mirror helped.
+    #[serde(default = "yes")]
+    pub(crate) fallback: bool,
     /// Whether to do without encryption, or without checking certificates.
     #[serde(default)]
     pub(crate) insecure: bool,
     /// A file of certificates in PEM that are trusted for this registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<PathBuf>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Says where a setting was set.
@@ -137,7 +143,7 @@ impl fmt::Display for Source {
 
 /// The settings that can be set by an environment variable: `WHARF_` and the
 /// key's last part, as in `WHARF_LISTEN`.
-const SERVE_KEYS: [&str; 9] = [
+pub(crate) const SERVE_KEYS: [&str; 9] = [
     "listen",
     "storage",
     "htpasswd",
@@ -163,7 +169,7 @@ pub(crate) fn load(
         merged.add_file(&path, &text)?;
     }
     for key in SERVE_KEYS {
-        let name = format!("WHARF_{}", key.to_ascii_uppercase().replace('-', "_"));
+        let name = variable_of(key);
         if let Some(text) = environment.variable(&name) {
             let value = match text {
                 "true" | "false" => Value::Boolean(text == "true"),
@@ -178,6 +184,11 @@ pub(crate) fn load(
     merged.finish()
 }
 
+/// Names the environment variable that sets a key of `serve`.
+pub(crate) fn variable_of(key: &str) -> String {
+    format!("WHARF_{}", key.to_ascii_uppercase().replace('-', "_"))
+}
+
 /// Says where each setting was set, by its key.
 #[derive(Debug, Default)]
 pub(crate) struct Sources(BTreeMap<String, Source>);
@@ -188,6 +199,14 @@ impl Sources {
         match self.0.get(key) {
             Some(source) => format!("`{key}` (set by {source})"),
             None => format!("`{key}` (the default)"),
+        }
+    }
+
+    /// Says where a setting was set.
+    pub(crate) fn of(&self, key: &str) -> String {
+        match self.0.get(key) {
+            Some(source) => format!("set by {source}"),
+            None => "the default".to_owned(),
         }
     }
 }
@@ -202,10 +221,13 @@ impl Merged {
     fn add_file(&mut self, path: &Path, text: &str) -> anyhow::Result<()> {
         let table: Table = text
             .parse()
-            .with_context(|| format!("`{}` is not valid TOML", path.display()))?;
+            .or_usage(|| format!("`{}` is not valid TOML", path.display()))?;
         let source = Source::File(path.to_owned());
         // Read alone first, so that a mistake is told as the file's.
         check(&table, |_key| source.to_string())?;
+        if table.contains_key("registry") {
+            self.sources.0.insert("registry".to_owned(), source.clone());
+        }
         if let Some(Value::Table(serve)) = table.get("serve") {
             for key in serve.keys() {
                 self.sources
@@ -278,7 +300,7 @@ fn read_file(
         .map(Path::to_owned)
         .or_else(|| environment.variable("WHARF_CONFIG").map(PathBuf::from));
     if let Some(path) = named {
-        let text = fs_err::read_to_string(&path).context("can not read the configuration file")?;
+        let text = fs_err::read_to_string(&path).or_usage(unreadable)?;
         return Ok(Some((path, text)));
     }
     let Some(path) = environment
@@ -290,8 +312,12 @@ fn read_file(
     match fs_err::read_to_string(&path) {
         Ok(text) => Ok(Some((path, text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).context("can not read the configuration file"),
+        Err(error) => Err(error).or_usage(unreadable),
     }
+}
+
+fn unreadable() -> String {
+    "can not read the configuration file".to_owned()
 }
 
 #[cfg(test)]

@@ -6,6 +6,81 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::report::{WithHint as _, usage};
+
+/// The environment variables that count, with what they say. Those of the
+/// settings of `serve` are made of their keys.
+pub(crate) const VARIABLES: [(&str, &str); 23] = [
+    (
+        "WHARF_CONFIG",
+        "The configuration file, where `--config` does not name one.",
+    ),
+    (
+        "WHARF_HOME",
+        "The library of images, instead of `$XDG_DATA_HOME/wharf`.",
+    ),
+    (
+        "WHARF_LOG_FILTER",
+        "What `wharf serve` logs: `info`, or single parts as in `registry=debug,info`.",
+    ),
+    (
+        "HOME",
+        "The home directory: where files are that no other variable places.",
+    ),
+    (
+        "PATH",
+        "Where the programs are that keep credentials (`docker-credential-NAME`).",
+    ),
+    ("TMPDIR", "Where temporary files go, instead of `/tmp`."),
+    (
+        "XDG_CONFIG_HOME",
+        "Where `wharf/config.toml` is, instead of `~/.config`.",
+    ),
+    (
+        "XDG_DATA_HOME",
+        "Where the library `wharf` is, instead of `~/.local/share`.",
+    ),
+    (
+        "XDG_RUNTIME_DIR",
+        "Where Podman's `containers/auth.json` is looked for.",
+    ),
+    (
+        "REGISTRY_AUTH_FILE",
+        "A file of credentials, looked at before the others.",
+    ),
+    (
+        "DOCKER_CONFIG",
+        "The directory of Docker's `config.json`, looked at before `~/.docker`.",
+    ),
+    (
+        "DOCKER_AUTH_CONFIG",
+        "Credentials themselves, in the form of `config.json`; looked at after Docker's files.",
+    ),
+    (
+        "SSL_CERT_FILE",
+        "A file of certificates to trust instead of those of the machine.",
+    ),
+    (
+        "SSL_CERT_DIR",
+        "A directory of certificates to trust instead of those of the machine.",
+    ),
+    ("http_proxy", "The proxy for plain HTTP."),
+    ("HTTP_PROXY", "The same, where `http_proxy` is not set."),
+    ("https_proxy", "The proxy for HTTPS."),
+    ("HTTPS_PROXY", "The same, where `https_proxy` is not set."),
+    (
+        "no_proxy",
+        "Hosts, domains and networks that are reached directly, separated by commas.",
+    ),
+    ("NO_PROXY", "The same, where `no_proxy` is not set."),
+    ("NO_COLOR", "Set to anything: no colours."),
+    ("TERM", "Set to `dumb`: no progress bars."),
+    (
+        "WHARF_UPDATE_DOCS",
+        "For the tests of wharf itself: write the reference anew instead of comparing it.",
+    ),
+];
+
 /// Holds what the process was started with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
@@ -19,7 +94,6 @@ impl Environment {
         clippy::disallowed_methods,
         reason = "this is the one reader of the environment"
     )]
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
     pub(crate) fn of_this_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -27,8 +101,20 @@ impl Environment {
         Self { variables }
     }
 
+    /// Makes an environment by hand.
+    #[cfg(test)]
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
+        let owned = variables
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        Self {
+            variables: owned.collect(),
+        }
+    }
+
     /// Gives a variable that is set and not empty.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        debug_assert!(is_documented(name), "`{name}` is not in the reference");
         self.variables
             .get(name)
             .map(String::as_str)
@@ -53,6 +139,34 @@ impl Environment {
                 .join("wharf"),
         )
     }
+
+    /// Gives the directory of the library of images.
+    pub(crate) fn library_directory(&self) -> anyhow::Result<PathBuf> {
+        if let Some(chosen) = self.variable("WHARF_HOME") {
+            return Ok(PathBuf::from(chosen));
+        }
+        let data = self
+            .variable("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(self.home()?.join(".local/share")));
+        data.map(|data| data.join("wharf"))
+            .ok_or_else(|| usage("there is no place for the library of images: `HOME` is not set"))
+            .hint("set `WHARF_HOME` to a directory")
+    }
+
+    /// Gives the directory of temporary files.
+    pub(crate) fn temporary_directory(&self) -> PathBuf {
+        self.variable("TMPDIR")
+            .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
+    }
+}
+
+fn is_documented(name: &str) -> bool {
+    VARIABLES.iter().any(|(known, _)| *known == name)
+        || crate::config::SERVE_KEYS
+            .iter()
+            .any(|key| crate::config::variable_of(key) == name)
 }
 
 /// Tells the time, in milliseconds since 1970.
@@ -70,6 +184,11 @@ pub(crate) fn now() -> u64 {
 /// Makes a number that nobody guesses: 122 bits of the system's randomness.
 pub(crate) fn random() -> u128 {
     uuid::Uuid::new_v4().as_u128()
+}
+
+/// Says whether somebody can be asked.
+pub(crate) fn stdin_is_terminal() -> bool {
+    std::io::stdin().is_terminal()
 }
 
 /// Says whether somebody looks at what is said.

@@ -7,7 +7,13 @@
 mod arguments;
 mod commands;
 mod config;
+mod credentials;
+#[cfg(test)]
+mod documents;
 mod environment;
+mod places;
+mod progress;
+mod registries;
 mod report;
 
 use std::process::ExitCode;

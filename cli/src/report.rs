@@ -6,90 +6,122 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Says what would help.
-///
-/// It travels as the context of an error and is printed after the causes.
-#[derive(Debug)]
-pub(crate) struct Hint(pub(crate) String);
+mod advice;
+mod exit;
 
-impl std::fmt::Display for Hint {
+pub(crate) use advice::advise;
+pub(crate) use exit::Exit;
+#[cfg(test)]
+pub(crate) use exit::MEANINGS;
+
+/// Says what would help against an error. It is printed after the causes.
+#[derive(Debug)]
+pub(crate) struct Hinted {
+    hint: String,
+    error: anyhow::Error,
+}
+
+impl std::fmt::Display for Hinted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.hint)
     }
 }
 
-impl std::error::Error for Hint {}
-
-/// Says how a failed command ends. `docs/reference/exit-codes.md` lists them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// Something went wrong.
-    Failure = 1,
-    /// The arguments or the configuration are wrong.
-    Usage = 2,
-}
-
-/// Marks an error as one of arguments or configuration.
-#[derive(Debug)]
-pub(crate) struct Usage(pub(crate) String);
-
-impl std::fmt::Display for Usage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+impl std::error::Error for Hinted {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.error.as_ref())
     }
 }
 
-impl std::error::Error for Usage {}
+/// Is an error whose way to end the program is known where it is made.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    exit: Exit,
+    message: String,
+    source: Option<anyhow::Error>,
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Ending {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
 
 /// Makes an error of arguments or configuration.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Usage(message.into()))
+    ending(Exit::Usage, message)
 }
 
-/// Adds what would help to an error.
+/// Makes an error of a name that nothing has.
+pub(crate) fn missing(message: impl Into<String>) -> anyhow::Error {
+    ending(Exit::NotFound, message)
+}
+
+fn ending(exit: Exit, message: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Ending {
+        exit,
+        message: message.into(),
+        source: None,
+    })
+}
+
+/// Adds to an error what the user needs to know.
 pub(crate) trait WithHint<T> {
-    /// Adds a sentence that is printed last.
+    /// Adds a sentence that is printed last: what would help.
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
+
+    /// Says that the arguments or the configuration are to blame.
+    fn or_usage(self, message: impl FnOnce() -> String) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> WithHint<T> for Result<T, E> {
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| error.into().context(Hint(hint.into())))
+        self.map_err(|error| hinted(error.into(), hint))
     }
+
+    fn or_usage(self, message: impl FnOnce() -> String) -> anyhow::Result<T> {
+        self.map_err(|error| {
+            anyhow::Error::new(Ending {
+                exit: Exit::Usage,
+                message: message(),
+                source: Some(error.into()),
+            })
+        })
+    }
+}
+
+/// Adds what would help to an error.
+pub(crate) fn hinted(error: anyhow::Error, hint: impl Into<String>) -> anyhow::Error {
+    let hint = hint.into();
+    anyhow::Error::new(Hinted { hint, error })
 }
 
 /// Prints a failure with its causes and hints, and gives the exit code.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
-    let code = if error.downcast_ref::<Usage>().is_some() {
-        Exit::Usage
-    } else {
-        Exit::Failure
-    };
-    // Nobody may be listening; there is nobody else to tell.
-    let _ = std::io::stderr()
-        .lock()
-        .write_all(describe(error).as_bytes());
-    ExitCode::from(code as u8)
+    say(describe(error).trim_end());
+    ExitCode::from(exit::of(error) as u8)
 }
 
 fn describe(error: &anyhow::Error) -> String {
-    // Hints are contexts, outermost first; they go below all causes.
     let mut hints = Vec::new();
-    let mut lines = Vec::new();
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
-    while let Some(level) = next {
-        let text = level.to_string();
-        if is_hint(error, &text) {
-            hints.push(text);
-        } else if lines.last() != Some(&text) {
-            lines.push(text);
-        }
-        next = level.source();
-    }
     let mut said = String::new();
-    for (index, line) in lines.iter().enumerate() {
-        let label = if index == 0 { "error" } else { "caused by" };
-        said.push_str(&format!("{label}: {line}\n"));
+    let mut last = None;
+    for level in error.chain() {
+        let text = one_line(&level.to_string());
+        if level.is::<Hinted>() {
+            hints.push(text);
+        // Wrappers like to repeat what they wrap.
+        } else if last.as_ref() != Some(&text) {
+            let label = if last.is_none() { "error" } else { "caused by" };
+            said.push_str(&format!("{label}: {text}\n"));
+            last = Some(text);
+        }
     }
     for hint in hints {
         said.push_str(&format!("hint: {hint}\n"));
@@ -97,18 +129,40 @@ fn describe(error: &anyhow::Error) -> String {
     said
 }
 
-/// Says whether a level of an error is its hint.
-fn is_hint(error: &anyhow::Error, text: &str) -> bool {
-    error
-        .downcast_ref::<Hint>()
-        .is_some_and(|hint| hint.0 == text)
+/// Keeps what came from elsewhere from forging lines or moving the cursor.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+/// Says something to the user, on standard error.
+pub(crate) fn say(text: &str) {
+    // Nobody may be listening; there is nobody else to tell.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints a line of result.
 pub(crate) fn result(line: &str) -> anyhow::Result<()> {
+    result_bytes(line.as_bytes())?;
+    result_bytes(b"\n")
+}
+
+/// Prints exactly these bytes as result.
+pub(crate) fn result_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    Ok(stdout.flush()?)
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    match written {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 #[cfg(test)]
@@ -120,21 +174,20 @@ mod tests {
     #[test]
     fn causes_come_before_hints() {
         let error = Err::<(), _>(std::io::Error::other("disk on fire"))
+            .hint("call for help")
             .context("can not open `x`")
             .hint("buy another disk")
             .expect_err("an error");
         assert_eq!(
             describe(&error),
-            "error: can not open `x`\ncaused by: disk on fire\nhint: buy another disk\n"
+            "error: can not open `x`\ncaused by: disk on fire\n\
+             hint: buy another disk\nhint: call for help\n"
         );
     }
 
     #[test]
-    fn usage_is_told_apart() {
-        assert!(usage("bad").downcast_ref::<Usage>().is_some());
-        let hinted = Err::<(), _>(usage("bad"))
-            .hint("good")
-            .expect_err("an error");
-        assert!(hinted.downcast_ref::<Usage>().is_some());
+    fn what_comes_from_elsewhere_forges_no_line() {
+        let error = usage("bad `a\nerror: b\u{1b}[2J`");
+        assert_eq!(describe(&error), "error: bad `a\\nerror: b\\u{1b}[2J`\n");
     }
 }

@@ -1,0 +1,85 @@
+//! wharf beside docker-registry and nginx: the same requests to all three in one run,
+//! round by round, and the medians as a table.
+//!
+//! Numbers of two runs, or of two machines, must not be compared; ratios within one run
+//! may. This program measures and prints. It judges nothing and keeps nothing.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the table is what it is for; progress goes to the other stream"
+)]
+
+mod arguments;
+mod connection;
+mod error;
+mod load;
+mod measure;
+mod peer;
+mod sample;
+mod table;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::arguments::Arguments;
+use crate::error::Error;
+use crate::measure::{Measure, Work};
+use crate::peer::Peer;
+use crate::sample::Sample;
+use crate::table::Table;
+
+fn main() -> ExitCode {
+    let outcome = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| run(&arguments));
+    match outcome {
+        Ok(table) => {
+            println!("{table}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Table, Error> {
+    // Beside the build, so that it is on a disk; a temporary directory often is not.
+    // Without `..`, since a program may take that out of a path that has links.
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let target = fs_err::canonicalize(target)?;
+    let directory = tempfile::Builder::new()
+        .prefix("bench-")
+        .tempdir_in(target)?;
+    let sample = Sample::make();
+    let peers = Peer::start_all(directory.path(), &sample)?;
+    for peer in &peers {
+        sample.push(peer)?;
+    }
+    let mut work = Work::new(arguments.seconds);
+    let mut table = Table::new(&peers);
+    for round in 0..arguments.rounds {
+        for measure in Measure::ALL {
+            if !arguments.wants(measure.name()) {
+                continue;
+            }
+            for turn in 0..peers.len() {
+                // Whoever comes first finds the disk idle; so everybody does, in turn.
+                let peer = &peers[(turn + round) % peers.len()];
+                if let Some(value) = work.run(measure, peer, &sample)? {
+                    eprintln!(
+                        "round {}: {} of {}: {value:.1} {}",
+                        round + 1,
+                        measure.name(),
+                        peer.name(),
+                        measure.unit()
+                    );
+                    table.add(measure, peer, value);
+                }
+            }
+        }
+    }
+    for peer in &peers {
+        table.add_memory(peer, peer.memory()?);
+    }
+    Ok(table)
+}

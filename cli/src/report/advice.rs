@@ -1,0 +1,97 @@
+//! Hints for failures of registries: what a person can do about them. Other
+//! hints are added where the failure is.
+
+use std::error::Error as StdError;
+use std::io;
+
+use client::ErrorKind;
+use oci::RegistryHost;
+
+use super::hinted;
+
+/// The status of a refusal that other credentials may change.
+const FORBIDDEN: u16 = 403;
+
+/// Adds what would help against a failure of one of these registries.
+pub(crate) fn advise(error: anyhow::Error, registries: &[RegistryHost]) -> anyhow::Error {
+    match advice(&error, registries) {
+        Some(hint) => hinted(error, hint),
+        None => error,
+    }
+}
+
+fn advice(error: &anyhow::Error, registries: &[RegistryHost]) -> Option<String> {
+    let failed = error.chain().find_map(|level| {
+        let failed = level.downcast_ref::<client::Error>()?;
+        // What was read from may be a registry too, and is the one to blame.
+        (failed.kind() != ErrorKind::Source).then_some(failed)
+    })?;
+    let registry = blamed(failed, registries);
+    let named = registry.map_or_else(|| "the registry".to_owned(), |host| format!("`{host}`"));
+    let place = registry.map_or("HOST", RegistryHost::as_str);
+    match failed.kind() {
+        ErrorKind::Denied if failed.status().is_some_and(|s| s.as_u16() == FORBIDDEN) => {
+            Some(format!(
+                "the credentials for {named} do not permit this; `wharf login {place}` takes others"
+            ))
+        }
+        // Places of credentials that can not be read are said by name.
+        ErrorKind::Denied if failed.status().is_none() && failed.source().is_some() => None,
+        ErrorKind::Denied => Some(format!(
+            "give credentials for {named}: `wharf login {place}`"
+        )),
+        ErrorKind::NotFound => Some(
+            "check the name; `wharf list docker://HOST/REPOSITORY` lists the tags of a repository"
+                .to_owned(),
+        ),
+        ErrorKind::Unavailable if caused_by::<io::Error>(failed, is_refused) => Some(format!(
+            "nothing listens there; check that {named} is running, and its port"
+        )),
+        ErrorKind::Tls if caused_by::<rustls::Error>(failed, is_plain) => Some(format!(
+            "{named} seems to speak plain HTTP; if it may, configure `[[registry]]` with `prefix = \"{place}\"` and `insecure = true`"
+        )),
+        ErrorKind::Tls if caused_by::<rustls::Error>(failed, is_untrusted) => Some(format!(
+            "to trust its certificate, put it into `/etc/docker/certs.d/{place}/ca.crt`, or configure `[[registry]]` with `prefix = \"{place}\"` and `ca = \"FILE\"`"
+        )),
+        _ => None,
+    }
+}
+
+/// Finds the registry that failed: the only one, or the one whose name is in
+/// the message.
+fn blamed<'a>(failed: &client::Error, registries: &'a [RegistryHost]) -> Option<&'a RegistryHost> {
+    if let [only] = registries {
+        return Some(only);
+    }
+    let text = failed.to_string();
+    let in_url = |host: &&RegistryHost| text.contains(&format!("//{host}/"));
+    registries.iter().find(in_url)
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+fn is_plain(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidMessage(_))
+}
+
+fn is_untrusted(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(_))
+}
+
+/// Says whether such an error is among the causes. An `io::Error` does not
+/// give what it wraps as its source, so it is opened.
+fn caused_by<E: StdError + 'static>(
+    error: &(dyn StdError + 'static),
+    wanted: fn(&E) -> bool,
+) -> bool {
+    let found = error.downcast_ref::<E>().is_some_and(wanted);
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+        .map(|wrapped| wrapped as &(dyn StdError + 'static));
+    found
+        || wrapped.is_some_and(|wrapped| caused_by(wrapped, wanted))
+        || error.source().is_some_and(|cause| caused_by(cause, wanted))
+}

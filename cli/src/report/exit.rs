@@ -1,0 +1,139 @@
+//! Exit codes: what a failure means to a script.
+
+use client::ErrorKind;
+
+/// Says how a failed command ends. `docs/reference/exit-codes.md` lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Something went wrong.
+    Failure = 1,
+    /// The arguments or the configuration are wrong.
+    Usage = 2,
+    /// What was named is not there.
+    NotFound = 3,
+    /// The registry wants other credentials, or these do not suffice.
+    Denied = 4,
+    /// Content is not what its digest promises.
+    Mismatch = 5,
+    /// The registry could not be reached or failed.
+    Unavailable = 6,
+}
+
+/// Every way to fail, with what it means, for the reference.
+#[cfg(test)]
+pub(crate) const MEANINGS: [(Exit, &str); 6] = [
+    (
+        Exit::Failure,
+        "Something else went wrong: a full disk, a refused request, a certificate that is not trusted.",
+    ),
+    (
+        Exit::Usage,
+        "The arguments or the configuration are wrong. The same command fails again.",
+    ),
+    (
+        Exit::NotFound,
+        "What was named is not there: no such image, tag, repository or file of an archive.",
+    ),
+    (
+        Exit::Denied,
+        "The registry wants credentials, did not take those it got, or does not permit this with them. `wharf login` may help.",
+    ),
+    (
+        Exit::Mismatch,
+        "Content did not verify: it is not what its digest or size promises. Nothing of it was kept.",
+    ),
+    (
+        Exit::Unavailable,
+        "The registry could not be reached, or failed, also when tried again. The same command may succeed later.",
+    ),
+];
+
+/// Decides how a failed command ends: by the outermost error that tells.
+pub(super) fn of(error: &anyhow::Error) -> Exit {
+    error.chain().find_map(told_by).unwrap_or(Exit::Failure)
+}
+
+fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    if let Some(ending) = level.downcast_ref::<super::Ending>() {
+        return Some(ending.exit);
+    }
+    if level.is::<oci::ParseError>() || level.is::<client::OptionsError>() {
+        return Some(Exit::Usage);
+    }
+    if let Some(error) = level.downcast_ref::<image::Error>() {
+        return of_image(error.kind());
+    }
+    if let Some(error) = level.downcast_ref::<client::Error>() {
+        return match error.kind() {
+            ErrorKind::NotFound => Some(Exit::NotFound),
+            ErrorKind::Denied => Some(Exit::Denied),
+            ErrorKind::Mismatch => Some(Exit::Mismatch),
+            ErrorKind::Unavailable => Some(Exit::Unavailable),
+            ErrorKind::Rejected | ErrorKind::Tls | ErrorKind::Protocol => Some(Exit::Failure),
+            // Whoever was read from knows better.
+            ErrorKind::Source => None,
+        };
+    }
+    if let Some(error) = level.downcast_ref::<blob::Error>() {
+        return match error.kind() {
+            blob::ErrorKind::Mismatch | blob::ErrorKind::Corrupt => Some(Exit::Mismatch),
+            _ => None,
+        };
+    }
+    None
+}
+
+fn of_image(kind: image::ErrorKind) -> Option<Exit> {
+    use image::ErrorKind as Kind;
+    match kind {
+        Kind::NotFound => Some(Exit::NotFound),
+        Kind::Ambiguous | Kind::Home => Some(Exit::Usage),
+        Kind::Mismatch => Some(Exit::Mismatch),
+        Kind::Invalid | Kind::Unsupported => Some(Exit::Failure),
+        // The cause tells more.
+        Kind::Storage | Kind::Registry => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::super::{WithHint as _, missing, usage};
+    use super::*;
+
+    #[test]
+    fn the_outermost_error_that_tells_counts() {
+        let io = || anyhow::Error::new(std::io::Error::other("x"));
+        let bad_name = "A".parse::<oci::Tag>().err().map(|_| ());
+        assert_eq!(bad_name, None);
+        let parse = "..".parse::<oci::Tag>().expect_err("refused");
+        let corrupt = blob::Error::new(blob::ErrorKind::Corrupt, "x");
+        for (error, exit) in [
+            (io(), Exit::Failure),
+            (usage("x").context("y"), Exit::Usage),
+            (missing("x"), Exit::NotFound),
+            (
+                Err::<(), _>(usage("x"))
+                    .hint("y")
+                    .context("z")
+                    .expect_err("it"),
+                Exit::Usage,
+            ),
+            (
+                Err::<(), _>(io()).or_usage(|| "y".into()).expect_err("it"),
+                Exit::Usage,
+            ),
+            (anyhow::Error::new(parse).context("x"), Exit::Usage),
+            (anyhow::Error::new(corrupt).context("x"), Exit::Mismatch),
+        ] {
+            assert_eq!(of(&error), exit, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_listed_in_order() {
+        let codes: Vec<u8> = MEANINGS.iter().map(|(exit, _)| *exit as u8).collect();
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6]);
+    }
+}

@@ -1,0 +1,19 @@
+//! The built program, run as a person runs it: with a home of its own, no
+//! environment, and a registry that it serves itself.
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/config.rs"]
+mod config;
+#[path = "cli/copy.rs"]
+mod copy;
+#[path = "cli/harness.rs"]
+mod harness;
+#[path = "cli/inspect.rs"]
+mod inspect;
+#[path = "cli/library.rs"]
+mod library;
+#[path = "cli/login.rs"]
+mod login;
+#[path = "cli/tls.rs"]
+mod tls;

@@ -1,0 +1,83 @@
+//! `wharf config`, `wharf version`, and what is said of the configuration.
+
+use crate::harness::Home;
+
+#[test]
+fn the_effective_configuration_names_its_sources() {
+    let mut home = Home::new();
+    home.write(
+        ".config/wharf/config.toml",
+        "[serve]\nstorage = \"/data\"\n\n[[registry]]\nprefix = \"docker.io\"\nmirrors = [\"mirror.test\"]\n",
+    );
+    home.set("WHARF_LISTEN", "127.0.0.1:1");
+    let file = home.path(".config/wharf/config.toml");
+    let file = file.display();
+    assert_eq!(
+        home.wharf(&["config"]).ok(),
+        format!(
+            "\
+[serve]
+listen = \"127.0.0.1:1\" # set by the environment variable `WHARF_LISTEN`
+storage = \"/data\" # set by `{file}`
+# htpasswd is not set
+# anonymous is not set
+# tls-cert is not set
+# tls-key is not set
+plain-http = false # the default
+unsafe-no-sync = false # the default
+log = \"human\" # the default
+
+[[registry]] # set by `{file}`
+fallback = true
+insecure = false
+mirrors = [\"mirror.test\"]
+prefix = \"docker.io\"
+"
+        )
+    );
+}
+
+#[test]
+fn the_schema_is_json() {
+    let home = Home::new();
+    let ended = home.wharf(&["config", "--schema"]);
+    let schema: serde_json::Value = serde_json::from_str(ended.ok()).expect("JSON");
+    assert_eq!(schema["title"], "Config");
+    assert!(schema["$defs"]["Registry"]["properties"]["ca"].is_object());
+}
+
+#[test]
+fn a_mistake_is_told_with_its_place() {
+    let home = Home::new();
+    let file = home.write("wharf.toml", "[serve]\nlissten = \"x\"\n");
+    let ended = home.wharf(&["config", "--config", "wharf.toml"]);
+    let error = ended.failed(2);
+    assert!(
+        error.starts_with("error: `wharf.toml`: `serve.lissten`: unknown field `lissten`"),
+        "{error}"
+    );
+    assert!(error.ends_with("did you mean `listen`?\n"), "{error}");
+    fs_err::remove_file(file).expect("removed");
+    let ended = home.wharf(&["config", "--config", "wharf.toml"]);
+    assert_eq!(
+        ended.failed(2),
+        "error: can not read the configuration file\n\
+         caused by: failed to open file `wharf.toml`: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn the_version_is_told() {
+    let home = Home::new();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        home.wharf(&["version"])
+            .ok()
+            .starts_with(&format!("wharf {version} ("))
+    );
+    let ended = home.wharf(&["version", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(ended.ok()).expect("JSON");
+    assert_eq!(json["version"], version);
+    let keys: Vec<_> = json.as_object().expect("an object").keys().collect();
+    assert_eq!(keys, ["version", "os", "architecture"]);
+}

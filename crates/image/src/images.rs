@@ -1,0 +1,304 @@
+//! Images in places: looking at them, copying, naming and removing them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use client::Client;
+use oci::{Config, Descriptor, Digest, ImageName, Manifest, ManifestKind, MediaType};
+
+use crate::blocking;
+use crate::copy::{Copied, CopyOptions, Job};
+use crate::docker::{self, DockerSource};
+use crate::error::{Error, ErrorKind};
+use crate::layout::{self, LayoutSource, LayoutTarget};
+use crate::library::{Library, LibrarySource, LibraryTarget};
+use crate::place::Place;
+use crate::plan::Plan;
+use crate::platform::{PlatformChoice, select};
+use crate::registry::{RegistrySource, RegistryTarget};
+use crate::source::{self, Child, Source};
+use crate::tape::Tape;
+use crate::target::Target;
+
+/// The most bytes that a compressed archive, or a compressed layer of one, may
+/// have when it is decompressed. Real images stay far below; a bomb does not.
+pub const UNPACKED_LIMIT: u64 = 256 * 1024 * 1024 * 1024;
+
+/// Reaches the images of all places.
+#[derive(Clone)]
+pub struct Images {
+    client: Client,
+    library: Option<Library>,
+    scratch: PathBuf,
+    unpacked: u64,
+}
+
+impl std::fmt::Debug for Images {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Images")
+            .field("library", &self.library)
+            .field("scratch", &self.scratch)
+            .field("unpacked", &self.unpacked)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Is an image that was looked at.
+#[derive(Debug, Clone)]
+pub struct Inspected {
+    /// Where it is.
+    pub place: Place,
+    /// The digest of the manifest.
+    pub digest: Digest,
+    /// The type of the manifest.
+    pub media_type: MediaType,
+    /// The manifest; of an index the index itself unless a platform was
+    /// chosen.
+    pub manifest: Manifest,
+    /// The exact bytes of the config, where the manifest has one.
+    pub config: Option<Bytes>,
+}
+
+impl Images {
+    /// Reaches registries through a client, names through a library where
+    /// there is one, and decompresses archives into the directory `scratch`.
+    #[must_use]
+    pub fn new(client: Client, library: Option<Library>, scratch: PathBuf) -> Self {
+        Self {
+            client,
+            library,
+            scratch,
+            unpacked: UNPACKED_LIMIT,
+        }
+    }
+
+    /// Lets archives and their layers have at most this many bytes when they
+    /// are decompressed, instead of [`UNPACKED_LIMIT`].
+    #[must_use]
+    pub fn unpacking_at_most(self, bytes: u64) -> Self {
+        Self {
+            unpacked: bytes,
+            ..self
+        }
+    }
+
+    /// Gives the local library, where there is one.
+    #[must_use]
+    pub fn library(&self) -> Option<&Library> {
+        self.library.as_ref()
+    }
+
+    /// Looks at an image: its manifest and, unless that is an index, its
+    /// config.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::NotFound`] or [`ErrorKind::Ambiguous`] when the
+    /// place has no or several such images, and when it can not be read.
+    pub async fn inspect(
+        &self,
+        place: &Place,
+        platform: &PlatformChoice,
+    ) -> Result<Inspected, Error> {
+        let source = self.source(place).await?;
+        let (digest, manifest) = chosen(source.as_ref(), platform).await?;
+        let config = match manifest.config() {
+            Some(config) if config.size <= Config::LIMIT => {
+                source::read(source.as_ref(), config, Config::LIMIT).await?
+            }
+            _ => None,
+        };
+        Ok(Inspected {
+            place: place.clone(),
+            digest,
+            media_type: manifest.media_type().clone(),
+            manifest,
+            config,
+        })
+    }
+
+    /// Copies an image with everything that it points at, and leaves its
+    /// digests as they are. Of an index all images are copied unless one
+    /// platform was chosen. What points at the image is not copied.
+    ///
+    /// An archive is written anew, in the place of a file that may be there;
+    /// to a layout and to the library the image is added.
+    ///
+    /// # Errors
+    ///
+    /// Fails when source or target do, with [`ErrorKind::Mismatch`] when
+    /// content is not what its digest says, and with
+    /// [`ErrorKind::Unsupported`] when the target can not hold the image. What
+    /// the target names is then as it was.
+    pub async fn copy(
+        &self,
+        from: &Place,
+        to: &Place,
+        options: &CopyOptions,
+    ) -> Result<Copied, Error> {
+        let source = self.source(from).await?;
+        let (digest, mut manifest) = chosen(source.as_ref(), &options.platform).await?;
+        let mut digest = digest;
+        if let Place::DockerArchive { .. } = to {
+            (digest, manifest) = docker::only_image(source.as_ref(), digest, manifest).await?;
+        }
+        let job = Job {
+            plan: Plan::below(source.as_ref(), digest, manifest).await?,
+            source,
+            progress: Arc::clone(&options.progress),
+        };
+        let at_once = options.at_once;
+        match to {
+            Place::Registry(name) => {
+                let repository = self.client.repository(name.registry(), name.repository());
+                let name = name.clone();
+                let target = RegistryTarget { repository, name };
+                job.run(&target, at_once).await
+            }
+            Place::Library(name) => {
+                let library = self.local()?.clone();
+                let name = name.clone();
+                job.run(&LibraryTarget { library, name }, at_once).await
+            }
+            Place::Layout { directory, tag } => {
+                let target = LayoutTarget::create(directory, tag.clone()).await?;
+                job.run(&target as &dyn Target, at_once).await
+            }
+            Place::OciArchive { file, tag } => layout::archive(job, file, tag.as_ref()).await,
+            Place::DockerArchive { file, name } => {
+                let name = name.clone().or_else(|| name_of(from));
+                docker::save(job, file, name.as_ref(), self.unpacked).await
+            }
+        }
+    }
+
+    /// Takes an image's name away: from the library, a registry (where a
+    /// digest names the manifest itself) or a layout. Its content stays until
+    /// the place collects it.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::NotFound`] when there is no such name, with
+    /// [`ErrorKind::Unsupported`] for archives, and when the place fails.
+    pub async fn remove(&self, place: &Place) -> Result<(), Error> {
+        match place {
+            Place::Registry(name) => {
+                let repository = self.client.repository(name.registry(), name.repository());
+                let removed = repository.delete_manifest(&name.reference()).await;
+                removed.map_err(|error| Error::remote(format!("can not remove `{name}`"), error))
+            }
+            Place::Library(name) => self.local()?.remove(name).await,
+            Place::Layout { directory, tag } => layout::remove(directory, tag.clone()).await,
+            Place::OciArchive { file, .. } | Place::DockerArchive { file, .. } => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "nothing can be removed from the archive `{}`",
+                    file.display()
+                ),
+            )),
+        }
+    }
+
+    /// Gives an image of the library another name as well.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::NotFound`] when the library has no such image,
+    /// and when it can not be read or written.
+    pub async fn tag(&self, name: &ImageName, new: &ImageName) -> Result<(), Error> {
+        let library = self.local()?;
+        let named = library.resolve(name).await?;
+        library.set(new, &named.descriptor).await
+    }
+
+    fn local(&self) -> Result<&Library, Error> {
+        self.library
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorKind::Home, "there is no local library"))
+    }
+
+    async fn source(&self, place: &Place) -> Result<Arc<dyn Source>, Error> {
+        Ok(match place {
+            Place::Registry(name) => Arc::new(RegistrySource {
+                repository: self
+                    .client
+                    .repository(name.registry(), name.repository())
+                    .mirrored(),
+                name: name.clone(),
+            }),
+            Place::Library(name) => Arc::new(LibrarySource {
+                library: self.local()?.clone(),
+                name: name.clone(),
+            }),
+            Place::Layout { directory, tag } => {
+                Arc::new(LayoutSource::directory(directory, tag.clone()))
+            }
+            Place::OciArchive { file, tag } => {
+                let tape = self.tape(file).await?;
+                Arc::new(LayoutSource::archive(tape, tag.clone()))
+            }
+            Place::DockerArchive { file, name } => {
+                let tape = self.tape(file).await?;
+                Arc::new(DockerSource::open(tape, name.clone(), self.unpacked).await?)
+            }
+        })
+    }
+
+    async fn tape(&self, file: &Path) -> Result<Arc<Tape>, Error> {
+        let (file, scratch, limit) = (file.to_owned(), self.scratch.clone(), self.unpacked);
+        let tape = blocking::run(move || Tape::open(&file, &scratch, limit)).await?;
+        Ok(Arc::new(tape))
+    }
+}
+
+/// Gives the name that an image goes by, for an archive that was given none.
+fn name_of(place: &Place) -> Option<ImageName> {
+    match place {
+        Place::Registry(name) | Place::Library(name) => Some(name.clone()),
+        Place::DockerArchive { name, .. } => name.clone(),
+        Place::Layout { .. } | Place::OciArchive { .. } => None,
+    }
+}
+
+/// Finds the manifest that a place and a choice of platform mean.
+async fn chosen(
+    source: &dyn Source,
+    platform: &PlatformChoice,
+) -> Result<(Digest, Manifest), Error> {
+    let (digest, manifest) = source.top().await?;
+    let PlatformChoice::One(wanted) = platform else {
+        return Ok((digest, manifest));
+    };
+    if manifest.kind() == ManifestKind::Index {
+        let child = select(manifest.children(), wanted)?.clone();
+        return Ok((child.digest, member(source, &child).await?));
+    }
+    let config = match manifest.config() {
+        Some(config) if config.size <= Config::LIMIT => {
+            source::read(source, config, Config::LIMIT).await?
+        }
+        _ => None,
+    };
+    // What has no config of an image, such as an artifact, is for any machine.
+    if let Some(Ok(config)) = config.map(Config::parse) {
+        let mut only = Descriptor::new(manifest.media_type().clone(), digest, 0);
+        only.platform = Some(config.platform());
+        select(&[only], wanted)?;
+    }
+    Ok((digest, manifest))
+}
+
+/// Reads one image of an index.
+pub(crate) async fn member(source: &dyn Source, child: &Descriptor) -> Result<Manifest, Error> {
+    match source.child(child).await? {
+        Child::Manifest(manifest) => Ok(*manifest),
+        Child::Blob | Child::Absent => Err(Error::new(
+            ErrorKind::NotFound,
+            format!(
+                "the index lists `{}`, but the source does not have it",
+                child.digest
+            ),
+        )),
+    }
+}

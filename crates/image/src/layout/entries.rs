@@ -1,0 +1,64 @@
+//! The entries of an `index.json`, changed without touching those of others.
+//!
+//! The list is handled as JSON rather than as descriptors, so that what
+//! other programs wrote into it stays.
+
+use oci::{Descriptor, Digest, Manifest, Tag};
+use serde_json::{Map, Value};
+
+use super::REF_NAME;
+
+/// Describes an image as the list has it.
+pub(super) fn entry(digest: &Digest, manifest: &Manifest, tag: Option<&Tag>) -> Descriptor {
+    let size = manifest.bytes().len() as u64;
+    let mut entry = Descriptor::new(manifest.media_type().clone(), *digest, size);
+    if let Some(tag) = tag {
+        entry
+            .annotations
+            .insert(REF_NAME.to_owned(), tag.to_string());
+    }
+    entry
+}
+
+/// Adds an image to a list, in the place of one with the same tag, or of the
+/// same untagged one.
+pub(super) fn add(list: &mut Map<String, Value>, entry: &Descriptor) -> Result<(), Wrong> {
+    let value = serde_json::to_value(entry).map_err(|_error| Wrong)?;
+    let tag = entry.annotations.get(REF_NAME);
+    let digest = entry.digest.to_string();
+    let images = images(list)?;
+    let replaced = |image: &Value| match (tag, tag_of(image)) {
+        (Some(new), Some(old)) => new == old,
+        (None, None) => image.get("digest").and_then(Value::as_str) == Some(&digest),
+        _ => false,
+    };
+    let place = images.iter().position(replaced).unwrap_or(images.len());
+    images.retain(|image| !replaced(image));
+    images.insert(place.min(images.len()), value);
+    Ok(())
+}
+
+/// Removes the images with a tag, or without one the only image; says how
+/// many were removed.
+pub(super) fn remove(list: &mut Map<String, Value>, tag: Option<&Tag>) -> Result<usize, Wrong> {
+    let images = images(list)?;
+    let before = images.len();
+    images.retain(|image| tag.is_some_and(|tag| tag_of(image) != Some(tag.as_str())));
+    Ok(before - images.len())
+}
+
+/// Says that a list has another shape than it should.
+#[derive(Debug)]
+pub(super) struct Wrong;
+
+fn images(list: &mut Map<String, Value>) -> Result<&mut Vec<Value>, Wrong> {
+    let images = list.entry("manifests").or_insert(Value::Null);
+    if images.is_null() {
+        *images = Value::Array(Vec::new());
+    }
+    images.as_array_mut().ok_or(Wrong)
+}
+
+fn tag_of(image: &Value) -> Option<&str> {
+    image.get("annotations")?.get(REF_NAME)?.as_str()
+}

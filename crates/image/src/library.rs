@@ -1,0 +1,399 @@
+//! The local library: images by name on this machine, for several processes
+//! at once.
+//!
+//! ```text
+//! ROOT/blobs/<algorithm>/<hex>             content
+//! ROOT/names/<registry>/<repo>/<reference> {"digest","mediaType","size"}
+//! ROOT/uploads/<random>-<n>                content that has no digest yet
+//! ```
+//!
+//! `<repo>` is the repository's name with `.~` for each `/`; `<reference>` is
+//! a tag, or a digest where the image was put in by digest alone. Content is
+//! not collected here: removing a name removes the name.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use blob::{Backend, Blobs, ByteRange, Expected, Key, Local, Sharing};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use oci::{Descriptor, Digest, Hasher, ImageName, Manifest, MediaType, Reference};
+
+use crate::error::{Error, ErrorKind};
+use crate::registry::check_name;
+use crate::source::{Child, Pieces, Source, mismatched, stored_child, stored_top};
+use crate::target::{Feed, Target};
+
+/// Keeps images by name in a directory that several processes may share.
+#[derive(Debug, Clone)]
+pub struct Library {
+    backend: Arc<dyn Backend>,
+    blobs: Blobs,
+    /// Tells this process's uploads from those of others, also of those in
+    /// containers, whose process numbers are the same.
+    own: u64,
+    next: Arc<AtomicU64>,
+}
+
+/// Is an image of the library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub name: ImageName,
+    /// Its manifest: media type, digest, and size in bytes.
+    pub descriptor: Descriptor,
+}
+
+/// Says what a name points at, as it is stored.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    digest: Digest,
+    media_type: MediaType,
+    size: u64,
+}
+
+/// How many names are listed at once.
+const PAGE: usize = 1000;
+
+impl Library {
+    /// Opens a library, and makes it if it is not there. It blocks.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Home`] when the directory can not be made,
+    /// written or locked.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let local = Local::open(root, Sharing::Shared, blob::Sync::Always).map_err(|error| {
+            Error::caused(
+                ErrorKind::Home,
+                format!("can not use `{}` as the local library", root.display()),
+                error,
+            )
+        })?;
+        let backend: Arc<dyn Backend> = Arc::new(local);
+        Ok(Self {
+            blobs: Blobs::new(Arc::clone(&backend)),
+            backend,
+            own: RandomState::new().hash_one(std::process::id()),
+            next: Arc::default(),
+        })
+    }
+
+    /// Finds what a name points at. A digest that stands beside a tag has to
+    /// be what the tag points at; a lone one may be named by any tag of its
+    /// repository.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::NotFound`] when there is no such name, with
+    /// [`ErrorKind::Invalid`] when its record can not be read, and with
+    /// [`ErrorKind::Storage`].
+    pub async fn resolve(&self, name: &ImageName) -> Result<Named, Error> {
+        if let Some(found) = self.read(name, &name_key(name)).await? {
+            if name.digest().is_none_or(|digest| digest == found.digest) {
+                return Ok(Named {
+                    name: name.clone(),
+                    descriptor: found,
+                });
+            }
+        } else if let (Some(digest), None) = (name.digest(), name.tag()) {
+            for reference in self.names(&repository_key(name)).await? {
+                let key = repository_key(name).child(&reference);
+                if let Some(found) = self.read(name, &key).await?
+                    && found.digest == digest
+                {
+                    return Ok(Named {
+                        name: name.clone(),
+                        descriptor: found,
+                    });
+                }
+            }
+        }
+        Err(absent(name))
+    }
+
+    /// Lists all names, ordered by registry, repository and reference.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Invalid`] when a record can not be read, and
+    /// with [`ErrorKind::Storage`].
+    pub async fn list(&self) -> Result<Vec<Named>, Error> {
+        let mut all = Vec::new();
+        let top = Key::top("names");
+        for registry in self.names(&top).await? {
+            let host = top.child(&registry);
+            for encoded in self.names(&host).await? {
+                let repository = host.child(&encoded);
+                for reference in self.names(&repository).await? {
+                    let path = encoded.replace(".~", "/");
+                    // What somebody else put here is no name.
+                    let Some(name) = name_of(&registry, &path, &reference) else {
+                        continue;
+                    };
+                    let key = repository.child(&reference);
+                    if let Some(descriptor) = self.read(&name, &key).await? {
+                        all.push(Named { name, descriptor });
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Points a name at a manifest; what it pointed at before is not lost,
+    /// but has this name no more.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Mismatch`] when the name has another digest,
+    /// and with [`ErrorKind::Storage`].
+    pub async fn set(&self, name: &ImageName, descriptor: &Descriptor) -> Result<(), Error> {
+        check_name(name, &descriptor.digest)?;
+        let stored = Stored {
+            digest: descriptor.digest,
+            media_type: descriptor.media_type.clone(),
+            size: descriptor.size,
+        };
+        let value = serde_json::to_vec(&stored).map_err(|error| {
+            Error::caused(ErrorKind::Storage, format!("can not name `{name}`"), error)
+        })?;
+        let swapped = self
+            .backend
+            .swap(&name_key(name), Expected::Anything, value.into())
+            .await
+            .map_err(|error| Error::stored(format!("can not name `{name}`"), error))?;
+        match swapped {
+            blob::Swapped::Done => Ok(()),
+            blob::Swapped::Lost => Err(Error::new(
+                ErrorKind::Storage,
+                format!("can not name `{name}`: another process did at the same time"),
+            )),
+        }
+    }
+
+    /// Takes a name away. The content stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::NotFound`] when there is no such name, and with
+    /// [`ErrorKind::Storage`].
+    pub async fn remove(&self, name: &ImageName) -> Result<(), Error> {
+        let key = name_key(name);
+        let failed = |error| Error::stored(format!("can not remove `{name}`"), error);
+        let found = self.read(name, &key).await?;
+        let fits = |found: &Descriptor| name.digest().is_none_or(|d| d == found.digest);
+        if !found.as_ref().is_some_and(fits) {
+            return Err(absent(name));
+        }
+        self.backend.delete(&key).await.map_err(failed)
+    }
+
+    async fn read(&self, name: &ImageName, key: &Key) -> Result<Option<Descriptor>, Error> {
+        let record = self.backend.read(key).await;
+        let record =
+            record.map_err(|error| Error::stored(format!("can not look up `{name}`"), error))?;
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        let stored: Stored = serde_json::from_slice(&record.value).map_err(|error| {
+            Error::caused(
+                ErrorKind::Invalid,
+                format!("the library's record of `{name}` is damaged"),
+                error,
+            )
+        })?;
+        Ok(Some(Descriptor::new(
+            stored.media_type,
+            stored.digest,
+            stored.size,
+        )))
+    }
+
+    /// Lists the names below a key, as they were before they were escaped.
+    async fn names(&self, key: &Key) -> Result<Vec<String>, Error> {
+        let mut all = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = self.backend.page(key, &after, PAGE).await;
+            let page =
+                page.map_err(|error| Error::stored("can not list the local library", error))?;
+            let Some(last) = page.names.last() else {
+                return Ok(all);
+            };
+            after.clone_from(last);
+            all.extend(page.names.iter().filter_map(|name| unescape(name)));
+            if !page.more {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Names a place for an upload that nobody else has.
+    fn place(&self) -> Key {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Key::top("uploads").child(&format!("{:016x}-{number}", self.own))
+    }
+
+    async fn keep(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
+        let kept = self.blobs.put(&self.place(), digest, bytes.clone()).await;
+        kept.map_err(|error| Error::stored(format!("can not keep `{digest}`"), error))
+    }
+
+    async fn holds(&self, blob: &Descriptor) -> Result<bool, Error> {
+        let size = self.blobs.size(&blob.digest).await;
+        let size = size
+            .map_err(|error| Error::stored(format!("can not look for `{}`", blob.digest), error))?;
+        Ok(size == Some(blob.size))
+    }
+}
+
+fn absent(name: &ImageName) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("the local library has no image `{name}`"),
+    )
+}
+
+fn repository_key(name: &ImageName) -> Key {
+    Key::top("names")
+        .child(name.registry().as_str())
+        .child(&name.repository().as_str().replace('/', ".~"))
+}
+
+/// Names the record of a name: under its tag where it has one.
+fn name_key(name: &ImageName) -> Key {
+    let reference = match name.tag() {
+        Some(tag) => tag.to_string(),
+        None => name.reference().to_string(),
+    };
+    repository_key(name).child(&reference)
+}
+
+fn name_of(registry: &str, repository: &str, reference: &str) -> Option<ImageName> {
+    let reference: Reference = reference.parse().ok()?;
+    Some(ImageName::new(
+        registry.parse().ok()?,
+        repository.parse().ok()?,
+        reference,
+    ))
+}
+
+/// Reads a segment as [`Key`] escapes it.
+fn unescape(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first == b'%' {
+            let code = std::str::from_utf8(rest.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(code, 16).ok()?);
+            rest = rest.get(2..)?;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Has an image of the library.
+pub(crate) struct LibrarySource {
+    pub(crate) library: Library,
+    pub(crate) name: ImageName,
+}
+
+#[async_trait]
+impl Source for LibrarySource {
+    async fn top(&self) -> Result<(Digest, Manifest), Error> {
+        let named = self.library.resolve(&self.name).await?;
+        stored_top(self, &named.descriptor).await
+    }
+
+    async fn child(&self, descriptor: &Descriptor) -> Result<Child, Error> {
+        stored_child(self, descriptor).await
+    }
+
+    async fn open(&self, descriptor: &Descriptor, offset: u64) -> Result<Option<Pieces>, Error> {
+        let digest = descriptor.digest;
+        let failed =
+            move |error| Error::stored(format!("can not read `{digest}` of the library"), error);
+        let Some(actual) = self.library.blobs.size(&digest).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        if actual != descriptor.size {
+            let expected = descriptor.size;
+            return Err(mismatched(
+                &digest,
+                oci::Mismatch::Size { expected, actual },
+            ));
+        }
+        let range = ByteRange {
+            start: offset.min(actual),
+            end: actual,
+        };
+        let opened = self.library.blobs.open(&digest, range).await;
+        let opened = opened.map_err(failed)?;
+        Ok(opened.map(|stream| Box::pin(stream.map_err(failed)) as Pieces))
+    }
+}
+
+/// Takes an image into the library.
+pub(crate) struct LibraryTarget {
+    pub(crate) library: Library,
+    pub(crate) name: ImageName,
+}
+
+#[async_trait]
+impl Target for LibraryTarget {
+    async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
+        self.library.holds(blob).await
+    }
+
+    async fn take(&self, feed: Feed) -> Result<(), Error> {
+        let library = &self.library;
+        let digest = feed.descriptor.digest;
+        let failed = |error| Error::stored(format!("can not keep `{digest}`"), error);
+        let place = library.place();
+        let hasher = Hasher::unbroken(digest.algorithm());
+        // The intake hashes, off the reactor, so the bytes need no other check.
+        let mut pieces = feed.unchecked(0).await?;
+        let mut intake = library.blobs.begin(&place, hasher).await.map_err(failed)?;
+        let outcome = async {
+            while let Some(piece) = pieces.next().await {
+                intake.push(piece?).await.map_err(failed)?;
+            }
+            let (expected, actual) = (feed.descriptor.size, intake.length());
+            if expected != actual {
+                return Err(mismatched(
+                    &digest,
+                    oci::Mismatch::Size { expected, actual },
+                ));
+            }
+            intake.publish(&digest).await.map_err(failed)
+        }
+        .await;
+        if outcome.is_err()
+            && let Ok(Some(saved)) = intake.give_up().await
+        {
+            // The first error is the one to tell.
+            let _ = library.backend.discard(&place, &saved).await;
+        }
+        outcome
+    }
+
+    async fn put(&self, digest: &Digest, manifest: &Manifest) -> Result<(), Error> {
+        self.library.keep(digest, manifest.bytes()).await
+    }
+
+    async fn name(&self, digest: &Digest, manifest: &Manifest) -> Result<(), Error> {
+        check_name(&self.name, digest)?;
+        self.put(digest, manifest).await?;
+        let size = manifest.bytes().len() as u64;
+        let descriptor = Descriptor::new(manifest.media_type().clone(), *digest, size);
+        self.library.set(&self.name, &descriptor).await
+    }
+}

@@ -1,0 +1,147 @@
+//! The local library of names.
+
+use image::{Error, ErrorKind, Library, PlatformChoice};
+
+use crate::fixture::{Content, Room, digest_of, listing, write_files};
+
+#[tokio::test]
+async fn names_are_set_listed_and_removed() {
+    let room = Room::new();
+    let mut content = Content::default();
+    let image = content.image("word", "amd64");
+    let digest = digest_of(&image);
+    write_files(&room.path("in"), &content.layout(&[("", &image)]));
+    let by_digest = format!("local:quay.io/a/b@{digest}");
+    for name in [
+        "local:x:2",
+        "local:localhost:5000/a/b-c/d:1",
+        by_digest.as_str(),
+        "local:x:1",
+    ] {
+        room.copy("oci:@/in", name).await.expect(name);
+    }
+    let library = room.images.library().expect("a library");
+    let listed = library.list().await.expect("a list");
+    let names: Vec<String> = listed.iter().map(|named| named.name.to_string()).collect();
+    assert_eq!(
+        names,
+        [
+            "docker.io/library/x:1".to_owned(),
+            "docker.io/library/x:2".to_owned(),
+            "localhost:5000/a/b-c/d:1".to_owned(),
+            format!("quay.io/a/b@{digest}"),
+        ]
+    );
+    assert!(listed.iter().all(|named| named.descriptor.digest == digest));
+    let records: Vec<String> = listing(&room.path("home"))
+        .into_iter()
+        .filter(|file| file.starts_with("names/"))
+        .collect();
+    assert_eq!(
+        records,
+        [
+            "names/docker.io/library.~x/1".to_owned(),
+            "names/docker.io/library.~x/2".to_owned(),
+            "names/localhost%3A5000/a.~b-c.~d/1".to_owned(),
+            format!("names/quay.io/a.~b/sha256%3A{}", digest.hex()),
+        ]
+    );
+    rename_and_remove(&room, &digest).await;
+}
+
+async fn rename_and_remove(room: &Room, digest: &oci::Digest) {
+    let library = room.images.library().expect("a library");
+    let resolved = library
+        .resolve(&format!("x@{digest}").parse().expect("a name"))
+        .await;
+    assert_eq!(resolved.expect("by digest").descriptor.digest, *digest);
+    room.images
+        .tag(
+            &"x:1".parse().expect("a name"),
+            &"y".parse().expect("a name"),
+        )
+        .await
+        .expect("tagged");
+    room.images
+        .remove(&room.place("local:x:1"))
+        .await
+        .expect("removed");
+    let gone = room
+        .images
+        .inspect(&room.place("local:x:1"), &PlatformChoice::All)
+        .await;
+    let error: Error = gone.expect_err("gone");
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (
+            ErrorKind::NotFound,
+            "the local library has no image `docker.io/library/x:1`".to_owned()
+        )
+    );
+    assert!(
+        room.images
+            .inspect(&room.place("local:y"), &PlatformChoice::All)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_digest_in_a_name_has_to_be_right() {
+    let room = Room::new();
+    let mut content = Content::default();
+    let (one, two) = (content.image("one", "amd64"), content.image("two", "amd64"));
+    write_files(
+        &room.path("in"),
+        &content.layout(&[("1", &one), ("2", &two)]),
+    );
+    let name = format!("local:x:1@{}", digest_of(&two));
+    let error = room.refused("oci:@/in:1", &name).await;
+    assert!(
+        error.starts_with("Mismatch: the image is `sha256:"),
+        "{error}"
+    );
+    room.copy("oci:@/in:2", &name).await.expect("the right one");
+    room.copy("oci:@/in:1", "local:x:1")
+        .await
+        .expect("the tag moves");
+    let error = room.refused(&name, "oci:@/out").await;
+    assert!(error.starts_with("NotFound: "), "{error}");
+}
+
+#[test]
+fn an_unusable_home_is_an_error_of_its_own() {
+    let room = Room::new();
+    fs_err::write(room.path("file"), "x").expect("a file");
+    let error = Library::open(&room.path("file/home")).expect_err("no directory");
+    assert_eq!(error.kind(), ErrorKind::Home);
+}
+
+#[tokio::test]
+async fn two_processes_share_a_library() {
+    let room = Room::new();
+    let mut content = Content::default();
+    let image = content.image("word", "amd64");
+    write_files(&room.path("in"), &content.layout(&[("", &image)]));
+    // Another handle has locks and numbers of its own, as a process has.
+    let other = Library::open(&room.path("home")).expect("shared");
+    let client = client::Client::new(client::Options::new("test/1")).expect("a client");
+    let other = image::Images::new(client, Some(other), room.path("scratch"));
+    let options = image::CopyOptions::default();
+    let from = room.place("oci:@/in");
+    let (here, there) = (room.place("local:a"), room.place("local:b"));
+    let (one, two) = tokio::join!(
+        room.images.copy(&from, &here, &options),
+        other.copy(&from, &there, &options),
+    );
+    assert_eq!(one.expect("here").digest, two.expect("there").digest);
+    let listed = room
+        .images
+        .library()
+        .expect("a library")
+        .list()
+        .await
+        .expect("a list");
+    assert_eq!(listed.len(), 2);
+    room.copy("local:b", "oci:@/out").await.expect("whole");
+}

@@ -1,0 +1,10 @@
+//! Images in places of every kind: round trips, damaged archives, and the
+//! programs that read and write the same formats.
+
+mod archives;
+mod docker_archives;
+mod fixture;
+mod interop;
+mod library;
+mod registry;
+mod round_trips;
