@@ -1,5 +1,6 @@
 //! `wharf copy`, and the copying that `push` and `pull` are.
 
+use anyhow::Context as _;
 use image::{Bare, CopyOptions, Place, PlatformChoice};
 
 use crate::arguments::Global;
@@ -85,7 +86,9 @@ pub(crate) fn perform(
         // Moved in, so that the bars are gone before anything else is said.
         let options = options;
         let copied = reached.images.copy(from, to, &options).await;
-        copied.map_err(|error| reached.advise(error))
+        copied
+            .with_context(|| format!("can not copy `{from}` to `{to}`"))
+            .map_err(|error| reached.advise(error))
     })?;
     if !global.quiet {
         for absent in &copied.absent {

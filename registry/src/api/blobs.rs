@@ -4,12 +4,12 @@
 use axum::body::Body;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
 use axum::http::request::Parts;
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderValue, Response, StatusCode};
 use blob::ByteRange;
 use oci::{Digest, MediaType, RepositoryName};
 use store::{Delete, Pull};
 
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::range::{Wanted, wanted};
 use super::respond::{Answer, has_already};
 use crate::app::App;
@@ -42,9 +42,12 @@ pub(crate) async fn get(
     }
     let (answer, range) = match wanted(headers, &digest, size) {
         Wanted::Outside => {
-            return Ok(Answer::new(StatusCode::RANGE_NOT_SATISFIABLE)
-                .header(CONTENT_RANGE, format!("bytes */{size}"))
-                .empty());
+            let whole =
+                HeaderValue::from_str(&format!("bytes */{size}")).map_err(ApiError::internal)?;
+            let message = format!("the blob has {size} bytes, and none in the wanted range");
+            return Err(
+                ApiError::new(416, Code::RangeInvalid, message).header(CONTENT_RANGE, whole)
+            );
         }
         Wanted::Whole => {
             let answer = describe(Answer::new(StatusCode::OK), size, &digest);

@@ -1,0 +1,126 @@
+//! A store over a backend that is looked into, and content to put there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use blob::testing::listing;
+use blob::{Backend, Key, Object};
+use bytes::Bytes;
+use oci::{Algorithm, Digest, Manifest, MediaType, RepositoryName};
+use serde_json::{Value, json};
+use store::{Clock, Error, Options, Push, Repository, Store, UploadId};
+
+/// A store, and the backend under it.
+pub(crate) struct Scene {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) store: Store,
+    uploads: AtomicU64,
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        Self::over(Arc::new(Object::in_memory()))
+            .await
+            .expect("an empty backend opens")
+    }
+
+    /// Opens a store as another process would.
+    pub(crate) async fn over(backend: Arc<dyn Backend>) -> Result<Self, Error> {
+        let options = Options {
+            backend: Arc::clone(&backend),
+            clock: Clock::new(|| 1_700_000_000_000),
+        };
+        let store = Store::open(options).await?;
+        Ok(Self {
+            backend,
+            store,
+            uploads: AtomicU64::new(1),
+        })
+    }
+
+    pub(crate) fn upload_id(&self) -> UploadId {
+        UploadId::from_random(u128::from(self.uploads.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    pub(crate) fn push(&self, name: &str) -> Repository<Push> {
+        self.store
+            .repository(&repository(name), Push)
+            .expect("a short name")
+    }
+
+    /// Pushes a blob in one request.
+    pub(crate) async fn blob(&self, name: &str, content: &'static [u8]) -> Result<Digest, Error> {
+        let digest = Digest::sha256(content);
+        let mut writer = self
+            .push(name)
+            .receive_blob(&self.upload_id(), Algorithm::Sha256)?;
+        writer.push(Bytes::from_static(content)).await?;
+        writer.finish(&digest).await?;
+        Ok(digest)
+    }
+
+    /// Lists every key but the format's.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        for top in [
+            "blobs",
+            "catalog",
+            "data",
+            "links",
+            "repositories",
+            "uploads",
+        ] {
+            let below = listing(self.backend.as_ref(), &Key::top(top))
+                .await
+                .expect("lists");
+            keys.extend(below.into_iter().map(|key| {
+                if key.starts_with(top) {
+                    key
+                } else {
+                    format!("{top}/{key}")
+                }
+            }));
+        }
+        keys
+    }
+}
+
+pub(crate) fn repository(name: &str) -> RepositoryName {
+    name.parse().expect("a repository name")
+}
+
+/// An image of a config and one layer, told apart by its annotation.
+pub(crate) fn image(config: &[u8], layer: &[u8], note: &str) -> Manifest {
+    manifest(&json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "config": descriptor(&MediaType::OCI_CONFIG, config),
+        "layers": [descriptor(&MediaType::OCI_LAYER, layer)],
+        "annotations": {"note": note},
+    }))
+}
+
+/// A referrer of an image.
+pub(crate) fn referrer(config: &[u8], subject: &Manifest, note: &str) -> Manifest {
+    manifest(&json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "artifactType": "application/vnd.example.note",
+        "config": descriptor(&MediaType::OCI_EMPTY, config),
+        "layers": [],
+        "subject": subject.descriptor(),
+        "annotations": {"note": note},
+    }))
+}
+
+fn manifest(value: &Value) -> Manifest {
+    Manifest::detect(Bytes::from(value.to_string())).expect("a manifest")
+}
+
+fn descriptor(media_type: &MediaType, content: &[u8]) -> Value {
+    json!({"mediaType": media_type, "digest": Digest::sha256(content), "size": content.len()})
+}
+
+pub(crate) fn digest(manifest: &Manifest) -> Digest {
+    manifest.digest(Algorithm::Sha256)
+}
