@@ -144,3 +144,6 @@ async fn dispatch(
         (endpoint, method) => Err(ApiError::method_not_allowed(&method, endpoint.methods())),
     }
 }
+
+#[cfg(test)]
+mod tests;

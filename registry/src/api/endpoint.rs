@@ -49,7 +49,10 @@ impl Endpoint {
     /// slash is no separator.
     fn parse(path: &str) -> Result<Self, ApiError> {
         let nowhere = || ApiError::new(404, Code::Unsupported, "there is nothing at this path");
-        let rest = path.strip_prefix("/v2").ok_or_else(nowhere)?;
+        let rest = path
+            .strip_prefix("/v2")
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            .ok_or_else(nowhere)?;
         let segments: Vec<String> = rest
             .split('/')
             .skip(1)

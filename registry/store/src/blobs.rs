@@ -60,8 +60,7 @@ impl Repository<Delete> {
         }
         let backend = self.store.backend();
         backend.delete(&self.keys.blob_link(digest)).await?;
-        backend.delete(&self.keys.holder(digest)).await?;
-        Ok(())
+        self.forget_holder(digest).await
     }
 }
 
@@ -131,6 +130,29 @@ impl<G: Grant> Repository<G> {
     /// Makes a blob visible here; its bytes and the key that finds this
     /// repository by the blob are there already.
     pub(crate) async fn link_blob(&self, digest: &Digest) -> Result<(), Error> {
-        self.store.state_fact(&self.keys.blob_link(digest)).await
+        self.store.state_fact(&self.keys.blob_link(digest)).await?;
+        // Whoever took the blob out meanwhile may have removed that key.
+        self.store.state_fact(&self.keys.holder(digest)).await
+    }
+
+    /// Removes the key that finds this repository by a blob or manifest,
+    /// unless it is here, as the one or the other.
+    pub(crate) async fn forget_holder(&self, digest: &Digest) -> Result<(), Error> {
+        if self.holds(digest).await? {
+            return Ok(());
+        }
+        let key = self.keys.holder(digest);
+        self.store.backend().delete(&key).await?;
+        // A maybe-key may be left over, but never missing: if the blob came
+        // back while this key went, it is written again.
+        if self.holds(digest).await? {
+            self.store.state_fact(&key).await?;
+        }
+        Ok(())
+    }
+
+    async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.has_blob(digest).await?
+            || self.store.is_fact(&self.keys.manifest(digest)).await?)
     }
 }

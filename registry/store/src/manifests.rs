@@ -2,11 +2,13 @@
 //!
 //! The order of the keys is the protocol; [`crate::keys`] draws them.
 //!
-//! * *Put*: bytes, maybe-keys, then the manifest's own key, then its tags. A
-//!   crash leaves maybe-keys, and nothing visible that is not whole.
+//! * *Put*: bytes, maybe-keys, then the manifest's own key, then its tags, and
+//!   the maybe-keys that somebody removed meanwhile. A crash leaves maybe-keys,
+//!   and nothing visible that is not whole.
 //! * *Delete*: tags, then the manifest's own key, then tags that were moved
-//!   here meanwhile, then the maybe-keys. A crash leaves a manifest with
-//!   fewer tags, whose delete was never acknowledged.
+//!   here meanwhile, then the maybe-keys; if the manifest came back meanwhile,
+//!   those are written again. A crash leaves a manifest with fewer tags, whose
+//!   delete was never acknowledged.
 
 use bytes::Bytes;
 use oci::{Descriptor, Digest, Manifest, MediaType, Reference, Tag};
@@ -57,19 +59,22 @@ impl Repository<Push> {
             pushed: self.store.now(),
         };
         let backend = self.store.backend();
-        let (holder, catalog_entry) = (self.keys.holder(digest), self.keys.catalog_entry());
+        let catalog_entry = self.keys.catalog_entry();
         tokio::try_join!(
             self.keep_bytes(manifest, digest),
-            self.state_references(manifest, digest),
-            self.store.state_fact(&holder),
             self.store.state_fact(&catalog_entry),
-            referrers::state(self, manifest, digest),
+            self.state_maybes(manifest, digest),
         )?;
         let value = records::to_bytes(&record);
         let _first = backend
             .swap(&self.keys.manifest(digest), blob::Expected::Anything, value)
             .await?;
-        side_by_side(tags.iter().map(|tag| self.move_tag(tag, digest)).collect()).await?;
+        // Whoever deleted it meanwhile may have removed the maybe-keys before
+        // it was back.
+        tokio::try_join!(
+            self.state_maybes(manifest, digest),
+            side_by_side(tags.iter().map(|tag| self.move_tag(tag, digest)).collect()),
+        )?;
         Ok(Pushed {
             digest: *digest,
             subject: record.subject,
@@ -115,22 +120,25 @@ impl Repository<Delete> {
         if let Some(subject) = &record.subject {
             backend.delete(&self.keys.referrer(subject, digest)).await?;
         }
+        self.forget_holder(digest).await?;
         // Bytes that can not be read leave their references behind, which
         // keeps blobs too long and loses nothing.
-        if let Ok(stored) = stored
-            && let Ok(manifest) = Manifest::parse(stored.bytes, &stored.media_type)
-        {
-            let keys = manifest
-                .references()
-                .map(|blob| self.keys.reference(&blob.digest, digest));
-            side_by_side(
-                keys.map(async |key| Ok(backend.delete(&key).await?))
-                    .collect(),
-            )
-            .await?;
-        }
-        if !self.has_blob(digest).await? {
-            backend.delete(&self.keys.holder(digest)).await?;
+        let Ok(stored) = stored else { return Ok(()) };
+        let Ok(manifest) = Manifest::parse(stored.bytes, &stored.media_type) else {
+            return Ok(());
+        };
+        let keys = manifest
+            .references()
+            .map(|blob| self.keys.reference(&blob.digest, digest));
+        side_by_side(
+            keys.map(async |key| Ok(backend.delete(&key).await?))
+                .collect(),
+        )
+        .await?;
+        // Whoever pushed it meanwhile may have looked at the maybe-keys before
+        // they went.
+        if self.manifest_record(digest).await?.is_some() {
+            self.state_maybes(&manifest, digest).await?;
         }
         Ok(())
     }
@@ -195,6 +203,17 @@ impl<G: Grant> Repository<G> {
             .backend()
             .create(&blob::blob_key(digest), bytes)
             .await?;
+        Ok(())
+    }
+
+    /// Writes every key that may have to be found before the manifest is.
+    async fn state_maybes(&self, manifest: &Manifest, digest: &Digest) -> Result<(), Error> {
+        let holder = self.keys.holder(digest);
+        tokio::try_join!(
+            self.state_references(manifest, digest),
+            self.store.state_fact(&holder),
+            referrers::state(self, manifest, digest),
+        )?;
         Ok(())
     }
 

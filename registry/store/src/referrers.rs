@@ -1,12 +1,13 @@
 //! Referrers: manifests that say something of another one, found by that one
 //! (distribution-spec, "Listing Referrers").
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::{Descriptor, Digest, Manifest, Reference};
 
 use crate::error::Error;
 use crate::keys;
 use crate::records::{self, ReferrerRecord};
-use crate::repository::{Pull, Push, Repository, side_by_side};
+use crate::repository::{AT_ONCE, Grant, Pull, Repository};
 
 /// Lists the referrers of a subject, a page of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,17 +47,18 @@ impl Repository<Pull> {
             .backend()
             .page(&self.keys.referrers(subject), after, limit)
             .await?;
-        let described = side_by_side(
-            page.names
-                .iter()
-                .map(async |name| self.describe(subject, name).await)
-                .collect(),
-        )
-        .await?;
+        let calls: Vec<_> = page
+            .names
+            .iter()
+            .map(|name| self.describe(subject, name))
+            .collect();
+        // As they are needed: annotations may be megabytes each, and those
+        // beyond the budget are not read.
+        let mut described = futures_util::stream::iter(calls).buffered(AT_ONCE);
         let mut descriptors = Vec::new();
         let mut bytes = 0;
-        for (name, descriptor) in page.names.iter().zip(described) {
-            let Some(descriptor) = descriptor else {
+        for name in &page.names {
+            let Some(descriptor) = described.try_next().await?.flatten() else {
                 continue;
             };
             bytes += DESCRIPTOR_SIZE + annotations_size(&descriptor);
@@ -88,7 +90,11 @@ impl Repository<Pull> {
         };
         let mut descriptor = record.descriptor;
         if record.annotations_elsewhere {
-            let stored = self.manifest(&Reference::Digest(digest)).await?;
+            let stored = match self.manifest(&Reference::Digest(digest)).await {
+                // It was deleted since.
+                Err(Error::ManifestUnknown(_)) => return Ok(None),
+                stored => stored?,
+            };
             let manifest = Manifest::parse(stored.bytes, &stored.media_type)
                 .map_err(Error::ManifestInvalid)?;
             descriptor.annotations = manifest.annotations().clone();
@@ -98,8 +104,8 @@ impl Repository<Pull> {
 }
 
 /// Makes a manifest found by its subject, if it has one.
-pub(crate) async fn state(
-    repository: &Repository<Push>,
+pub(crate) async fn state<G: Grant>(
+    repository: &Repository<G>,
     manifest: &Manifest,
     digest: &Digest,
 ) -> Result<(), Error> {

@@ -43,7 +43,7 @@ pub struct Repository<G> {
 
 /// The storage calls of one request that run at once: a manifest of hundreds
 /// of layers must not take every thread there is.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 impl<G: Grant> Repository<G> {
     pub(crate) fn new(store: Store, name: RepositoryName) -> Result<Self, Error> {

@@ -78,9 +78,8 @@ impl<G: Grant> Repository<G> {
     /// Makes a tag mean a manifest that was just published.
     pub(crate) async fn move_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
         let backend = self.store.backend();
-        self.store
-            .state_fact(&self.keys.tagged_as(digest, tag))
-            .await?;
+        let tagged = self.keys.tagged_as(digest, tag);
+        self.store.state_fact(&tagged).await?;
         let before = self.tag_record(tag).await?;
         let record = TagRecord {
             digest: *digest,
@@ -90,6 +89,9 @@ impl<G: Grant> Repository<G> {
         let _last_wins = backend
             .swap(&self.keys.tag(tag), Expected::Anything, value)
             .await?;
+        // Whoever moved the tag away meanwhile may have removed the key that
+        // finds it before the tag was back.
+        self.store.state_fact(&tagged).await?;
         if let Some((before, _)) = before
             && before.digest != *digest
         {

@@ -285,11 +285,10 @@ impl Writer {
         let (published, held) =
             tokio::join!(self.publish(digest), repository.store.state_fact(&holder),);
         if let Err(error) = published.and(held) {
-            // The bytes are worth nothing under another digest, unless the
-            // client may send that digest next.
-            if self.stored.is_none() {
-                self.settle().await?;
-            }
+            // The first error is the one to tell; what can not be removed is
+            // found by its age, or is a maybe.
+            let _left_over = repository.forget_holder(digest).await;
+            let _left_over = self.restore().await;
             return Err(error);
         }
         repository.link_blob(digest).await?;
@@ -306,21 +305,27 @@ impl Writer {
     ///
     /// Fails when the storage does.
     pub async fn settle(mut self) -> Result<(), Error> {
-        let Some(mut intake) = self.intake.take() else {
+        if let (Some(mut intake), Some(upload)) = (self.intake.take(), self.stored.clone()) {
+            if let Ok((saved, hasher)) = intake.save().await {
+                return self
+                    .acknowledge(upload, &intake, (saved, hasher))
+                    .await
+                    .map(|_upload| ());
+            }
+            self.intake = Some(intake);
+        }
+        self.restore().await
+    }
+
+    /// Frees what was not acknowledged.
+    async fn restore(mut self) -> Result<(), Error> {
+        let Some(intake) = self.intake.take() else {
             return Ok(());
         };
-        let Some(upload) = self.stored.clone() else {
-            return self.remove(intake).await;
-        };
-        if let Ok((saved, hasher)) = intake.save().await {
-            return self
-                .acknowledge(upload, &intake, (saved, hasher))
-                .await
-                .map(|_upload| ());
-        }
-        match &upload.record.saved {
+        let upload = self.stored.as_ref();
+        match upload.and_then(|upload| upload.record.saved.as_ref()) {
             None => self.remove(intake).await,
-            // Continuing forgets, and frees, what was not acknowledged.
+            // Continuing forgets, and frees, what came since.
             Some(saved) => {
                 drop(intake);
                 let place = keys::upload_data(&self.turn.id);
@@ -384,10 +389,12 @@ impl Writer {
         let bytes = backend
             .resume(&keys::upload_data(&upload.id), saved)
             .await?;
-        bytes
-            .ok_or(Error::UploadUnknown)?
-            .publish(&blob::blob_key(digest))
-            .await?;
+        match bytes {
+            Some(bytes) => bytes.publish(&blob::blob_key(digest)).await?,
+            // An earlier try published them, and came no further.
+            None if self.repository.store.blobs().size(digest).await?.is_some() => {}
+            None => return Err(Error::UploadUnknown),
+        }
         Ok(Some(()))
     }
 
