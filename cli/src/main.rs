@@ -4,6 +4,11 @@
 //! clock and terminal, hands values to the libraries, and turns what comes
 //! back into words and an exit code. No rule of images or registries is here.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments of arguments are help texts, where brackets mean what may be left out"
+)]
+
 mod arguments;
 mod commands;
 mod config;

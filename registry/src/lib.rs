@@ -9,7 +9,7 @@
 //! | `linger` | reading on after a refusal |
 //! | `jobs` | work that runs to its end whatever the client does |
 //! | `observe` | request ids, the log line of a request, metrics |
-//! | [`serve`] | sockets, TLS, and the way down |
+//! | `serve` | sockets, TLS, and the way down |
 //!
 //! The crate reads no environment, no file and no clock: [`Settings`] holds
 //! all it needs.

@@ -152,7 +152,6 @@ impl<G: Grant> Repository<G> {
     }
 
     async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
-        Ok(self.has_blob(digest).await?
-            || self.store.is_fact(&self.keys.manifest(digest)).await?)
+        Ok(self.has_blob(digest).await? || self.store.is_fact(&self.keys.manifest(digest)).await?)
     }
 }

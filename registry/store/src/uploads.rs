@@ -305,7 +305,9 @@ impl Writer {
     ///
     /// Fails when the storage does.
     pub async fn settle(mut self) -> Result<(), Error> {
-        if let (Some(mut intake), Some(upload)) = (self.intake.take(), self.stored.clone()) {
+        if let Some(upload) = self.stored.clone()
+            && let Some(mut intake) = self.intake.take()
+        {
             if let Ok((saved, hasher)) = intake.save().await {
                 return self
                     .acknowledge(upload, &intake, (saved, hasher))
