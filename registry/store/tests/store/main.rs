@@ -2,6 +2,10 @@
 //! left when the storage fails in the middle of one.
 
 mod faults;
+mod keys;
+mod promises;
+mod races;
 mod scene;
+mod shuffled;
 mod uploads;
 mod verbs;

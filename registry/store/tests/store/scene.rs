@@ -4,24 +4,57 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use blob::testing::listing;
-use blob::{Backend, Key, Object};
+use blob::{Backend, Key, Local, Object, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Manifest, MediaType, RepositoryName};
 use serde_json::{Value, json};
-use store::{Clock, Error, Options, Push, Repository, Store, UploadId};
+use store::{Clock, Delete, Error, Options, Pull, Push, Repository, Store, UploadId};
+use tempfile::TempDir;
 
 /// A store, and the backend under it.
 pub(crate) struct Scene {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) store: Store,
     uploads: AtomicU64,
+    /// Removed with the scene.
+    _folder: Option<TempDir>,
 }
+
+/// Runs each check on a store in memory and on one in a directory.
+macro_rules! on_every_backend {
+    ($($check:ident)+) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $check() {
+                super::$check(crate::scene::Scene::new().await).await;
+            })+
+        }
+
+        mod directory {
+            $(#[tokio::test]
+            async fn $check() {
+                super::$check(crate::scene::Scene::in_directory().await).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_every_backend;
 
 impl Scene {
     pub(crate) async fn new() -> Self {
         Self::over(Arc::new(Object::in_memory()))
             .await
             .expect("an empty backend opens")
+    }
+
+    pub(crate) async fn in_directory() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let local = Local::open(folder.path(), Sharing::Exclusive, Sync::Never).expect("opens");
+        let scene = Self::over(Arc::new(local)).await;
+        Self {
+            _folder: Some(folder),
+            ..scene.expect("an empty folder opens")
+        }
     }
 
     /// Opens a store as another process would.
@@ -35,6 +68,7 @@ impl Scene {
             backend,
             store,
             uploads: AtomicU64::new(1),
+            _folder: None,
         })
     }
 
@@ -45,6 +79,18 @@ impl Scene {
     pub(crate) fn push(&self, name: &str) -> Repository<Push> {
         self.store
             .repository(&repository(name), Push)
+            .expect("a short name")
+    }
+
+    pub(crate) fn pull(&self, name: &str) -> Repository<Pull> {
+        self.store
+            .repository(&repository(name), Pull)
+            .expect("a short name")
+    }
+
+    pub(crate) fn delete(&self, name: &str) -> Repository<Delete> {
+        self.store
+            .repository(&repository(name), Delete)
             .expect("a short name")
     }
 
@@ -59,7 +105,7 @@ impl Scene {
         Ok(digest)
     }
 
-    /// Lists every key but the format's.
+    /// Lists every key but the format's, in order.
     pub(crate) async fn keys(&self) -> Vec<String> {
         let mut keys = Vec::new();
         for top in [
@@ -70,16 +116,11 @@ impl Scene {
             "repositories",
             "uploads",
         ] {
-            let below = listing(self.backend.as_ref(), &Key::top(top))
-                .await
-                .expect("lists");
-            keys.extend(below.into_iter().map(|key| {
-                if key.starts_with(top) {
-                    key
-                } else {
-                    format!("{top}/{key}")
-                }
-            }));
+            keys.extend(
+                listing(self.backend.as_ref(), &Key::top(top))
+                    .await
+                    .expect("lists"),
+            );
         }
         keys
     }
@@ -113,11 +154,11 @@ pub(crate) fn referrer(config: &[u8], subject: &Manifest, note: &str) -> Manifes
     }))
 }
 
-fn manifest(value: &Value) -> Manifest {
+pub(crate) fn manifest(value: &Value) -> Manifest {
     Manifest::detect(Bytes::from(value.to_string())).expect("a manifest")
 }
 
-fn descriptor(media_type: &MediaType, content: &[u8]) -> Value {
+pub(crate) fn descriptor(media_type: &MediaType, content: &[u8]) -> Value {
     json!({"mediaType": media_type, "digest": Digest::sha256(content), "size": content.len()})
 }
 

@@ -4,15 +4,24 @@ use blob::ByteRange;
 use oci::{Digest, Reference, Tag};
 use store::{Delete, Error, Mounted, Pull};
 
-use crate::scene::{Scene, digest, image, referrer, repository};
+use crate::scene::{Scene, digest, image, on_every_backend, referrer, repository};
+
+on_every_backend! {
+    a_push_leaves_these_keys_and_a_delete_these
+    a_blob_is_visible_where_it_was_pushed_or_mounted
+    tags_move_are_listed_and_go_with_their_manifest
+    a_manifest_needs_its_blobs_here_but_not_its_subject
+    large_annotations_are_read_from_the_manifest
+    repositories_are_listed_in_the_order_of_their_names
+    names_that_fit_no_key_are_refused
+    a_store_of_another_format_is_not_touched
+}
 
 fn tag(text: &str) -> Tag {
     text.parse().expect("a tag")
 }
 
-#[tokio::test]
-async fn a_push_leaves_these_keys_and_a_delete_these() {
-    let scene = Scene::new().await;
+async fn a_push_leaves_these_keys_and_a_delete_these(scene: Scene) {
     let config = scene.blob("a/b", b"{}").await.expect("pushed").hex();
     let layer = scene.blob("a/b", b"layer").await.expect("pushed").hex();
     let first = image(b"{}", b"layer", "one");
@@ -55,10 +64,7 @@ async fn a_push_leaves_these_keys_and_a_delete_these() {
     keys.sort();
     assert_eq!(keys, expected);
 
-    let delete = scene
-        .store
-        .repository(&repository("a/b"), Delete)
-        .expect("a short name");
+    let delete = scene.delete("a/b");
     delete
         .delete_manifest(&digest(&first))
         .await
@@ -86,9 +92,7 @@ async fn a_push_leaves_these_keys_and_a_delete_these() {
     assert_eq!(keys, expected);
 }
 
-#[tokio::test]
-async fn a_blob_is_visible_where_it_was_pushed_or_mounted() {
-    let scene = Scene::new().await;
+async fn a_blob_is_visible_where_it_was_pushed_or_mounted(scene: Scene) {
     let blob = scene.blob("a", b"layer").await.expect("pushed");
     let pull = |name: &str| {
         scene
@@ -153,9 +157,7 @@ async fn a_blob_is_visible_where_it_was_pushed_or_mounted() {
     assert_eq!(stream.collect(10).await.expect("read"), "aye");
 }
 
-#[tokio::test]
-async fn tags_move_are_listed_and_go_with_their_manifest() {
-    let scene = Scene::new().await;
+async fn tags_move_are_listed_and_go_with_their_manifest(scene: Scene) {
     scene.blob("a", b"{}").await.expect("pushed");
     scene.blob("a", b"layer").await.expect("pushed");
     let (one, two) = (image(b"{}", b"layer", "1"), image(b"{}", b"layer", "2"));
@@ -215,9 +217,7 @@ async fn tags_move_are_listed_and_go_with_their_manifest() {
     assert_eq!(pull.tags("", 10).await.expect("listed").names, []);
 }
 
-#[tokio::test]
-async fn a_manifest_needs_its_blobs_here_but_not_its_subject() {
-    let scene = Scene::new().await;
+async fn a_manifest_needs_its_blobs_here_but_not_its_subject(scene: Scene) {
     scene.blob("other", b"layer").await.expect("pushed");
     scene.blob("a", b"{}").await.expect("pushed");
     let needy = image(b"{}", b"layer", "");
@@ -258,9 +258,7 @@ async fn a_manifest_needs_its_blobs_here_but_not_its_subject() {
     );
 }
 
-#[tokio::test]
-async fn large_annotations_are_read_from_the_manifest() {
-    let scene = Scene::new().await;
+async fn large_annotations_are_read_from_the_manifest(scene: Scene) {
     scene.blob("a", b"{}").await.expect("pushed");
     let subject = image(b"{}", b"layer", "");
     let large = "x".repeat(100_000);
@@ -295,9 +293,7 @@ async fn large_annotations_are_read_from_the_manifest() {
     assert_eq!(pages, [2, 1]);
 }
 
-#[tokio::test]
-async fn repositories_are_listed_in_the_order_of_their_names() {
-    let scene = Scene::new().await;
+async fn repositories_are_listed_in_the_order_of_their_names(scene: Scene) {
     for name in ["a/b", "a-b", "a", "a0", "a.b", "b"] {
         scene.blob(name, b"{}").await.expect("pushed");
         scene.blob(name, b"layer").await.expect("pushed");
@@ -317,9 +313,7 @@ async fn repositories_are_listed_in_the_order_of_their_names() {
     );
 }
 
-#[tokio::test]
-async fn names_that_fit_no_key_are_refused() {
-    let scene = Scene::new().await;
+async fn names_that_fit_no_key_are_refused(scene: Scene) {
     let long = format!("{}a", "a/".repeat(127));
     let refused = scene.store.repository(&repository(&long), Pull);
     assert!(matches!(
@@ -328,9 +322,7 @@ async fn names_that_fit_no_key_are_refused() {
     ));
 }
 
-#[tokio::test]
-async fn a_store_of_another_format_is_not_touched() {
-    let scene = Scene::new().await;
+async fn a_store_of_another_format_is_not_touched(scene: Scene) {
     let key = blob::Key::top("format");
     let other = bytes::Bytes::from_static(br#"{"format": 7}"#);
     let _done = scene
