@@ -3,9 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -186,8 +188,21 @@ async fn serve(
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEAD_LIMIT).unwrap_or(u32::MAX));
-    let connection =
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // How a connection ends is the client's business.
-    let _ended = watcher.watch(connection.into_owned()).await;
+    let service = TowerToHyperService::new(router);
+    let asked = Arc::new(AtomicBool::new(false));
+    let sees = Arc::clone(&asked);
+    let service = service_fn(move |request| {
+        sees.store(true, Ordering::Relaxed);
+        service.call(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = watcher.watch(connection.into_owned());
+    tokio::pin!(connection);
+    // Nothing above has a clock before it knows which version of HTTP this
+    // is, so whoever does not say would hold a connection for ever.
+    let silent = tokio::time::timeout(HEAD_PATIENCE, &mut connection).await;
+    if silent.is_err() && asked.load(Ordering::Relaxed) {
+        // How a connection ends is the client's business.
+        let _ended = connection.await;
+    }
 }

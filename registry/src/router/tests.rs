@@ -10,12 +10,13 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST, LOCATION};
 use axum::http::{Method, Request, Response};
 use blob::testing::listing;
-use blob::{Backend, Key, Object};
+use blob::{Backend, Key, Local, Sharing, Sync};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use oci::{Digest, MediaType};
 use serde_json::json;
 use store::{Clock, Options, Store};
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use super::router;
@@ -25,15 +26,19 @@ use crate::settings::{Access, Anonymous, Random, Settings};
 const CONFIG: &[u8] = b"{}";
 const LAYER: &[u8] = b"a layer that comes in several pieces";
 
-/// A registry in memory, and no socket.
+/// A registry in a directory, and no socket. On a disk each call is an await,
+/// in memory hardly any.
 struct Scene {
     app: App,
     backend: Arc<dyn Backend>,
+    _folder: TempDir,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let backend: Arc<dyn Backend> = Arc::new(Object::in_memory());
+        let folder = tempfile::tempdir().expect("a folder");
+        let local = Local::open(folder.path(), Sharing::Exclusive, Sync::Never).expect("opens");
+        let backend: Arc<dyn Backend> = Arc::new(local);
         let count = AtomicU64::new(1);
         let settings = Settings {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -51,6 +56,7 @@ impl Scene {
         Self {
             app: App::new(store, &settings),
             backend,
+            _folder: folder,
         }
     }
 
