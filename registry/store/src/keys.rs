@@ -15,9 +15,10 @@
 //! data/<id>                                            the bytes of an upload
 //! ```
 //!
-//! *Maybe* keys are written before what they point at and removed after it,
-//! so they may be left over but are never missing; who reads one looks at the
-//! thing itself. `<repo>` is the repository's name with `.~` for each `/`:
+//! *Maybe* keys are written before what they point at, and once more after it,
+//! where somebody may have removed them meanwhile; they are removed after it,
+//! and written again if it came back. So they may be left over but are never
+//! missing; who reads one looks at the thing itself. `<repo>` is the repository's name with `.~` for each `/`:
 //! names sort the same either way, since a dot is otherwise followed by a
 //! letter or digit, which are smaller than `~`, and a slash is followed by one
 //! as well.

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blob::testing::{Failing, Fault, Moment};
-use blob::{ByteRange, ErrorKind, Object};
+use blob::{Backend, ByteRange, ErrorKind, Local, Object, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Manifest, Reference, Tag};
 use store::{Delete, Error, Pull, Start, UploadId};
@@ -172,9 +173,7 @@ fn compare(keys: &[String], healthy: &[String], name: &str) {
 }
 
 /// Tells the story with a fault, then again without, and checks both ends.
-async fn tell_with(order: impl Fn(&Failing, usize), number: usize, healthy: &[String], name: &str) {
-    let failing = Failing::new(Arc::new(Object::in_memory()));
-    order(&failing, number);
+async fn tell_with(failing: Failing, number: usize, healthy: &[String], name: &str) {
     let mut tags = BTreeMap::new();
     let mut after = BTreeMap::new();
     let mut done = 0;
@@ -203,6 +202,13 @@ async fn tell_with(order: impl Fn(&Failing, usize), number: usize, healthy: &[St
             seen.get(tag)
         );
     }
+    for (tag, digest) in &seen {
+        let said = tags.get(tag) == Some(digest) || after.get(tag) == Some(digest);
+        assert!(
+            said,
+            "{name} {number}: nobody said that `{tag}` is {digest}"
+        );
+    }
     for (index, step) in story().iter().enumerate().skip(done) {
         match step.tell(&scene, 100 + index).await {
             Ok(()) => {}
@@ -216,9 +222,9 @@ async fn tell_with(order: impl Fn(&Failing, usize), number: usize, healthy: &[St
     compare(&scene.keys().await, healthy, &format!("{name} {number}"));
 }
 
-#[tokio::test]
-async fn whatever_fails_nothing_acknowledged_is_lost() {
-    let failing = Failing::new(Arc::new(Object::in_memory()));
+/// Tells the story without a fault, then with one at every so many steps.
+async fn tell_all(make: impl Fn() -> Arc<dyn Backend>, kinds: &[ErrorKind], stride: usize) {
+    let failing = Failing::new(make());
     let scene = Scene::over(Arc::new(failing.clone())).await.expect("opens");
     for (index, step) in story().iter().enumerate() {
         step.tell(&scene, index).await.expect("no fault");
@@ -227,20 +233,43 @@ async fn whatever_fails_nothing_acknowledged_is_lost() {
     assert!(steps > 100, "the story has {steps} steps");
     let healthy = scene.keys().await;
 
-    for number in 0..steps {
-        for kind in [ErrorKind::Full, ErrorKind::Unavailable] {
-            for moment in [Moment::Before, Moment::After] {
-                let order = |failing: &Failing, at| failing.fail_at(at, Fault { kind, moment });
-                tell_with(order, number, &healthy, &format!("one {kind:?} {moment:?}")).await;
-            }
-        }
+    for number in (0..steps).step_by(stride) {
         for moment in [Moment::Before, Moment::After] {
-            let fault = Fault {
-                kind: ErrorKind::Unavailable,
-                moment,
-            };
-            let order = |failing: &Failing, at| failing.fail_from(at, Fault { ..fault });
-            tell_with(order, number, &healthy, &format!("crash {moment:?}")).await;
+            for &kind in kinds {
+                let failing = Failing::new(make());
+                failing.fail_at(number, Fault { kind, moment });
+                tell_with(
+                    failing,
+                    number,
+                    &healthy,
+                    &format!("one {kind:?} {moment:?}"),
+                )
+                .await;
+            }
+            let failing = Failing::new(make());
+            let kind = ErrorKind::Unavailable;
+            failing.fail_from(number, Fault { kind, moment });
+            tell_with(failing, number, &healthy, &format!("crash {moment:?}")).await;
         }
     }
+}
+
+#[tokio::test]
+async fn whatever_fails_nothing_acknowledged_is_lost() {
+    let make = || Arc::new(Object::in_memory()) as Arc<dyn Backend>;
+    tell_all(make, &[ErrorKind::Full, ErrorKind::Unavailable], 1).await;
+}
+
+#[tokio::test]
+async fn whatever_fails_in_a_directory_nothing_acknowledged_is_lost() {
+    let root = tempfile::tempdir().expect("a folder");
+    let next = AtomicUsize::new(0);
+    let make = || {
+        let number = next.fetch_add(1, Ordering::Relaxed).to_string();
+        let folder = root.path().join(number);
+        let local = Local::open(&folder, Sharing::Exclusive, Sync::Never).expect("opens");
+        Arc::new(local) as Arc<dyn Backend>
+    };
+    // In memory it is every step; here each one is ten times as dear.
+    tell_all(make, &[ErrorKind::Unavailable], 3).await;
 }
