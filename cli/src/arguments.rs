@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    config, copy, delete, inspect, list, login, logout, pull, push, serve, tag, version,
+    build, config, copy, delete, inspect, list, login, logout, pull, push, serve, tag, version,
 };
 
 /// Builds container images and keeps them.
@@ -43,6 +43,7 @@ pub(crate) struct Global {
 /// arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Build(build::Arguments),
     Serve(serve::Arguments),
     Copy(copy::Arguments),
     Push(push::Arguments),

@@ -1,5 +1,6 @@
 //! The commands: one file each, the doc comment of its arguments is its help.
 
+pub(crate) mod build;
 pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod delete;
@@ -20,6 +21,7 @@ use crate::environment::Environment;
 pub(crate) fn run(environment: &Environment, arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { global, command } = arguments;
     match command {
+        Command::Build(arguments) => build::run(environment, &global, &arguments),
         Command::Serve(arguments) => serve::run(environment, &global, &arguments),
         Command::Copy(arguments) => copy::run(environment, &global, &arguments),
         Command::Push(arguments) => push::run(environment, &global, &arguments),

@@ -10,7 +10,7 @@ use crate::report::{WithHint as _, usage};
 
 /// The environment variables that count, with what they say. Those of the
 /// settings of `serve` are made of their keys.
-pub(crate) const VARIABLES: [(&str, &str); 23] = [
+pub(crate) const VARIABLES: [(&str, &str); 24] = [
     (
         "WHARF_CONFIG",
         "The configuration file, where `--config` does not name one.",
@@ -73,6 +73,10 @@ pub(crate) const VARIABLES: [(&str, &str); 23] = [
         "Hosts, domains and networks that are reached directly, separated by commas.",
     ),
     ("NO_PROXY", "The same, where `no_proxy` is not set."),
+    (
+        "SOURCE_DATE_EPOCH",
+        "The time of the files and images that `wharf build` makes, in seconds since 1970.",
+    ),
     ("NO_COLOR", "Set to anything: no colours."),
     ("TERM", "Set to `dumb`: no progress bars."),
     (
@@ -119,6 +123,11 @@ impl Environment {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// Gives a variable that the user names, if it is set.
+    pub(crate) fn inherited(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
     }
 
     /// Gives the home directory.

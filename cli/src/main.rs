@@ -13,6 +13,7 @@ mod arguments;
 mod commands;
 mod config;
 mod credentials;
+mod diagnostics;
 #[cfg(test)]
 mod documents;
 mod environment;

@@ -1,6 +1,8 @@
 //! Progress for people: bars on a terminal, plain lines elsewhere. Everything
 //! goes to standard error.
 
+mod build;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +14,8 @@ use oci::{Descriptor, Digest};
 use crate::arguments::Global;
 use crate::environment::{self, Environment};
 use crate::report::say;
+
+pub(crate) use build::Building;
 
 /// How many hexadecimal digits of a digest are shown: as many as Docker shows.
 const SHOWN_DIGITS: usize = 12;
@@ -35,6 +39,21 @@ pub(crate) fn choose(environment: &Environment, global: &Global) -> Arc<dyn Prog
         (false, true) => Arc::new(Shown::bars(environment.variable("NO_COLOR").is_none())),
         (false, false) => Arc::new(Shown::lines()),
     }
+}
+
+/// Chooses how the progress of a build is shown.
+pub(crate) fn building(environment: &Environment, global: &Global) -> Building {
+    let smart = environment::stderr_is_terminal() && environment.variable("TERM") != Some("dumb");
+    match (global.quiet, smart) {
+        (true, _) => Building::silent(),
+        (false, true) => Building::shown(&build::Bars::Terminal),
+        (false, false) => Building::shown(&build::Bars::Hidden),
+    }
+}
+
+/// Tells a number of bytes in words.
+pub(crate) fn bytes(bytes: u64) -> String {
+    BinaryBytes(bytes).to_string()
 }
 
 /// Shows what happens to blobs.

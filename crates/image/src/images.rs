@@ -17,7 +17,7 @@ use crate::place::Place;
 use crate::plan::Plan;
 use crate::platform::{PlatformChoice, select};
 use crate::registry::{RegistrySource, RegistryTarget};
-use crate::source::{self, Child, Source};
+use crate::source::{self, BlobStream, Child, Source};
 use crate::tape::Tape;
 use crate::target::Target;
 
@@ -173,6 +173,25 @@ impl Images {
         }
     }
 
+    /// Streams a blob that an image points at, and fails before its last piece
+    /// where it is not what its digest says. The library fetches what it lacks
+    /// from where the image came from.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::NotFound`] when the place does not have it, and
+    /// when it can not be read.
+    pub async fn blob(&self, place: &Place, descriptor: &Descriptor) -> Result<BlobStream, Error> {
+        let source = self.source(place).await?;
+        match source.open(descriptor, 0).await? {
+            Some(pieces) => Ok(source::verified(pieces, descriptor)),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("`{place}` does not have `{}`", descriptor.digest),
+            )),
+        }
+    }
+
     /// Takes an image's name away: from the library, a registry (where a
     /// digest names the manifest itself) or a layout. Its content stays until
     /// the place collects it.
@@ -229,6 +248,7 @@ impl Images {
             }),
             Place::Library(name) => Arc::new(LibrarySource {
                 library: self.local()?.clone(),
+                client: self.client.clone(),
                 name: name.clone(),
             }),
             Place::Layout { directory, tag } => {

@@ -4,8 +4,14 @@
 //! ```text
 //! ROOT/blobs/<algorithm>/<hex>             content
 //! ROOT/names/<registry>/<repo>/<reference> {"digest","mediaType","size"}
+//! ROOT/origins/<algorithm>/<hex>           ["registry/repository", ...]
+//! ROOT/notes/<topic>/<algorithm>/<hex>     small records of who builds images
 //! ROOT/uploads/<random>-<n>                content that has no digest yet
 //! ```
+//!
+//! An image may be here without some of its layers, where it is known which
+//! registry has them (its `origins`): a build needs the bytes of a base as
+//! rarely as a push to the registry that it came from.
 //!
 //! `<repo>` is the repository's name with `.~` for each `/`; `<reference>` is
 //! a tag, or a digest where the image was put in by digest alone. Content is
@@ -14,18 +20,21 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use async_trait::async_trait;
-use blob::{Backend, Blobs, ByteRange, Expected, Key, Local, Sharing};
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use oci::{Descriptor, Digest, Hasher, ImageName, Manifest, MediaType, Reference};
+use blob::{Backend, Blobs, Expected, Key, Local, Sharing};
+use oci::{Descriptor, Digest, ImageName, MediaType, Reference};
 
 use crate::error::{Error, ErrorKind};
 use crate::registry::check_name;
-use crate::source::{Child, Pieces, Source, mismatched, stored_child, stored_top};
-use crate::target::{Feed, Target};
+
+mod content;
+mod copy;
+mod origins;
+
+pub use content::{Incoming, Topic};
+pub(crate) use copy::{LibrarySource, LibraryTarget};
+pub use origins::Origin;
 
 /// Keeps images by name in a directory that several processes may share.
 #[derive(Debug, Clone)]
@@ -93,7 +102,7 @@ impl Library {
     /// [`ErrorKind::Invalid`] when its record can not be read, and with
     /// [`ErrorKind::Storage`].
     pub async fn resolve(&self, name: &ImageName) -> Result<Named, Error> {
-        if let Some(found) = self.read(name, &name_key(name)).await? {
+        if let Some(found) = self.record(name, &name_key(name)).await? {
             if name.digest().is_none_or(|digest| digest == found.digest) {
                 return Ok(Named {
                     name: name.clone(),
@@ -103,7 +112,7 @@ impl Library {
         } else if let (Some(digest), None) = (name.digest(), name.tag()) {
             for reference in self.names(&repository_key(name)).await? {
                 let key = repository_key(name).child(&reference);
-                if let Some(found) = self.read(name, &key).await?
+                if let Some(found) = self.record(name, &key).await?
                     && found.digest == digest
                 {
                     return Ok(Named {
@@ -136,7 +145,7 @@ impl Library {
                         continue;
                     };
                     let key = repository.child(&reference);
-                    if let Some(descriptor) = self.read(&name, &key).await? {
+                    if let Some(descriptor) = self.record(&name, &key).await? {
                         all.push(Named { name, descriptor });
                     }
                 }
@@ -185,7 +194,7 @@ impl Library {
     pub async fn remove(&self, name: &ImageName) -> Result<(), Error> {
         let key = name_key(name);
         let failed = |error| Error::stored(format!("can not remove `{name}`"), error);
-        let found = self.read(name, &key).await?;
+        let found = self.record(name, &key).await?;
         let fits = |found: &Descriptor| name.digest().is_none_or(|d| d == found.digest);
         if !found.as_ref().is_some_and(fits) {
             return Err(absent(name));
@@ -193,7 +202,7 @@ impl Library {
         self.backend.delete(&key).await.map_err(failed)
     }
 
-    async fn read(&self, name: &ImageName, key: &Key) -> Result<Option<Descriptor>, Error> {
+    async fn record(&self, name: &ImageName, key: &Key) -> Result<Option<Descriptor>, Error> {
         let record = self.backend.read(key).await;
         let record =
             record.map_err(|error| Error::stored(format!("can not look up `{name}`"), error))?;
@@ -231,24 +240,6 @@ impl Library {
                 return Ok(all);
             }
         }
-    }
-
-    /// Names a place for an upload that nobody else has.
-    fn place(&self) -> Key {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Key::top("uploads").child(&format!("{:016x}-{number}", self.own))
-    }
-
-    async fn keep(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
-        let kept = self.blobs.put(&self.place(), digest, bytes.clone()).await;
-        kept.map_err(|error| Error::stored(format!("can not keep `{digest}`"), error))
-    }
-
-    async fn holds(&self, blob: &Descriptor) -> Result<bool, Error> {
-        let size = self.blobs.size(&blob.digest).await;
-        let size = size
-            .map_err(|error| Error::stored(format!("can not look for `{}`", blob.digest), error))?;
-        Ok(size == Some(blob.size))
     }
 }
 
@@ -298,102 +289,4 @@ fn unescape(segment: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
-}
-
-/// Has an image of the library.
-pub(crate) struct LibrarySource {
-    pub(crate) library: Library,
-    pub(crate) name: ImageName,
-}
-
-#[async_trait]
-impl Source for LibrarySource {
-    async fn top(&self) -> Result<(Digest, Manifest), Error> {
-        let named = self.library.resolve(&self.name).await?;
-        stored_top(self, &named.descriptor).await
-    }
-
-    async fn child(&self, descriptor: &Descriptor) -> Result<Child, Error> {
-        stored_child(self, descriptor).await
-    }
-
-    async fn open(&self, descriptor: &Descriptor, offset: u64) -> Result<Option<Pieces>, Error> {
-        let digest = descriptor.digest;
-        let failed =
-            move |error| Error::stored(format!("can not read `{digest}` of the library"), error);
-        let Some(actual) = self.library.blobs.size(&digest).await.map_err(failed)? else {
-            return Ok(None);
-        };
-        if actual != descriptor.size {
-            let expected = descriptor.size;
-            return Err(mismatched(
-                &digest,
-                oci::Mismatch::Size { expected, actual },
-            ));
-        }
-        let range = ByteRange {
-            start: offset.min(actual),
-            end: actual,
-        };
-        let opened = self.library.blobs.open(&digest, range).await;
-        let opened = opened.map_err(failed)?;
-        Ok(opened.map(|stream| Box::pin(stream.map_err(failed)) as Pieces))
-    }
-}
-
-/// Takes an image into the library.
-pub(crate) struct LibraryTarget {
-    pub(crate) library: Library,
-    pub(crate) name: ImageName,
-}
-
-#[async_trait]
-impl Target for LibraryTarget {
-    async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
-        self.library.holds(blob).await
-    }
-
-    async fn take(&self, feed: Feed) -> Result<(), Error> {
-        let library = &self.library;
-        let digest = feed.descriptor.digest;
-        let failed = |error| Error::stored(format!("can not keep `{digest}`"), error);
-        let place = library.place();
-        let hasher = Hasher::unbroken(digest.algorithm());
-        // The intake hashes, off the reactor, so the bytes need no other check.
-        let mut pieces = feed.unchecked(0).await?;
-        let mut intake = library.blobs.begin(&place, hasher).await.map_err(failed)?;
-        let outcome = async {
-            while let Some(piece) = pieces.next().await {
-                intake.push(piece?).await.map_err(failed)?;
-            }
-            let (expected, actual) = (feed.descriptor.size, intake.length());
-            if expected != actual {
-                return Err(mismatched(
-                    &digest,
-                    oci::Mismatch::Size { expected, actual },
-                ));
-            }
-            intake.publish(&digest).await.map_err(failed)
-        }
-        .await;
-        if outcome.is_err()
-            && let Ok(Some(saved)) = intake.give_up().await
-        {
-            // The first error is the one to tell.
-            let _ = library.backend.discard(&place, &saved).await;
-        }
-        outcome
-    }
-
-    async fn put(&self, digest: &Digest, manifest: &Manifest) -> Result<(), Error> {
-        self.library.keep(digest, manifest.bytes()).await
-    }
-
-    async fn name(&self, digest: &Digest, manifest: &Manifest) -> Result<(), Error> {
-        check_name(&self.name, digest)?;
-        self.put(digest, manifest).await?;
-        let size = manifest.bytes().len() as u64;
-        let descriptor = Descriptor::new(manifest.media_type().clone(), *digest, size);
-        self.library.set(&self.name, &descriptor).await
-    }
 }

@@ -58,8 +58,8 @@ impl Source for RegistrySource {
         Ok(Some(Box::pin(pieces)))
     }
 
-    fn repository(&self) -> Option<&Repository> {
-        Some(&self.repository)
+    async fn origins(&self, _blob: &Descriptor) -> Result<Vec<Repository>, Error> {
+        Ok(vec![self.repository.clone()])
     }
 }
 
@@ -87,15 +87,18 @@ impl Target for RegistryTarget {
     }
 
     async fn mount(&self, blob: &Descriptor, source: &dyn Source) -> Result<bool, Error> {
-        let Some(from) = source.repository() else {
-            return Ok(false);
-        };
-        if from.registry() != self.repository.registry() || from.name() == self.repository.name() {
-            return Ok(false);
+        for from in source.origins(blob).await? {
+            let own = &self.repository;
+            if from.registry() != own.registry() || from.name() == own.name() {
+                continue;
+            }
+            let mounted = own.mount_blob(&blob.digest, from.name()).await;
+            let mounted = mounted.map_err(|error| self.failed("mount", &blob.digest, error))?;
+            if mounted == Mounted::Done {
+                return Ok(true);
+            }
         }
-        let mounted = self.repository.mount_blob(&blob.digest, from.name()).await;
-        let mounted = mounted.map_err(|error| self.failed("mount", &blob.digest, error))?;
-        Ok(mounted == Mounted::Done)
+        Ok(false)
     }
 
     async fn take(&self, feed: Feed) -> Result<(), Error> {

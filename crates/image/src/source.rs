@@ -12,8 +12,11 @@ use oci::{Descriptor, Digest, MANIFEST_LIMIT, Manifest, ManifestKind, MediaType,
 use crate::blocking;
 use crate::error::{Error, ErrorKind};
 
+/// Streams the bytes of a blob in pieces.
+pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
 /// Streams bytes in pieces.
-pub(crate) type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+pub(crate) type Pieces = BlobStream;
 
 /// Has one image.
 #[async_trait]
@@ -29,9 +32,10 @@ pub(crate) trait Source: Send + Sync {
     /// their digest is not checked.
     async fn open(&self, descriptor: &Descriptor, offset: u64) -> Result<Option<Pieces>, Error>;
 
-    /// Gives the repository, where the source is one.
-    fn repository(&self) -> Option<&client::Repository> {
-        None
+    /// Lists the repositories that have a blob, as far as that is known: a
+    /// registry can take it over from one of its own.
+    async fn origins(&self, _blob: &Descriptor) -> Result<Vec<client::Repository>, Error> {
+        Ok(Vec::new())
     }
 }
 

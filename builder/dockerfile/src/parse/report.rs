@@ -1,0 +1,109 @@
+//! What has been said about a file so far, and how values are shown in it.
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::parse::code;
+use crate::span::Span;
+
+/// Is how many things are said about one file.
+pub(crate) const MAX_DIAGNOSTICS: usize = 1_000;
+/// Is how many characters of a value a message shows.
+const MAX_EXCERPT: usize = 60;
+/// Is how many changes a word may be away from one that was meant.
+const MAX_DISTANCE: usize = 2;
+
+/// Collects what there is to say about a file.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// Says a mistake.
+    pub(crate) fn error(&mut self, code: &'static str, span: Span, message: String) -> Hint<'_> {
+        self.push(Diagnostic::error(code, span, message))
+    }
+
+    /// Says what may not be meant.
+    pub(crate) fn warning(&mut self, code: &'static str, span: Span, message: String) -> Hint<'_> {
+        self.push(Diagnostic::warning(code, span, message))
+    }
+
+    /// Says whether nothing more can be said.
+    pub(crate) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= MAX_DIAGNOSTICS
+    }
+
+    /// Gives all of it in the order of the file.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(|diagnostic| {
+            let severity = matches!(diagnostic.severity, Severity::Warning);
+            (diagnostic.span.start, diagnostic.span.end, severity)
+        });
+        if self.diagnostics.len() >= MAX_DIAGNOSTICS {
+            self.diagnostics.truncate(MAX_DIAGNOSTICS - 1);
+            let last = self.diagnostics.last();
+            let span = last.map(|diagnostic| diagnostic.span).unwrap_or_default();
+            self.diagnostics.push(
+                Diagnostic::error(
+                    code::TOO_MANY_MISTAKES,
+                    span,
+                    format!("there are more than {} mistakes", MAX_DIAGNOSTICS - 1),
+                )
+                .hint("this may not be a Dockerfile"),
+            );
+        }
+        self.diagnostics
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) -> Hint<'_> {
+        // One more than is shown, so that the end is known to be cut.
+        if self.is_full() {
+            return Hint(None);
+        }
+        self.diagnostics.push(diagnostic);
+        Hint(self.diagnostics.last_mut())
+    }
+}
+
+/// Is where a hint about what was said last can be put.
+#[derive(Debug)]
+pub(crate) struct Hint<'a>(Option<&'a mut Diagnostic>);
+
+impl Hint<'_> {
+    /// Says what would be right.
+    pub(crate) fn hint(self, hint: impl Into<String>) {
+        if let Some(diagnostic) = self.0 {
+            diagnostic.hint = Some(hint.into());
+        }
+    }
+}
+
+/// Shows a value in one line, at a length that can be read.
+pub(crate) fn excerpt(value: &str) -> String {
+    let mut shown = String::new();
+    for (count, letter) in value.chars().enumerate() {
+        if count == MAX_EXCERPT {
+            shown.push('…');
+            break;
+        }
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// Finds the word that was most likely meant.
+pub(crate) fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
+    // Words this long are near to nothing, and costly to compare.
+    if word.chars().count() > MAX_EXCERPT {
+        return None;
+    }
+    let distance = |valid: &str| strsim::osa_distance(&word.to_lowercase(), &valid.to_lowercase());
+    let near = valid.iter().map(|valid| (distance(valid), *valid)).min()?;
+    // A short word is a few changes away from anything.
+    let limit = (near.1.len() / 3).clamp(1, MAX_DISTANCE);
+    (near.0 <= limit).then_some(near.1)
+}

@@ -1,0 +1,229 @@
+//! One pass over a layer: entries are framed, and what they become is digested,
+//! compressed by several threads, digested again and written, all at once.
+//!
+//! It keeps nothing of the content: memory is a few blocks for each thread,
+//! however large a layer is. The bytes are the same for any number of threads.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Scope;
+
+use oci::{Algorithm, Digest, Hasher};
+
+use crate::error::{Error, ErrorKind};
+use crate::gzip::{self, Compressor};
+use crate::index::LayerIndex;
+use crate::write::Writer;
+
+/// Is the version of the bytes of layers: of the order and the form of their
+/// entries, and of their compression. Whatever changes one byte of any layer
+/// raises it; caches have it in their keys.
+pub const LAYER_FORMAT: u32 = 1;
+
+/// The most threads that one pass starts, which bounds its memory: more than one
+/// thread that reads and digests can keep busy.
+const THREADS_LIMIT: usize = 8;
+
+/// How many blocks may wait for a thread, beside those that threads have: so
+/// many that none has to wait for the next one while this thread reads.
+const WAITING_BLOCKS: usize = 4;
+
+/// Is what is known of a layer that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The digest of the bytes that were written.
+    pub digest: Digest,
+    /// How many bytes were written.
+    pub size: u64,
+    /// The digest of the archive before it was compressed (image-spec, "Layer
+    /// DiffID").
+    pub diff_id: Digest,
+    /// The size of the archive before it was compressed, in bytes.
+    pub uncompressed: u64,
+    /// What the layer says.
+    pub index: LayerIndex,
+}
+
+/// Takes an archive, and writes it compressed to `W`: what the writer of
+/// [`write_layer`] writes to. Nothing else makes one.
+#[derive(Debug)]
+pub struct Framing<W> {
+    out: W,
+    /// The part of the archive that is to be the next block.
+    block: Vec<u8>,
+    jobs: Sender<Job>,
+    /// The blocks under way, in their order.
+    under_way: VecDeque<Receiver<Packed>>,
+    most_under_way: usize,
+    /// Buffers to be used again.
+    spare: Vec<Vec<u8>>,
+    diff_id: Hasher,
+    digest: Hasher,
+}
+
+/// Is a block to be compressed.
+#[derive(Debug)]
+struct Job {
+    block: Vec<u8>,
+    done: SyncSender<Packed>,
+}
+
+/// Is a block that was compressed, and its buffer.
+#[derive(Debug)]
+struct Packed {
+    block: Vec<u8>,
+    member: Vec<u8>,
+}
+
+/// Writes a layer as a compressed archive: `fill` says its entries in their
+/// order, and what it gives is given beside what is known of the layer.
+///
+/// Compression runs on as many threads as said, at most 8; they end before
+/// this returns. It fills in, reads and writes on the thread of its caller.
+///
+/// # Errors
+///
+/// Fails with what `fill` fails with, and with [`ErrorKind::Io`] when `out`
+/// can not be written. What `out` has received then is of no use.
+pub fn write_layer<W, T, E>(
+    threads: NonZeroUsize,
+    out: W,
+    fill: impl FnOnce(&mut Writer<Framing<W>>) -> Result<T, E>,
+) -> Result<(Written, T), E>
+where
+    W: Write,
+    E: From<Error>,
+{
+    let threads = threads.get().min(THREADS_LIMIT);
+    let (jobs, queue) = mpsc::channel();
+    let queue = Mutex::new(queue);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            start(scope, &queue)?;
+        }
+        let mut writer = Writer::new(Framing::new(out, jobs, threads));
+        let value = fill(&mut writer)?;
+        let (framing, index) = writer.finish()?;
+        Ok((framing.finish(index)?, value))
+    })
+}
+
+/// Starts a thread that compresses blocks until no more can come.
+fn start<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    queue: &'scope Mutex<Receiver<Job>>,
+) -> Result<(), Error> {
+    let work = move || {
+        let mut compressor = Compressor::new();
+        // Whoever waits for a block has the lock; the others wait for that.
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        while let Ok(Job { block, done }) = next() {
+            let member = compressor.member(&block);
+            // Nobody waits for it any more when writing has failed.
+            drop(done.send(Packed { block, member }));
+        }
+    };
+    std::thread::Builder::new()
+        .name("layer".into())
+        .spawn_scoped(scope, work)
+        .map(drop)
+        .map_err(|error| Error::io("can not start a thread that compresses", error))
+}
+
+impl<W: Write> Framing<W> {
+    fn new(out: W, jobs: Sender<Job>, threads: usize) -> Self {
+        Self {
+            out,
+            block: Vec::with_capacity(gzip::BLOCK),
+            jobs,
+            under_way: VecDeque::new(),
+            most_under_way: threads + WAITING_BLOCKS,
+            spare: Vec::new(),
+            diff_id: Hasher::unbroken(Algorithm::Sha256),
+            digest: Hasher::unbroken(Algorithm::Sha256),
+        }
+    }
+
+    /// Hands the block over to whichever thread is free.
+    fn submit(&mut self) -> io::Result<()> {
+        if self.under_way.len() >= self.most_under_way {
+            self.take()?;
+        }
+        let next = self
+            .spare
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(gzip::BLOCK));
+        let block = std::mem::replace(&mut self.block, next);
+        let (done, result) = mpsc::sync_channel(1);
+        self.jobs
+            .send(Job { block, done })
+            .map_err(|_gone| stopped())?;
+        self.under_way.push_back(result);
+        Ok(())
+    }
+
+    /// Writes the first of the blocks under way.
+    fn take(&mut self) -> io::Result<()> {
+        let Some(result) = self.under_way.pop_front() else {
+            return Ok(());
+        };
+        let Packed { mut block, member } = result.recv().map_err(|_gone| stopped())?;
+        block.clear();
+        self.spare.push(block);
+        self.digest.update(&member);
+        self.out.write_all(&member)
+    }
+
+    fn finish(mut self, index: LayerIndex) -> Result<Written, Error> {
+        self.drain()
+            .map_err(|error| Error::io("can not write the layer", error))?;
+        Ok(Written {
+            size: self.digest.length(),
+            digest: self.digest.finish(),
+            uncompressed: self.diff_id.length(),
+            diff_id: self.diff_id.finish(),
+            index,
+        })
+    }
+
+    /// Writes all that is left.
+    fn drain(&mut self) -> io::Result<()> {
+        if !self.block.is_empty() {
+            self.submit()?;
+        }
+        while !self.under_way.is_empty() {
+            self.take()?;
+        }
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Write for Framing<W> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let room = gzip::BLOCK.saturating_sub(self.block.len());
+        let piece = piece.get(..room).unwrap_or(piece);
+        self.diff_id.update(piece);
+        self.block.extend_from_slice(piece);
+        if self.block.len() >= gzip::BLOCK {
+            self.submit()?;
+        }
+        Ok(piece.len())
+    }
+
+    /// Does nothing: a block is as long as its place in the layer says.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reports that the threads are gone, which a panic alone can cause; it goes on
+/// in the thread of the caller as soon as they are waited for.
+fn stopped() -> io::Error {
+    Error::new(ErrorKind::Io, "a thread that compresses has stopped").into()
+}
+
+#[cfg(test)]
+mod tests;

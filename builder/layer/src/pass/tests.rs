@@ -1,0 +1,235 @@
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use flate2::read::MultiGzDecoder;
+use proptest::prelude::*;
+
+use super::*;
+use crate::entry::Kind;
+use crate::sample::{Item, any_layer, archive, entry, every_kind, file, fill};
+
+fn threads(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).expect("not 0")
+}
+
+fn packed(count: usize, items: &[Item]) -> (Written, Vec<u8>) {
+    let mut out = Vec::new();
+    let (written, ()) =
+        write_layer(threads(count), &mut out, |writer| fill(writer, items)).expect("well formed");
+    (written, out)
+}
+
+/// Gives a layer of some blocks, of which some shrink and some do not.
+fn blocks() -> Vec<Item> {
+    let mut state = 1_u64;
+    let mut items = every_kind();
+    items.retain(|(entry, _)| entry.path < crate::sample::path("zz"));
+    items.extend((0..40).map(|number| {
+        let content: Vec<u8> = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            ((state >> 60) * (number % 5)) as u8
+        })
+        .take(250_000 + number as usize)
+        .collect();
+        file(
+            [&[0xff, 0xff][..], &[b'0' + number as u8]].concat(),
+            &content,
+        )
+    }));
+    items
+}
+
+#[test]
+fn the_bytes_of_every_kind_are_known() {
+    // Where these change, `LAYER_FORMAT` has to be raised.
+    let (written, out) = packed(1, &every_kind());
+    assert_eq!(LAYER_FORMAT, 1);
+    assert_eq!(
+        written.digest.to_string(),
+        "sha256:5302ed5db8a4e2db4c84fafa0a802e0d5f95ce5b43cc936ca9129b1cec76ff6b"
+    );
+    assert_eq!(
+        written.diff_id.to_string(),
+        "sha256:baa4aadceb07b6fb7d69b0c21f2d82831553d15aa1a1fbaa383af5255fb8d978"
+    );
+    assert_eq!(written.size, out.len() as u64);
+}
+
+#[test]
+fn the_bytes_of_many_blocks_are_known() {
+    let (written, _) = packed(2, &blocks());
+    assert_eq!(
+        written.digest.to_string(),
+        "sha256:3b7d490c4c1ad83e3eea0987cdd77a8ee8b85b56231c7207b4739a5764502ee0"
+    );
+    assert_eq!(
+        (written.size, written.uncompressed),
+        (4_093_187, 10_135_552)
+    );
+}
+
+#[test]
+fn threads_change_nothing() {
+    let items = blocks();
+    let plain = archive(&items);
+    assert!(plain.len() > 8 * gzip::BLOCK);
+    let (first, bytes) = packed(1, &items);
+    assert_eq!(first.diff_id, Digest::sha256(&plain));
+    assert_eq!(first.uncompressed, plain.len() as u64);
+    assert_eq!(first.digest, Digest::sha256(&bytes));
+    for count in [2, 3, 8, 1000] {
+        let (written, others) = packed(count, &items);
+        assert_eq!(written, first, "{count}");
+        assert!(others == bytes, "{count}");
+    }
+    let mut read = Vec::new();
+    MultiGzDecoder::new(bytes.as_slice())
+        .read_to_end(&mut read)
+        .expect("valid");
+    assert!(read == plain);
+}
+
+/// Has a program decompress.
+fn gunzipped(program: &str, arguments: &[&str], input: Vec<u8>) -> Vec<u8> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program is installed");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let feeding = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{program}: {}", output.status);
+    feeding.join().expect("no panic").expect("it reads all");
+    output.stdout
+}
+
+#[test]
+fn others_decompress_it() {
+    let (_, bytes) = packed(2, &blocks());
+    let plain = archive(&blocks());
+    let script =
+        "import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))";
+    assert!(gunzipped("gzip", &["-dc"], bytes.clone()) == plain);
+    assert!(gunzipped("python3", &["-c", script], bytes) == plain);
+}
+
+#[test]
+fn what_is_filled_in_comes_out() {
+    let filled = write_layer(threads(1), std::io::sink(), |writer| {
+        writer.entry(&entry("a", Kind::Fifo))?;
+        Ok::<_, Error>(7)
+    });
+    let (written, value) = filled.expect("well formed");
+    assert_eq!((value, written.index.records().len()), (7, 1));
+}
+
+/// Is an error of whoever fills in.
+#[derive(Debug)]
+enum Own {
+    Layer(Error),
+    Mine,
+}
+
+impl From<Error> for Own {
+    fn from(error: Error) -> Self {
+        Self::Layer(error)
+    }
+}
+
+#[test]
+fn an_error_of_filling_comes_back_as_it_is() {
+    let failed = write_layer(threads(2), std::io::sink(), |writer| {
+        fill(writer, &blocks())?;
+        Err::<(), _>(Own::Mine)
+    });
+    assert!(matches!(failed, Err(Own::Mine)));
+
+    let failed = write_layer(threads(2), std::io::sink(), |writer| {
+        writer.entry(&entry("a", Kind::File { size: 0 }))?;
+        Err::<(), _>(Own::Mine)
+    });
+    match failed {
+        Err(Own::Layer(error)) => assert_eq!(error.kind(), ErrorKind::Invalid),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Takes so many bytes, and fails then.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.0 = self
+            .0
+            .checked_sub(piece.len())
+            .ok_or(io::ErrorKind::StorageFull)?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_error_of_writing_comes_back() {
+    let size = packed(1, &blocks()).1.len();
+    for room in [0, 1, size / 2, size - 1] {
+        let failed = write_layer(threads(2), Full(room), |writer| fill(writer, &blocks()));
+        let error = failed.expect_err("no room");
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let source = std::error::Error::source(&error)
+            .expect("a cause")
+            .to_string();
+        assert_eq!(
+            source,
+            io::Error::from(io::ErrorKind::StorageFull).to_string()
+        );
+    }
+    write_layer(threads(2), Full(size), |writer| fill(writer, &blocks())).expect("room enough");
+}
+
+#[test]
+fn an_error_that_is_passed_over_is_not_forgotten() {
+    let failed = write_layer(threads(2), Full(0), |writer| {
+        drop(fill(writer, &blocks()));
+        Ok::<_, Error>(())
+    });
+    assert!(failed.is_err());
+}
+
+#[test]
+fn what_is_under_way_is_bounded() {
+    let (jobs, queue) = mpsc::channel();
+    let queue = Mutex::new(queue);
+    let buffers = std::thread::scope(|scope| {
+        start(scope, &queue).expect("a thread");
+        let mut framing = Framing::new(io::sink(), jobs, 1);
+        let piece = vec![7; 100_000];
+        let most = (0..1000).map(|_| {
+            framing.write_all(&piece).expect("a sink");
+            framing.under_way.len() + framing.spare.len()
+        });
+        let most = most.max();
+        framing.drain().expect("a sink");
+        most
+    });
+    assert_eq!(buffers, Some(1 + WAITING_BLOCKS));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_layer_is_its_archive(items in any_layer(), count in 1_usize..4) {
+        let (written, bytes) = packed(count, &items);
+        let mut plain = Vec::new();
+        MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).expect("valid");
+        prop_assert_eq!(written.diff_id, Digest::sha256(&plain));
+        prop_assert_eq!(plain, archive(&items));
+    }
+}

@@ -1,0 +1,156 @@
+//! Layers one on the other (image-spec, "Applying Changesets").
+
+use std::collections::BTreeMap;
+
+use crate::entry::{Entry, Kind, Metadata};
+use crate::error::{Error, ErrorKind};
+use crate::index::{LayerIndex, Record};
+use crate::path::EntryPath;
+use crate::tree::{
+    ContentPlace, File, Follow, IMPLIED_MODE, Node, NodeKind, ResolveError, Tree,
+};
+
+impl Tree {
+    /// Puts a layer onto the file system. What the layer removes is removed
+    /// of lower layers alone, wherever in the layer that stands. `origin`
+    /// becomes part of the places of the layer's files.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Invalid`] when the layer has something in what
+    /// is no directory, or another name for what is no file.
+    pub fn apply(&mut self, origin: u32, layer: &LayerIndex) -> Result<(), Error> {
+        for record in layer.records() {
+            self.hide(&record.entry)?;
+        }
+        for (number, record) in layer.records().iter().enumerate() {
+            let place = ContentPlace {
+                origin,
+                position: number as u64,
+            };
+            self.add(record, place)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what an entry hides of lower layers.
+    fn hide(&mut self, entry: &Entry) -> Result<(), Error> {
+        match entry.kind {
+            Kind::Whiteout => {
+                let path = self.real(&entry.path)?;
+                self.remove(&path);
+            }
+            Kind::Opaque => {
+                let path = self.real(&entry.path)?;
+                if let Some(children) = self.node_mut(&path).and_then(Node::children_mut) {
+                    children.clear();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives the path without links on the way: where a lower layer has a link
+    /// to a directory, what is below it goes there, as it does for all who
+    /// unpack layers.
+    fn real(&self, path: &EntryPath) -> Result<EntryPath, Error> {
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+            return Ok(path.clone());
+        };
+        if self.node(&parent).is_some_and(Node::is_directory) {
+            return Ok(path.clone());
+        }
+        match self.resolve(parent.as_bytes(), Follow::All) {
+            Ok(resolved) => Ok(resolved.path.child(name)),
+            // A file on the way is replaced by a directory.
+            Err(ResolveError::NotADirectory(_)) => Ok(path.clone()),
+            Err(error) => {
+                let message = format!("`{path}` of the layer leads nowhere: {error}");
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+
+    fn add(&mut self, record: &Record, place: ContentPlace) -> Result<(), Error> {
+        let Entry { path, kind, metadata } = &record.entry;
+        let path = &self.real(path)?;
+        let kind = match kind {
+            Kind::Whiteout | Kind::Opaque => return Ok(()),
+            Kind::Directory => {
+                return self.add_directory(path, metadata);
+            }
+            Kind::File { size } => NodeKind::File(File {
+                size: *size,
+                place,
+                digest: record.content.as_ref().map(|stored| stored.digest),
+            }),
+            Kind::HardLink { target } => return self.add_link(path, target),
+            Kind::Symlink { target } => NodeKind::Symlink {
+                target: target.clone(),
+            },
+            Kind::Fifo => NodeKind::Fifo,
+            Kind::Device { kind, major, minor } => NodeKind::Device {
+                kind: *kind,
+                major: *major,
+                minor: *minor,
+            },
+        };
+        let metadata = metadata.clone();
+        self.imply_parents(path)?;
+        self.insert(path, Node { metadata, kind })
+    }
+
+    /// Makes a directory, or has one that is there take new metadata; what is
+    /// in it stays.
+    fn add_directory(&mut self, path: &EntryPath, metadata: &Metadata) -> Result<(), Error> {
+        match self.node_mut(path) {
+            Some(node) if node.is_directory() => {
+                node.metadata = metadata.clone();
+                Ok(())
+            }
+            _ => {
+                self.imply_parents(path)?;
+                self.insert(path, Node::directory(metadata.clone()))
+            }
+        }
+    }
+
+    fn add_link(&mut self, path: &EntryPath, target: &EntryPath) -> Result<(), Error> {
+        let target = &self.real(target)?;
+        let node = match self.node(target) {
+            Some(node) if !node.is_directory() => node.clone(),
+            _ => {
+                let message = format!("`{path}` is another name for `{target}`, which is no file");
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        };
+        self.imply_parents(path)?;
+        self.insert(path, node)
+    }
+
+    /// Makes the directories on the way that no layer has, as all who unpack
+    /// layers do. A file in the way is replaced by one.
+    fn imply_parents(&mut self, path: &EntryPath) -> Result<(), Error> {
+        let mut node = &mut self.root;
+        let mut names: Vec<&[u8]> = path.names().collect();
+        names.pop();
+        for name in names {
+            let Some(children) = node.children_mut() else {
+                let message = format!("`{path}` is in something that is no directory");
+                return Err(Error::new(ErrorKind::Invalid, message));
+            };
+            let child = children.entry(name.into()).or_insert_with(|| {
+                Node::directory(Metadata {
+                    mode: IMPLIED_MODE,
+                    ..Metadata::default()
+                })
+            });
+            if !child.is_directory() {
+                child.kind = NodeKind::Directory(BTreeMap::new());
+            }
+            node = child;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! A tree written out into a directory, as whoever runs it.
+
+use std::collections::BTreeMap;
+
+use crate::directory::Directory;
+use crate::error::Error;
+use crate::path::EntryPath;
+use crate::tree::{Contents, Node, NodeKind, Tree};
+
+/// Says what was not written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unpacked {
+    /// Devices, which need more rights than anybody has.
+    pub skipped: Vec<EntryPath>,
+}
+
+/// Writes a tree into a directory: permissions and times as the tree has them,
+/// owners not. What is in the directory already stays, unless the tree has
+/// something there; no link in it is followed.
+///
+/// # Errors
+///
+/// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when something can not
+/// be written, and as `contents` does.
+pub fn unpack(
+    tree: &Tree,
+    contents: &dyn Contents,
+    into: &Directory,
+) -> Result<Unpacked, Error> {
+    let mut unpacked = Unpacked::default();
+    let mut first = BTreeMap::new();
+    let mut directories: Vec<(EntryPath, &Node)> = Vec::new();
+    for (path, node) in tree.walk(&EntryPath::root()) {
+        if path.is_root() {
+            continue;
+        }
+        match &node.kind {
+            NodeKind::Directory(_) => {
+                into.make_directory(&path)?;
+                directories.push((path, node));
+                continue;
+            }
+            NodeKind::File(file) => {
+                if let Some(target) = first.get(&file.place) {
+                    into.make_link(&path, target)?;
+                    continue;
+                }
+                let mut content = contents.open(file.place, file.size)?;
+                into.make_file(&path, &mut content)?;
+                first.insert(file.place, path.clone());
+            }
+            NodeKind::Symlink { target } => into.make_symlink(&path, target)?,
+            NodeKind::Fifo => into.make_fifo(&path)?,
+            NodeKind::Device { .. } => {
+                unpacked.skipped.push(path);
+                continue;
+            }
+        }
+        into.set(&path, &node.metadata)?;
+    }
+    // Inner ones first, and all at last: what is made in them changes their
+    // times, and a directory may not let its owner write.
+    for (path, node) in directories.iter().rev() {
+        into.set(path, &node.metadata)?;
+    }
+    Ok(unpacked)
+}

@@ -1,0 +1,139 @@
+//! Contexts: the files that a build may copy, as a tree, and their content.
+
+mod archive;
+mod directory;
+mod stream;
+mod unusual;
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dockerfile::Ignore;
+use layer::{EntryPath, Tree};
+
+use crate::error::Error;
+use crate::request::Fidelity;
+
+pub(crate) use unusual::{Unusual, Why};
+
+/// Says where a context is.
+#[derive(Debug, Clone)]
+pub enum ContextSource {
+    /// In a directory.
+    Directory(PathBuf),
+    /// In a tar archive, perhaps compressed, that is read from here once, from
+    /// its start to its end.
+    Archive(Arc<std::fs::File>),
+    /// In a tar archive that is read from here, or else nowhere: then a
+    /// Dockerfile is read from here, and there are no files to copy.
+    Stream(Arc<std::fs::File>),
+}
+
+/// Is a context whose files can be looked at, as often as needed.
+#[derive(Clone)]
+pub(crate) enum Opened {
+    Directory(Arc<layer::Directory>),
+    Archive(Arc<archive::Archive>),
+    Empty,
+}
+
+/// Is a context whose files are known.
+pub(crate) struct Context {
+    pub(crate) tree: Tree,
+    /// What is unusual of files whose permissions were not taken over.
+    pub(crate) unusual: Unusual,
+    /// Things that can not be copied, such as sockets, and what they are.
+    pub(crate) skipped: Vec<(EntryPath, &'static str)>,
+    files: Files,
+}
+
+enum Files {
+    Directory(directory::Files),
+    Archive(Arc<archive::Archive>),
+    Empty,
+}
+
+/// Says what of a context is looked at, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    pub(crate) ignore: Ignore,
+    /// The paths that are copied, where they are known beforehand.
+    pub(crate) wanted: Wanted,
+    pub(crate) fidelity: Fidelity,
+    pub(crate) time: i64,
+}
+
+/// Says which paths of a context are copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Perhaps all.
+    All,
+    /// These and what is in them, unless a link leads elsewhere.
+    Paths(Vec<EntryPath>),
+}
+
+impl Opened {
+    /// Opens a context; a Dockerfile may have come in its place. It blocks.
+    pub(crate) fn open(
+        source: &ContextSource,
+        scratch: &std::path::Path,
+    ) -> Result<(Self, Option<Vec<u8>>), Error> {
+        let archive = |source: &mut (dyn Read + Send)| {
+            archive::Archive::open(source, scratch).map(|archive| Self::Archive(Arc::new(archive)))
+        };
+        match source {
+            ContextSource::Directory(path) => {
+                let directory = directory::open(path)?;
+                Ok((Self::Directory(Arc::new(directory)), None))
+            }
+            ContextSource::Archive(file) => Ok((archive(&mut file.as_ref())?, None)),
+            ContextSource::Stream(file) => match stream::sort(file)? {
+                stream::Sorted::Dockerfile(text) => Ok((Self::Empty, Some(text))),
+                stream::Sorted::Archive(mut rest) => Ok((archive(&mut rest)?, None)),
+            },
+        }
+    }
+
+    /// Reads a file of at most `limit` bytes, whether it is ignored or not;
+    /// `None` where there is none. It blocks.
+    pub(crate) fn read(&self, path: &EntryPath, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        match self {
+            Self::Directory(directory) => directory::read(directory, path, limit),
+            Self::Archive(archive) => archive.read(path, limit),
+            Self::Empty => Ok(None),
+        }
+    }
+
+    /// Looks at the files. It blocks.
+    pub(crate) fn look(&self, look: &Look) -> Result<Context, Error> {
+        match self {
+            Self::Directory(directory) => directory::look(Arc::clone(directory), look),
+            Self::Archive(archive) => archive::look(Arc::clone(archive), look),
+            Self::Empty => Ok(Context {
+                tree: Tree::new(),
+                unusual: Unusual::default(),
+                skipped: Vec::new(),
+                files: Files::Empty,
+            }),
+        }
+    }
+}
+
+impl Context {
+    /// Opens the content of a file, by the position that its node names.
+    pub(crate) fn open(
+        &self,
+        position: u64,
+        size: u64,
+    ) -> Result<Box<dyn Read + Send + '_>, layer::Error> {
+        match &self.files {
+            Files::Directory(files) => files.open(position),
+            Files::Archive(archive) => archive.open_content(position, size),
+            Files::Empty => Err(layer::Error::new(
+                layer::ErrorKind::Invalid,
+                "there is no context",
+            )),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A tar archive as a context, from standard input or a file, compressed or
+//! not: written out once without compression, into a file that has no name.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use dockerfile::Ignore;
+use layer::{EntryPath, Kind, LayerIndex, Metadata, Node, NodeKind, Tree};
+
+use crate::contents::{CONTEXT, Unpacked};
+use crate::context::directory::normalize;
+use crate::context::{Context, Files, Look, Unusual};
+use crate::error::{Error, ErrorKind};
+use crate::request::{Fidelity, Modes, Xattrs};
+
+/// Is an archive that was read.
+pub(crate) struct Archive {
+    unpacked: Unpacked,
+    tree: Tree,
+}
+
+impl Archive {
+    /// Reads an archive to its end.
+    pub(super) fn open(source: &mut (dyn Read + Send), scratch: &Path) -> Result<Self, Error> {
+        let failed = |error| Error::caused(ErrorKind::Context, "the context is no tar archive", error);
+        let stored = |error| {
+            let context = format!("can not keep the context in `{}`", scratch.display());
+            Error::caused(ErrorKind::Storage, context, error)
+        };
+        let file = tempfile::tempfile_in(scratch).map_err(stored)?;
+        let mut file = fs_err::File::from_parts(file, scratch.join("context"));
+        let mut plain = layer::decompress(source).map_err(failed)?;
+        io::copy(&mut plain, &mut file).map_err(|error| {
+            Error::caused(ErrorKind::Context, "the context can not be read to its end", error)
+        })?;
+        drop(plain);
+        file.seek(SeekFrom::Start(0)).map_err(stored)?;
+        let index = LayerIndex::read(&mut io::BufReader::new(&mut file)).map_err(failed)?;
+        for record in index.records() {
+            if matches!(record.entry.kind, Kind::Whiteout | Kind::Opaque) {
+                let path = &record.entry.path;
+                return Err(Error::new(
+                    ErrorKind::Context,
+                    format!("the context has a name that starts with `.wh.` in place of `{path}`"),
+                )
+                .with_hint("such names mean removed files in images, and can not be copied"));
+            }
+        }
+        let mut tree = Tree::new();
+        tree.apply(CONTEXT, &index).map_err(failed)?;
+        let unpacked = Unpacked {
+            file: Arc::new(file),
+            index: Arc::new(index),
+        };
+        Ok(Self { unpacked, tree })
+    }
+
+    pub(super) fn open_content(
+        &self,
+        position: u64,
+        size: u64,
+    ) -> Result<Box<dyn Read + Send + '_>, layer::Error> {
+        self.unpacked.open(position, size)
+    }
+
+    /// Reads a small file.
+    pub(super) fn read(&self, path: &EntryPath, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let resolved = self.tree.resolve(path.as_bytes(), layer::Follow::All);
+        let resolved = resolved.map_err(|error| {
+            Error::caused(ErrorKind::Context, format!("can not find `{path}`"), error)
+        })?;
+        let Some(node) = resolved.node else {
+            return Ok(None);
+        };
+        let NodeKind::File(file) = &node.kind else {
+            return Err(Error::new(ErrorKind::Context, format!("`{path}` is no file")));
+        };
+        if file.size > limit {
+            let message = format!("`{path}` has {} bytes, more than the {limit} that are read", file.size);
+            return Err(Error::new(ErrorKind::Context, message));
+        }
+        let failed = |error| Error::layer(format!("can not read `{path}`"), error);
+        let mut bytes = Vec::new();
+        let mut content = self.open_content(file.place.position, file.size).map_err(failed)?;
+        content.read_to_end(&mut bytes).map_err(|error| {
+            Error::caused(ErrorKind::Context, format!("can not read `{path}`"), error)
+        })?;
+        Ok(Some(bytes))
+    }
+}
+
+/// Takes what is not ignored, as it is in an image.
+pub(super) fn look(archive: Arc<Archive>, look: &Look) -> Result<Context, Error> {
+    let mut unusual = Unusual::default();
+    let mut skipped = Vec::new();
+    let mut tree = Tree::new();
+    if let (Some(root), Some(of)) = (
+        tree.node_mut(&EntryPath::root()),
+        archive.tree.node(&EntryPath::root()),
+    ) {
+        root.metadata = metadata(of, look.fidelity, look.time);
+    }
+    for (path, node) in archive.tree.walk(&EntryPath::root()) {
+        if path.is_root() || is_ignored(&look.ignore, &path) && !holds(&archive.tree, &path, &look.ignore) {
+            continue;
+        }
+        if let NodeKind::Device { .. } = node.kind {
+            skipped.push((path, "a device"));
+            continue;
+        }
+        let kind = match &node.kind {
+            NodeKind::Directory(children) => {
+                note(&mut unusual, &path, children, look);
+                NodeKind::Directory(BTreeMap::new())
+            }
+            kind => kind.clone(),
+        };
+        let metadata = metadata(node, look.fidelity, look.time);
+        tree.insert(&path, Node { metadata, kind }).map_err(|error| {
+            Error::caused(ErrorKind::Context, format!("can not take `{path}`"), error)
+        })?;
+    }
+    if let Some(NodeKind::Directory(children)) = archive.tree.node(&EntryPath::root()).map(|root| &root.kind) {
+        note(&mut unusual, &EntryPath::root(), children, look);
+    }
+    Ok(Context {
+        tree,
+        unusual,
+        skipped,
+        files: Files::Archive(archive),
+    })
+}
+
+/// Takes note of what is unusual in a directory.
+fn note(
+    unusual: &mut Unusual,
+    path: &EntryPath,
+    children: &BTreeMap<Box<[u8]>, Node>,
+    look: &Look,
+) {
+    if look.fidelity.modes == Modes::Preserved {
+        return;
+    }
+    let (mut files, mut directories) = (Vec::new(), Vec::new());
+    for (name, child) in children {
+        let path = path.child(name);
+        if is_ignored(&look.ignore, &path) {
+            continue;
+        }
+        match child.kind {
+            NodeKind::File(_) => files.push((path, child.metadata.mode)),
+            NodeKind::Directory(_) => directories.push((path, child.metadata.mode)),
+            _ => {}
+        }
+    }
+    unusual.note(&files);
+    unusual.note(&directories);
+}
+
+fn is_ignored(ignore: &Ignore, path: &EntryPath) -> bool {
+    ignore.matches(path.as_bytes())
+}
+
+/// Says whether something below an ignored directory is not ignored.
+fn holds(tree: &Tree, path: &EntryPath, ignore: &Ignore) -> bool {
+    tree.node(path).is_some_and(Node::is_directory)
+        && tree
+            .walk(path)
+            .any(|(path, node)| !node.is_directory() && !is_ignored(ignore, &path))
+}
+
+fn metadata(node: &Node, fidelity: Fidelity, time: i64) -> Metadata {
+    let mode = node.metadata.mode;
+    Metadata {
+        mode: match (&node.kind, fidelity.modes) {
+            (NodeKind::Symlink { .. }, _) => 0o777,
+            (_, Modes::Preserved) => mode,
+            (NodeKind::Directory(_), Modes::Normalized) => 0o755,
+            (_, Modes::Normalized) => normalize(mode),
+        },
+        uid: 0,
+        gid: 0,
+        mtime: time,
+        xattrs: match fidelity.xattrs {
+            Xattrs::Dropped => BTreeMap::new(),
+            Xattrs::Preserved => node.metadata.xattrs.clone(),
+        },
+    }
+}

@@ -1,0 +1,361 @@
+//! A directory of this machine as a context. What is read is what was looked
+//! at: a file that changes in between is an error.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use dockerfile::{Ignore, IgnoreState};
+use layer::{
+    ContentPlace, Directory, EntryPath, File, Found, FoundKind, Metadata, Node, NodeKind, Tree,
+};
+
+use crate::contents::CONTEXT;
+use crate::context::{Context, Look, Unusual, Wanted};
+use crate::error::{Error, ErrorKind};
+use crate::request::{Fidelity, Modes, Xattrs};
+
+/// Opens a directory.
+pub(super) fn open(path: &Path) -> Result<Directory, Error> {
+    Directory::open(path).map_err(|error| {
+        let context = format!("can not open the context `{}`", path.display());
+        Error::caused(ErrorKind::Context, context, error)
+    })
+}
+
+/// Reads a small file; a link to one is followed as long as it stays inside.
+pub(super) fn read(
+    directory: &Directory,
+    path: &EntryPath,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, Error> {
+    let failed = |error| unreadable(path, error);
+    let Some((path, found)) = follow(directory, path)? else {
+        return Ok(None);
+    };
+    if found.kind != FoundKind::File {
+        let message = format!("`{path}` is no file");
+        return Err(Error::new(ErrorKind::Context, message));
+    }
+    if found.size > limit {
+        let message = format!("`{path}` has {} bytes, more than the {limit} that are read", found.size);
+        return Err(Error::new(ErrorKind::Context, message));
+    }
+    let mut bytes = Vec::new();
+    let mut file = directory.read(&path, &found).map_err(failed)?;
+    file.read_to_end(&mut bytes).map_err(|error| {
+        Error::caused(ErrorKind::Changed, format!("can not read `{path}`"), error)
+    })?;
+    Ok(Some(bytes))
+}
+
+/// Follows links to what a path names: by a tree of just what is on the way.
+fn follow(directory: &Directory, path: &EntryPath) -> Result<Option<(EntryPath, Found)>, Error> {
+    let mut tree = Tree::new();
+    let mut wanted = path.clone();
+    // Each turn learns of one more link, of which a path may have so many.
+    for _ in 0..=LINKS_LIMIT {
+        let mut at = EntryPath::root();
+        for name in wanted.names() {
+            at = at.child(name);
+            if tree.node(&at).is_some() {
+                continue;
+            }
+            let found = directory.stat(&at).map_err(|error| unreadable(&at, error))?;
+            let Some(found) = found else { break };
+            let metadata = Metadata::default();
+            let kind = match found.kind {
+                FoundKind::Directory => NodeKind::Directory(BTreeMap::new()),
+                FoundKind::Symlink => NodeKind::Symlink {
+                    target: directory.link(&at).map_err(|error| unreadable(&at, error))?,
+                },
+                _ => NodeKind::Fifo,
+            };
+            let stop = !matches!(kind, NodeKind::Directory(_));
+            tree.insert(&at, Node { metadata, kind })
+                .map_err(|error| unreadable(&at, error))?;
+            if stop {
+                break;
+            }
+        }
+        let resolved = tree
+            .resolve(path.as_bytes(), layer::Follow::All)
+            .map_err(|error| Error::caused(ErrorKind::Context, format!("can not find `{path}`"), error))?;
+        if resolved.node.is_some() {
+            let at = resolved.path.clone();
+            let found = directory.stat(&at).map_err(|error| unreadable(&at, error))?;
+            return Ok(found.map(|found| (at, found)));
+        }
+        if resolved.path == wanted {
+            return Ok(None);
+        }
+        wanted = resolved.path;
+    }
+    Ok(None)
+}
+
+/// How many links a path is followed through, as the kernel has it.
+const LINKS_LIMIT: usize = 40;
+
+fn unreadable(path: &EntryPath, error: layer::Error) -> Error {
+    let kind = match error.kind() {
+        layer::ErrorKind::Changed => ErrorKind::Changed,
+        _ => ErrorKind::Context,
+    };
+    Error::caused(kind, format!("can not read `{path}` of the context"), error)
+}
+
+/// Reaches the content of the files that were found.
+pub(super) struct Files {
+    directory: Arc<Directory>,
+    /// What was found, by position.
+    found: Vec<(EntryPath, Found)>,
+}
+
+impl Files {
+    pub(super) fn open(&self, position: u64) -> Result<Box<dyn Read + Send + '_>, layer::Error> {
+        let (path, found) = usize::try_from(position)
+            .ok()
+            .and_then(|position| self.found.get(position))
+            .ok_or_else(|| {
+                layer::Error::new(layer::ErrorKind::Invalid, "there is no such file in the context")
+            })?;
+        Ok(Box::new(self.directory.read(path, found)?))
+    }
+}
+
+/// Looks at every file that is wanted and not ignored.
+pub(super) fn look(directory: Arc<Directory>, look: &Look) -> Result<Context, Error> {
+    let mut walk = Walk::new(&directory, look, &look.wanted);
+    if !walk.run()? {
+        // A link stands in the way of what is wanted: anything may be behind it.
+        walk = Walk::new(&directory, look, &Wanted::All);
+        walk.run()?;
+    }
+    let Walk { tree, unusual, skipped, found, .. } = walk;
+    Ok(Context {
+        tree,
+        unusual,
+        skipped,
+        files: super::Files::Directory(Files { directory, found }),
+    })
+}
+
+/// Is a walk through a directory.
+struct Walk<'a> {
+    directory: &'a Directory,
+    ignore: &'a Ignore,
+    wanted: &'a Wanted,
+    fidelity: Fidelity,
+    time: i64,
+    tree: Tree,
+    unusual: Unusual,
+    skipped: Vec<(EntryPath, &'static str)>,
+    found: Vec<(EntryPath, Found)>,
+    /// The positions of files with several names, by device and inode.
+    twins: BTreeMap<(u64, u64), u64>,
+}
+
+/// Is a directory whose names are to be looked at.
+struct Open {
+    path: EntryPath,
+    ignore: IgnoreState,
+    /// Directories above it, itself included, that are in the tree only if
+    /// something in them is.
+    pending: Vec<(EntryPath, Node)>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(directory: &'a Directory, look: &'a Look, wanted: &'a Wanted) -> Self {
+        Self {
+            directory,
+            ignore: &look.ignore,
+            wanted,
+            fidelity: look.fidelity,
+            time: look.time,
+            tree: Tree::new(),
+            unusual: Unusual::default(),
+            skipped: Vec::new(),
+            found: Vec::new(),
+            twins: BTreeMap::new(),
+        }
+    }
+
+    /// Walks; `false` if a link stands in the way of what is wanted.
+    fn run(&mut self) -> Result<bool, Error> {
+        let root = EntryPath::root();
+        let found = self.directory.stat(&root).map_err(|error| unreadable(&root, error))?;
+        if let (Some(found), Some(node)) = (found, self.tree.node_mut(&root)) {
+            node.metadata = metadata(&found, self.fidelity, self.time);
+        }
+        let mut open = vec![Open {
+            path: root,
+            ignore: self.ignore.root(),
+            pending: Vec::new(),
+        }];
+        while let Some(directory) = open.pop() {
+            if !self.visit(&directory, &mut open)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn visit(&mut self, at: &Open, open: &mut Vec<Open>) -> Result<bool, Error> {
+        let names = self.directory.names(&at.path).map_err(|error| unreadable(&at.path, error))?;
+        let (mut files, mut directories) = (Vec::new(), Vec::new());
+        let mut pending = at.pending.clone();
+        for name in names {
+            let path = at.path.child(&name);
+            let (on_the_way, inside) = self.wants(&path);
+            if !on_the_way && !inside {
+                continue;
+            }
+            let (ignore, excluded) = at.ignore.enter(&name);
+            let Some(found) = self.directory.stat(&path).map_err(|error| unreadable(&path, error))? else {
+                return Err(Error::new(
+                    ErrorKind::Changed,
+                    format!("`{path}` went away while the context was read"),
+                ));
+            };
+            if found.kind == FoundKind::Directory {
+                if excluded && !ignore.may_hold_included() {
+                    continue;
+                }
+                let node = Node::directory(self.describe(&path, &found)?);
+                let mut above = pending.clone();
+                if excluded {
+                    above.push((path.clone(), node));
+                } else {
+                    self.settle(&mut pending)?;
+                    above = Vec::new();
+                    self.insert(&path, node)?;
+                    directories.push((path.clone(), permissions(&found)));
+                }
+                open.push(Open { path, ignore, pending: above });
+                continue;
+            }
+            if on_the_way && found.kind == FoundKind::Symlink {
+                return Ok(false);
+            }
+            if excluded {
+                continue;
+            }
+            let Some(kind) = self.kind(&path, &found)? else {
+                continue;
+            };
+            self.settle(&mut pending)?;
+            if found.kind == FoundKind::File {
+                files.push((path.clone(), permissions(&found)));
+            }
+            let metadata = self.describe(&path, &found)?;
+            self.insert(&path, Node { metadata, kind })?;
+        }
+        if self.fidelity.modes == Modes::Normalized {
+            self.unusual.note(&files);
+            self.unusual.note(&directories);
+        }
+        Ok(true)
+    }
+
+    /// Says whether a path is one on the way to what is wanted (or that
+    /// itself), and whether it is in what is wanted.
+    fn wants(&self, path: &EntryPath) -> (bool, bool) {
+        match self.wanted {
+            Wanted::All => (false, true),
+            Wanted::Paths(paths) => (
+                paths.iter().any(|wanted| wanted.is_in(path)),
+                paths.iter().any(|wanted| path.is_in(wanted)),
+            ),
+        }
+    }
+
+    /// Puts directories into the tree that are excluded themselves, but hold
+    /// something that is not.
+    fn settle(&mut self, pending: &mut Vec<(EntryPath, Node)>) -> Result<(), Error> {
+        for (path, node) in pending.drain(..) {
+            if self.tree.node(&path).is_none() {
+                self.insert(&path, node)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, path: &EntryPath, node: Node) -> Result<(), Error> {
+        self.tree.insert(path, node).map_err(|error| unreadable(path, error))
+    }
+
+    /// Says what a node is; `None` for what can not be copied.
+    fn kind(&mut self, path: &EntryPath, found: &Found) -> Result<Option<NodeKind>, Error> {
+        let what = match found.kind {
+            FoundKind::File => {
+                return Ok(Some(NodeKind::File(File {
+                    size: found.size,
+                    place: ContentPlace {
+                        origin: CONTEXT,
+                        position: self.position(path, found),
+                    },
+                    digest: None,
+                })));
+            }
+            FoundKind::Symlink => {
+                let target = self.directory.link(path).map_err(|error| unreadable(path, error))?;
+                return Ok(Some(NodeKind::Symlink { target }));
+            }
+            FoundKind::Fifo => return Ok(Some(NodeKind::Fifo)),
+            FoundKind::Device => "a device",
+            _ => "a socket",
+        };
+        self.skipped.push((path.clone(), what));
+        Ok(None)
+    }
+
+    fn position(&mut self, path: &EntryPath, found: &Found) -> u64 {
+        let next = self.found.len() as u64;
+        if found.links > 1 {
+            let position = *self.twins.entry((found.device, found.inode)).or_insert(next);
+            if position != next {
+                return position;
+            }
+        }
+        self.found.push((path.clone(), found.clone()));
+        next
+    }
+
+    fn describe(&self, path: &EntryPath, found: &Found) -> Result<Metadata, Error> {
+        let mut metadata = metadata(found, self.fidelity, self.time);
+        let is_link = found.kind == FoundKind::Symlink;
+        if self.fidelity.xattrs == Xattrs::Preserved && !is_link {
+            metadata.xattrs = self.directory.xattrs(path).map_err(|error| unreadable(path, error))?;
+        }
+        Ok(metadata)
+    }
+}
+
+fn permissions(found: &Found) -> u16 {
+    found.mode & 0o7777
+}
+
+/// Says what is known of a file once it is in an image: nobody's but root's,
+/// of one time, and of the permissions that a fresh checkout would have.
+fn metadata(found: &Found, fidelity: Fidelity, time: i64) -> Metadata {
+    let mode = permissions(found);
+    Metadata {
+        mode: match (found.kind, fidelity.modes) {
+            (FoundKind::Symlink, _) => 0o777,
+            (_, Modes::Preserved) => mode,
+            (FoundKind::Directory, Modes::Normalized) => 0o755,
+            (_, Modes::Normalized) => normalize(mode),
+        },
+        uid: 0,
+        gid: 0,
+        mtime: time,
+        xattrs: BTreeMap::new(),
+    }
+}
+
+/// Keeps of permissions whether the owner may execute.
+pub(super) fn normalize(mode: u16) -> u16 {
+    if mode & 0o100 == 0 { 0o644 } else { 0o755 }
+}

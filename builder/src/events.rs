@@ -1,0 +1,104 @@
+//! What a build tells of while it runs. Events are data; whoever asked for
+//! the build puts them into words.
+
+use oci::Digest;
+
+/// Is told how a build comes on.
+pub trait Progress: Send + Sync {
+    /// Takes note of an event. It must not block.
+    fn note(&self, event: &Event<'_>);
+}
+
+/// Takes no note of anything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn note(&self, _: &Event<'_>) {}
+}
+
+/// Says what happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The build is planned: so many steps in so many stages.
+    Planned {
+        /// How many stages take part.
+        stages: usize,
+        /// How many instructions they have, with their `FROM`.
+        steps: usize,
+    },
+    /// A step starts.
+    Started {
+        /// Which of the steps, from 1.
+        step: usize,
+        /// The stage, by its name or its number from 0.
+        stage: &'a str,
+        /// The instruction as it is written, in one line.
+        text: &'a str,
+    },
+    /// A base was found.
+    Resolved {
+        /// Which of the steps.
+        step: usize,
+        /// The digest of its manifest.
+        digest: &'a Digest,
+    },
+    /// The layer of a base is read, for what it says of its files.
+    Indexing {
+        /// Which of the steps needs it.
+        step: usize,
+        /// The layer's digest.
+        digest: &'a Digest,
+        /// Its bytes that were read.
+        position: u64,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// Content is packed into a layer.
+    Packing {
+        /// Which of the steps.
+        step: usize,
+        /// The bytes of files that were packed.
+        position: u64,
+        /// The bytes of all files of the layer.
+        size: u64,
+    },
+    /// A step is done.
+    Finished {
+        /// Which of the steps.
+        step: usize,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Something is not as it may have been meant.
+    Warned {
+        /// What, in one line.
+        message: &'a str,
+        /// What would be right.
+        hint: &'a str,
+    },
+}
+
+/// Says what came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing but the config changed, or nothing at all.
+    NoLayer,
+    /// The base was found.
+    Base,
+    /// A layer was packed.
+    Packed {
+        /// Its digest.
+        digest: Digest,
+        /// Its size in bytes, compressed.
+        size: u64,
+    },
+    /// The same content was packed before.
+    Cached {
+        /// The layer's digest.
+        digest: Digest,
+        /// Its size in bytes, compressed.
+        size: u64,
+    },
+}

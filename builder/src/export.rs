@@ -1,0 +1,154 @@
+//! Outputs that are no images: the file system of an image, in a directory or
+//! in a tar archive.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use ::image::Images;
+use layer::{Contents as _, Directory, Entry, EntryPath, Kind, Metadata, Node, NodeKind, Tree};
+
+use crate::blocking;
+use crate::contents::Shelf;
+use crate::error::{Error, ErrorKind};
+use crate::events::Silent;
+use crate::image::LayerOf;
+use crate::layers::Layers;
+use crate::request::Cache;
+use crate::solve::{Built, here};
+
+/// Says what was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Exported {
+    /// What could not be written, as paths from the root: devices, which need
+    /// more rights than a build has.
+    pub skipped: Vec<String>,
+}
+
+/// Writes the file system of an image into a directory, as whoever runs it:
+/// permissions and times are those of the image, owners are not. What is in
+/// the directory already stays, unless the image has something there.
+///
+/// # Errors
+///
+/// Fails with [`ErrorKind::Storage`] when the directory can not be written,
+/// and with [`ErrorKind::Image`] when a layer can not be read.
+pub async fn export_directory(
+    images: &Images,
+    built: &Built,
+    directory: &Path,
+    scratch: &Path,
+) -> Result<Exported, Error> {
+    let (tree, shelf) = whole(images, built, scratch).await?;
+    let path = directory.to_owned();
+    blocking::run(move || {
+        let failed = |error| {
+            let context = format!("can not write the files of the image to `{}`", path.display());
+            Error::layer(context, error)
+        };
+        fs_err::create_dir_all(&path).map_err(|error| {
+            Error::caused(ErrorKind::Storage, format!("can not make `{}`", path.display()), error)
+        })?;
+        let into = Directory::open(&path).map_err(failed)?;
+        let unpacked = layer::unpack(&tree, &shelf, &into).map_err(failed)?;
+        Ok(Exported {
+            skipped: unpacked.skipped.iter().map(ToString::to_string).collect(),
+        })
+    })
+    .await
+}
+
+/// Writes the file system of an image as one tar archive: the same bytes for
+/// the same image.
+///
+/// # Errors
+///
+/// Fails with [`ErrorKind::Storage`] when it can not be written, and with
+/// [`ErrorKind::Image`] when a layer can not be read.
+pub async fn export_tar(
+    images: &Images,
+    built: &Built,
+    out: impl Write + Send + 'static,
+    scratch: &Path,
+) -> Result<(), Error> {
+    let (tree, shelf) = whole(images, built, scratch).await?;
+    blocking::run(move || {
+        let failed = |error| Error::layer("can not write the files of the image", error);
+        let mut writer = layer::Writer::new(out);
+        let mut first = std::collections::BTreeMap::new();
+        for (path, node) in tree.walk(&EntryPath::root()) {
+            if path.is_root() {
+                continue;
+            }
+            let metadata = node.metadata.clone();
+            let NodeKind::File(file) = &node.kind else {
+                let kind = kind_of(node);
+                writer.entry(&Entry { path, kind, metadata }).map_err(failed)?;
+                continue;
+            };
+            if let Some(target) = first.get(&file.place) {
+                let kind = Kind::HardLink { target: EntryPath::clone(target) };
+                let metadata = Metadata::default();
+                writer.entry(&Entry { path, kind, metadata }).map_err(failed)?;
+                continue;
+            }
+            first.insert(file.place, path.clone());
+            let mut content = shelf.open(file.place, file.size).map_err(failed)?;
+            let kind = Kind::File { size: file.size };
+            writer.file(&Entry { path, kind, metadata }, &mut content).map_err(failed)?;
+        }
+        let (mut out, _) = writer.finish().map_err(failed)?;
+        out.flush().map_err(|error| {
+            Error::caused(ErrorKind::Storage, "can not write the files of the image", error)
+        })
+    })
+    .await
+}
+
+/// Says what a node that is no file is in an archive.
+fn kind_of(node: &Node) -> Kind {
+    match &node.kind {
+        NodeKind::Directory(_) => Kind::Directory,
+        NodeKind::File(file) => Kind::File { size: file.size },
+        NodeKind::Symlink { target } => Kind::Symlink {
+            target: target.clone(),
+        },
+        NodeKind::Fifo => Kind::Fifo,
+        NodeKind::Device { kind, major, minor } => Kind::Device {
+            kind: *kind,
+            major: *major,
+            minor: *minor,
+        },
+    }
+}
+
+/// Has the whole file system of an image at hand.
+async fn whole(images: &Images, built: &Built, scratch: &Path) -> Result<(Tree, Shelf), Error> {
+    let library = images.library().ok_or_else(|| {
+        Error::new(ErrorKind::Image, "there is no local library that has the image")
+    })?;
+    let layers = Layers {
+        images: images.clone(),
+        library: library.clone(),
+        scratch: PathBuf::from(scratch),
+        threads: NonZeroUsize::MIN,
+        cache: Cache::Use,
+        progress: Arc::new(Silent),
+        indexes: Mutex::default(),
+        unpacked: Mutex::default(),
+    };
+    let (mut tree, mut shelf) = (Tree::new(), Shelf::default());
+    for (origin, built) in (1..).zip(&built.layers) {
+        let layer = LayerOf {
+            descriptor: built.descriptor.clone(),
+            diff_id: built.diff_id,
+        };
+        let digest = layer.descriptor.digest;
+        let unpacked = layers.unpack(0, &here(&digest), &layer).await?;
+        tree.apply(origin, &unpacked.index)
+            .map_err(|error| Error::layer(format!("the layer `{digest}` does not fit"), error))?;
+        shelf.layers.insert(origin, unpacked);
+    }
+    Ok((tree, shelf))
+}

@@ -1,0 +1,9 @@
+//! The image that a build ends in: its config and manifest, written anew and
+//! always alike, over layers that are kept as they are.
+
+mod config;
+mod manifest;
+
+pub(crate) use config::{History, ImageConfig, Runtime};
+pub use manifest::Format;
+pub(crate) use manifest::{LayerOf, compose};

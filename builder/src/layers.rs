@@ -1,0 +1,465 @@
+//! Layers on their way: indexes of those that are there, and new ones packed
+//! from recipes, each kept in the library under what it was made of.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use image::{Images, Library, Place, Topic};
+use layer::{ContentPlace, Contents, LayerIndex};
+use oci::{Algorithm, Descriptor, Digest, Hasher, MediaType};
+
+use crate::blocking;
+use crate::contents::{Shelf, Unpacked};
+use crate::error::{Error, ErrorKind};
+use crate::events::{Event, Progress};
+use crate::image::LayerOf;
+use crate::recipe::{Content, Item, Recipe};
+use crate::request::Cache;
+
+/// Reads and makes layers.
+pub(crate) struct Layers {
+    pub(crate) images: Images,
+    pub(crate) library: Library,
+    pub(crate) scratch: PathBuf,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) cache: Cache,
+    pub(crate) progress: Arc<dyn Progress>,
+    /// What was read already, by the digest of the blob.
+    pub(crate) indexes: Mutex<BTreeMap<Digest, Arc<LayerIndex>>>,
+    pub(crate) unpacked: Mutex<BTreeMap<Digest, Unpacked>>,
+}
+
+/// What the library notes of a layer's index.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct IndexNote {
+    /// The digest of the index.
+    index: Digest,
+    /// The digest of the layer, uncompressed.
+    diff_id: Digest,
+}
+
+/// What the library notes of a recipe, by its key; by its shape, that there
+/// is some layer of it.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct LayerNote {
+    digest: Digest,
+    size: u64,
+    diff_id: Digest,
+}
+
+/// The largest index that is read, in bytes: of ten million files with short
+/// names.
+const INDEX_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
+/// The bytes of a file that are hashed at once.
+const PIECE: usize = 128 * 1024;
+
+impl Layers {
+    /// Gives what a layer says, from the library, or else by reading it once.
+    pub(crate) async fn index(
+        &self,
+        step: usize,
+        place: &Place,
+        layer: &LayerOf,
+    ) -> Result<Arc<LayerIndex>, Error> {
+        let digest = layer.descriptor.digest;
+        if let Some(index) = locked(&self.indexes).get(&digest) {
+            return Ok(Arc::clone(index));
+        }
+        let index = match self.noted_index(layer).await? {
+            Some(index) => index,
+            None => self.read_index(step, place, layer).await?,
+        };
+        let index = Arc::new(index);
+        locked(&self.indexes).insert(digest, Arc::clone(&index));
+        Ok(index)
+    }
+
+    /// Finds an index in the library. One that can not be read is made anew.
+    async fn noted_index(&self, layer: &LayerOf) -> Result<Option<LayerIndex>, Error> {
+        let failed = |error| Error::image("can not read the index of a layer", error);
+        let digest = layer.descriptor.digest;
+        let note = self.library.noted(Topic::Indexes, &digest).await.map_err(failed)?;
+        let note = note.and_then(|note| serde_json::from_slice::<IndexNote>(&note).ok());
+        let Some(note) = note.filter(|note| note.diff_id == layer.diff_id) else {
+            return Ok(None);
+        };
+        let Ok(Some(bytes)) = self.library.read(&note.index, INDEX_LIMIT).await else {
+            return Ok(None);
+        };
+        blocking::run(move || Ok(LayerIndex::decode(&bytes).ok())).await
+    }
+
+    /// Reads a layer from its first to its last byte, for its index.
+    async fn read_index(
+        &self,
+        step: usize,
+        place: &Place,
+        layer: &LayerOf,
+    ) -> Result<LayerIndex, Error> {
+        let stream = self.stream(place, &layer.descriptor).await?;
+        let (size, digest) = (layer.descriptor.size, layer.descriptor.digest);
+        let progress = Arc::clone(&self.progress);
+        let diff_id = layer.diff_id;
+        let index = blocking::consume(stream, move |incoming| {
+            let mut position = 0;
+            let counted = Tapped::new(incoming, |piece| {
+                position += piece.len() as u64;
+                progress.note(&Event::Indexing { step, digest: &digest, position, size });
+            });
+            let mut checked = Unpacking::new(counted, digest)?;
+            let index = LayerIndex::read(&mut checked)
+                .map_err(|error| Error::layer(format!("the layer `{digest}` can not be read"), error))?;
+            checked.finish(&diff_id)?;
+            Ok(index)
+        })
+        .await?;
+        self.keep_index(&layer.descriptor.digest, &layer.diff_id, &index).await?;
+        Ok(index)
+    }
+
+    async fn keep_index(
+        &self,
+        layer: &Digest,
+        diff_id: &Digest,
+        index: &LayerIndex,
+    ) -> Result<(), Error> {
+        let failed = |error| Error::image("can not keep the index of a layer", error);
+        let index = self.library.keep(index.encode().into()).await.map_err(failed)?;
+        let note = IndexNote {
+            index,
+            diff_id: *diff_id,
+        };
+        let note = serde_json::to_vec(&note).unwrap_or_default();
+        self.library.note(Topic::Indexes, layer, note.into()).await.map_err(failed)
+    }
+
+    /// Has the content of a layer at hand, uncompressed.
+    pub(crate) async fn unpack(
+        &self,
+        step: usize,
+        place: &Place,
+        layer: &LayerOf,
+    ) -> Result<Unpacked, Error> {
+        let digest = layer.descriptor.digest;
+        if let Some(unpacked) = locked(&self.unpacked).get(&digest) {
+            return Ok(unpacked.clone());
+        }
+        let index = self.index(step, place, layer).await?;
+        let stream = self.stream(place, &layer.descriptor).await?;
+        let scratch = self.scratch.clone();
+        let diff_id = layer.diff_id;
+        let file = blocking::consume(stream, move |incoming| {
+            let stored = |error| {
+                let context = format!("can not unpack a layer in `{}`", scratch.display());
+                Error::caused(ErrorKind::Storage, context, error)
+            };
+            let file = tempfile::tempfile_in(&scratch).map_err(stored)?;
+            let mut file = fs_err::File::from_parts(file, scratch.join("layer"));
+            let mut checked = Unpacking::new(incoming, digest)?;
+            io::copy(&mut checked, &mut file).map_err(stored)?;
+            checked.finish(&diff_id)?;
+            Ok(file)
+        })
+        .await?;
+        let unpacked = Unpacked {
+            file: Arc::new(file),
+            index,
+        };
+        locked(&self.unpacked).insert(digest, unpacked.clone());
+        Ok(unpacked)
+    }
+
+    async fn stream(&self, place: &Place, layer: &Descriptor) -> Result<image::BlobStream, Error> {
+        self.images
+            .blob(place, layer)
+            .await
+            .map_err(|error| Error::image(format!("can not read the layer `{}`", layer.digest), error))
+    }
+
+    /// Finds the layer of a recipe, if it was made before.
+    pub(crate) async fn find(
+        &self,
+        recipe: &mut Recipe,
+        shelf: &Shelf,
+        media_type: &MediaType,
+    ) -> Result<Option<LayerOf>, Error> {
+        if self.cache == Cache::Refresh {
+            return Ok(None);
+        }
+        if self.noted_layer(&recipe.shape(), media_type).await?.is_none() {
+            return Ok(None);
+        }
+        // Something of this shape was packed: reading the files is likely to
+        // spare compressing them.
+        *recipe = self.digested(recipe.clone(), shelf).await?;
+        match recipe.key() {
+            Some(key) => self.noted_layer(&key, media_type).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Makes the layer of a recipe: its bytes are made once, and go to the
+    /// library as they are made.
+    pub(crate) async fn make(
+        &self,
+        step: usize,
+        recipe: &mut Recipe,
+        shelf: &Shelf,
+        media_type: &MediaType,
+    ) -> Result<LayerOf, Error> {
+        let written = self.write(step, recipe, shelf).await?;
+        recipe.learn(&written.index)?;
+        let layer = LayerOf {
+            descriptor: Descriptor::new(media_type.clone(), written.digest, written.size),
+            diff_id: written.diff_id,
+        };
+        self.keep_index(&written.digest, &written.diff_id, &written.index).await?;
+        locked(&self.indexes).insert(written.digest, Arc::new(written.index));
+        let note = LayerNote {
+            digest: layer.descriptor.digest,
+            size: layer.descriptor.size,
+            diff_id: layer.diff_id,
+        };
+        let note = Bytes::from(serde_json::to_vec(&note).unwrap_or_default());
+        let (key, shape) = (recipe.key(), recipe.shape());
+        for about in key.iter().chain([&shape]) {
+            let noted = self.library.note(Topic::Layers, about, note.clone()).await;
+            noted.map_err(|error| Error::image("can not note what was packed", error))?;
+        }
+        Ok(layer)
+    }
+
+    /// Finds a layer by what it was made of.
+    async fn noted_layer(
+        &self,
+        about: &Digest,
+        media_type: &MediaType,
+    ) -> Result<Option<LayerOf>, Error> {
+        let failed = |error| Error::image("can not look up what was packed", error);
+        let note = self.library.noted(Topic::Layers, about).await.map_err(failed)?;
+        let Some(note) = note.and_then(|note| serde_json::from_slice::<LayerNote>(&note).ok()) else {
+            return Ok(None);
+        };
+        let descriptor = Descriptor::new(media_type.clone(), note.digest, note.size);
+        let there = self.library.has(&descriptor).await.map_err(failed)?;
+        Ok(there.then_some(LayerOf {
+            descriptor,
+            diff_id: note.diff_id,
+        }))
+    }
+
+    /// Digests the content of the files of which that is not known.
+    async fn digested(&self, recipe: Recipe, shelf: &Shelf) -> Result<Recipe, Error> {
+        let (shelf, threads) = (shelf.clone(), self.threads);
+        blocking::run(move || digest_all(recipe, &shelf, threads)).await
+    }
+
+    async fn write(
+        &self,
+        step: usize,
+        recipe: &Recipe,
+        shelf: &Shelf,
+    ) -> Result<layer::Written, Error> {
+        let failed = |error| Error::image("can not keep the layer", error);
+        let hasher = Hasher::unbroken(Algorithm::Sha256);
+        let mut incoming = self.library.begin(hasher).await.map_err(failed)?;
+        let (job, shelf, threads) = (recipe.clone(), shelf.clone(), self.threads);
+        let progress = Arc::clone(&self.progress);
+        let written = blocking::produce(
+            move |outgoing| write(step, &job, &shelf, threads, (outgoing, progress.as_ref())),
+            async |piece| incoming.push(piece).await.map_err(failed),
+        )
+        .await;
+        match written {
+            Ok(written) => {
+                incoming.publish(&written.digest).await.map_err(failed)?;
+                Ok(written)
+            }
+            Err(error) => {
+                incoming.discard().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Writes the layer of a recipe. It blocks.
+fn write(
+    step: usize,
+    recipe: &Recipe,
+    shelf: &Shelf,
+    threads: NonZeroUsize,
+    (outgoing, progress): (&mut blocking::Outgoing, &dyn Progress),
+) -> Result<layer::Written, Error> {
+    let size = recipe.size();
+    let mut position = 0;
+    let (written, ()) = layer::write_layer(threads, outgoing, |writer| {
+        for Item { entry, content } in recipe.items() {
+            let named = |error: layer::Error| {
+                Error::layer(format!("`{}` can not be packed", entry.path), error)
+            };
+            match content {
+                Content::None => writer.entry(entry).map_err(named)?,
+                Content::Inline(bytes) => {
+                    writer.file(entry, &mut bytes.as_ref()).map_err(named)?;
+                }
+                Content::Place { place, .. } => {
+                    let content = open(shelf, *place, entry).map_err(named)?;
+                    let mut content = Tapped::new(content, |piece| {
+                        position += piece.len() as u64;
+                        progress.note(&Event::Packing { step, position, size });
+                    });
+                    writer.file(entry, &mut content).map_err(named)?;
+                }
+            }
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(written)
+}
+
+fn open<'a>(
+    shelf: &'a Shelf,
+    place: ContentPlace,
+    entry: &layer::Entry,
+) -> Result<Box<dyn Read + Send + 'a>, layer::Error> {
+    let size = match entry.kind {
+        layer::Kind::File { size } => size,
+        _ => 0,
+    };
+    shelf.open(place, size)
+}
+
+/// Digests files, some threads at a time. It blocks.
+fn digest_all(mut recipe: Recipe, shelf: &Shelf, threads: NonZeroUsize) -> Result<Recipe, Error> {
+    let open: Vec<&mut Item> = recipe
+        .items_mut()
+        .filter(|item| matches!(item.content, Content::Place { digest: None, .. }))
+        .collect();
+    let queue = Mutex::new(open.into_iter());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.get())
+            .map(|_| {
+                scope.spawn(|| -> Result<(), Error> {
+                    let mut buffer = vec![0; PIECE];
+                    loop {
+                        // Taken in a statement of its own, so that the lock is
+                        // free while the file is read.
+                        let next = locked(&queue).next();
+                        let Some(item) = next else { return Ok(()) };
+                        digest_one(item, shelf, &mut buffer)?;
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker.join().unwrap_or_else(|_panic| {
+                Err(Error::new(ErrorKind::Storage, "a thread that digests files was cut off"))
+            })
+        })
+    })?;
+    Ok(recipe)
+}
+
+fn digest_one(item: &mut Item, shelf: &Shelf, buffer: &mut [u8]) -> Result<(), Error> {
+    let path = item.entry.path.clone();
+    let size = item.size();
+    let Content::Place { place, digest } = &mut item.content else {
+        return Ok(());
+    };
+    let failed = |error| Error::layer(format!("`{path}` can not be read"), error);
+    let mut content = shelf.open(*place, size).map_err(failed)?;
+    let mut hasher = Hasher::unbroken(Algorithm::Sha256);
+    loop {
+        let read = content.read(buffer).map_err(|error| {
+            Error::caused(kind_of(&error), format!("`{path}` can not be read"), error)
+        })?;
+        match buffer.get(..read) {
+            Some(piece) if !piece.is_empty() => hasher.update(piece),
+            _ => break,
+        }
+    }
+    *digest = Some(hasher.finish());
+    Ok(())
+}
+
+/// Finds out whether a file could not be read because it changed.
+fn kind_of(error: &io::Error) -> ErrorKind {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<layer::Error>());
+    match inner.map(layer::Error::kind) {
+        Some(layer::ErrorKind::Changed) => ErrorKind::Changed,
+        _ => ErrorKind::Storage,
+    }
+}
+
+/// Takes a lock; what it guards is whole whatever became of another thread.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Tells of the bytes that are read.
+struct Tapped<R, F> {
+    reader: R,
+    tell: F,
+}
+
+impl<R: Read, F: FnMut(&[u8])> Tapped<R, F> {
+    fn new(reader: R, tell: F) -> Self {
+        Self { reader, tell }
+    }
+}
+
+impl<R: Read, F: FnMut(&[u8])> Read for Tapped<R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        (self.tell)(buffer.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
+/// Reads a layer without its compression, and checks what it holds.
+struct Unpacking<'a> {
+    plain: Box<dyn Read + Send + 'a>,
+    hasher: Hasher,
+    layer: Digest,
+}
+
+impl<'a> Unpacking<'a> {
+    fn new(packed: impl Read + Send + 'a, layer: Digest) -> Result<Self, Error> {
+        let plain = layer::decompress(packed)
+            .map_err(|error| Error::layer(format!("the layer `{layer}` can not be read"), error))?;
+        Ok(Self {
+            plain,
+            hasher: Hasher::unbroken(Algorithm::Sha256),
+            layer,
+        })
+    }
+
+    /// Reads the rest, and compares the whole with what the config says.
+    fn finish(mut self, diff_id: &Digest) -> Result<(), Error> {
+        let layer = self.layer;
+        io::copy(&mut self, &mut io::sink()).map_err(|error| {
+            Error::caused(ErrorKind::Storage, format!("the layer `{layer}` can not be read"), error)
+        })?;
+        let actual = self.hasher.finish();
+        if diff_id.algorithm() == Algorithm::Sha256 && actual != *diff_id {
+            return Err(Error::new(
+                ErrorKind::Image,
+                format!("the layer `{layer}` holds `{actual}`, and its config promises `{diff_id}`"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Read for Unpacking<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.plain.read(buffer)?;
+        self.hasher.update(buffer.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}

@@ -1,0 +1,36 @@
+//! Builds images from Dockerfiles.
+//!
+//! A build is a pure function: the same Dockerfile, context, base and request
+//! come to the same digest on every machine, with or without what earlier
+//! builds left. [`Prepared`] reads the Dockerfile and opens the context;
+//! [`Prepared::build`] walks the plan and keeps the image in the library.
+//!
+//! The crate prints nothing and reads neither environment nor clock: events
+//! tell how a build comes on, and times are asked for.
+
+mod base;
+mod blocking;
+mod contents;
+mod context;
+mod error;
+mod events;
+mod export;
+mod image;
+mod layers;
+mod plan;
+mod prepare;
+mod recipe;
+mod request;
+mod solve;
+mod step;
+
+pub use dockerfile::{Diagnostic, Severity, Span};
+
+pub use crate::context::ContextSource;
+pub use crate::error::{Error, ErrorKind, Mistaken};
+pub use crate::events::{Event, Outcome, Progress, Silent};
+pub use crate::export::{Exported, export_directory, export_tar};
+pub use crate::image::Format;
+pub use crate::prepare::{Prepared, SourceText};
+pub use crate::request::{Cache, DockerfileSource, Fidelity, Modes, Request, Xattrs};
+pub use crate::solve::{Built, BuiltLayer, untagged};

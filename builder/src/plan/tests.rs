@@ -1,0 +1,125 @@
+use super::*;
+
+fn platform(architecture: &str) -> Platform {
+    Platform {
+        architecture: architecture.to_owned(),
+        os: "linux".to_owned(),
+        os_version: None,
+        os_features: Vec::new(),
+        variant: None,
+    }
+}
+
+fn make(text: &str, target: Option<&str>, arguments: &[(&str, &str)]) -> (Option<Plan>, Vec<String>) {
+    let (file, diagnostics) = dockerfile::parse(text.as_bytes());
+    let failed = |diagnostic: &dockerfile::Diagnostic| diagnostic.severity == dockerfile::Severity::Error;
+    assert!(!diagnostics.iter().any(failed), "{diagnostics:?}");
+    let arguments: BTreeMap<String, String> = arguments
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let (here, there) = (platform("amd64"), platform("arm64"));
+    let wish = Wish {
+        target,
+        arguments: &arguments,
+        platform: &there,
+        build_platform: &here,
+    };
+    let (plan, diagnostics) = Plan::make(file, &wish);
+    let said = diagnostics.iter().map(|diagnostic| format!("{}: {diagnostic}", diagnostic.code));
+    (plan, said.collect())
+}
+
+fn names(plan: &Plan) -> Vec<&str> {
+    plan.stages.iter().map(|stage| stage.name.as_str()).collect()
+}
+
+#[test]
+fn only_what_the_target_needs_is_planned() {
+    let text = "FROM scratch AS a\nFROM scratch AS b\nCOPY --from=c /x /\nFROM a AS c\nFROM b\nCOPY --from=0 /y /\n";
+    let (plan, said) = make(text, None, &[]);
+    let plan = plan.expect("a plan");
+    assert_eq!(said, [""; 0]);
+    assert_eq!(names(&plan), ["a", "c", "b", "3"]);
+    assert_eq!(plan.stages[3].base, Base::Stage(2));
+    assert_eq!(plan.stages[3].steps[0].from, CopyFrom::Stage(0));
+    assert_eq!(plan.steps(), 6);
+    for (target, expected) in [("A", vec!["a"]), ("2", vec!["a", "c"]), ("1", vec!["a", "c", "b"])] {
+        let (plan, _) = make(text, Some(target), &[]);
+        assert_eq!(names(&plan.expect("a plan")), expected, "{target}");
+    }
+}
+
+#[test]
+fn bases_are_expanded_with_what_stands_before() {
+    let text = "ARG V=1\nARG NAME=localhost:5000/base:$V\nFROM $NAME AS x\nFROM --platform=$BUILDPLATFORM ${NAME}${MISSING:+no}\nFROM --platform=$TARGETPLATFORM x\n";
+    let (plan, said) = make(text, Some("1"), &[("V", "2"), ("OTHER", "")]);
+    let plan = plan.expect("a plan");
+    assert_eq!(said, [""; 0]);
+    assert_eq!(plan.unused, ["OTHER"]);
+    let Base::Image(name) = &plan.stages[0].base else {
+        panic!("an image");
+    };
+    assert_eq!(name.to_string(), "localhost:5000/base:2");
+    assert_eq!(plan.stages[0].platform, platform("amd64"));
+    let (plan, _) = make(text, None, &[]);
+    assert_eq!(plan.expect("a plan").stages[0].platform, platform("arm64"));
+}
+
+#[test]
+fn a_layout_is_a_base() {
+    let (plan, said) = make("FROM oci-layout:///some/where:1.2\n", None, &[]);
+    assert_eq!(said, [""; 0]);
+    let plan = plan.expect("a plan");
+    let Base::Image(ImageName::Layout { directory, tag }) = &plan.stages[0].base else {
+        panic!("a layout");
+    };
+    assert_eq!(directory, &PathBuf::from("/some/where"));
+    assert_eq!(tag.as_ref().map(Tag::as_str), Some("1.2"));
+}
+
+#[test]
+fn mistakes_are_all_named() {
+    let text = "FROM $NOTHING\nFROM Not/A:Name!\nCOPY --from=9 a /\nCOPY --from=$X b /\nFROM --platform=all scratch\nENV A=${B\n";
+    let (plan, said) = make(text, Some("nobody"), &[]);
+    assert!(plan.is_none());
+    let codes: Vec<&str> = said.iter().filter_map(|said| said.split(':').next()).collect();
+    assert_eq!(
+        codes,
+        ["expansion", "empty-base", "invalid-base", "invalid-from", "invalid-from", "invalid-platform", "unknown-target"],
+        "{said:?}"
+    );
+}
+
+#[test]
+fn circles_are_named() {
+    let (plan, said) = make("FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b\nCOPY --from=a / /\n", None, &[]);
+    assert!(plan.is_none());
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("circle"));
+}
+
+#[test]
+fn what_is_not_done_yet_is_an_error_at_its_place() {
+    for line in [
+        "RUN true",
+        "HEALTHCHECK NONE",
+        "ONBUILD USER 1",
+        "MAINTAINER me",
+        "COPY --link a /",
+        "COPY --parents a /",
+        "COPY --exclude=x a /",
+        "ADD --unpack=true a /",
+        "ADD --checksum=sha256:00 a /",
+        "ADD https://example.com/a /",
+        "ADD git@example.com:a.git /",
+    ] {
+        let (plan, said) = make(&format!("FROM scratch\n{line}\n"), None, &[]);
+        assert!(plan.is_none(), "{line}");
+        assert!(said.iter().all(|said| said.starts_with("unsupported: ")), "{line}: {said:?}");
+    }
+    let (plan, said) = make("# syntax=docker/dockerfile:1.7\nFROM scratch\n", None, &[]);
+    assert!(plan.is_some(), "{said:?}");
+    let (plan, _) = make("# syntax=example/other:1\nFROM scratch\n", None, &[]);
+    assert!(plan.is_none());
+}

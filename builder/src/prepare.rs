@@ -1,0 +1,181 @@
+//! What is read before a build is planned: the Dockerfile, the ignore file,
+//! and where the context is.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ::image::Images;
+use layer::EntryPath;
+
+use crate::blocking;
+use crate::context::Opened;
+use crate::error::{Error, ErrorKind};
+use crate::request::{DockerfileSource, Request};
+use crate::solve::{self, Built};
+
+/// Is a build that can start. It has the text that diagnostics point into.
+pub struct Prepared {
+    pub(crate) request: Request,
+    pub(crate) context: Opened,
+    pub(crate) dockerfile: SourceText,
+    pub(crate) ignore: Option<SourceText>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared")
+            .field("request", &self.request)
+            .field("dockerfile", &self.dockerfile.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Is the text of a file, and the name that messages know it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// The name: a path, or `-` for standard input.
+    pub name: String,
+    /// The text.
+    pub bytes: Vec<u8>,
+}
+
+/// The largest Dockerfile that is read, in bytes. The largest that people
+/// generate have some hundred kilobytes.
+const DOCKERFILE_LIMIT: u64 = 16 * 1024 * 1024;
+/// The largest ignore file that is read, in bytes.
+const IGNORE_LIMIT: u64 = 4 * 1024 * 1024;
+
+impl Prepared {
+    /// Opens the context, and reads Dockerfile and ignore file: the one that
+    /// is named like the Dockerfile with `.dockerignore` behind it, or else
+    /// `.dockerignore` in the context.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Context`] when the context or the Dockerfile
+    /// can not be read.
+    pub async fn new(request: Request) -> Result<Self, Error> {
+        blocking::run(move || {
+            let (context, text) = Opened::open(&request.context, &request.scratch)?;
+            let dockerfile = match text {
+                Some(bytes) => SourceText {
+                    name: "-".to_owned(),
+                    bytes,
+                },
+                None => dockerfile(&context, &request.dockerfile)?,
+            };
+            let ignore = ignore_file(&context, &request.dockerfile)?;
+            Ok(Self {
+                request,
+                context,
+                dockerfile,
+                ignore,
+            })
+        })
+        .await
+    }
+
+    /// Gives the Dockerfile.
+    #[must_use]
+    pub fn dockerfile(&self) -> &SourceText {
+        &self.dockerfile
+    }
+
+    /// Gives the ignore file, where there is one.
+    #[must_use]
+    pub fn ignore_file(&self) -> Option<&SourceText> {
+        self.ignore.as_ref()
+    }
+
+    /// Builds the image, and keeps it in the library.
+    ///
+    /// # Errors
+    ///
+    /// Fails with all mistakes of the Dockerfile or the ignore file at once,
+    /// or with the first step that can not be done. Layers that were made are
+    /// kept and serve the next build; the library's names are as they were.
+    pub async fn build(&self, images: &Images) -> Result<Built, Error> {
+        solve::run(self, images).await
+    }
+}
+
+fn dockerfile(context: &Opened, source: &DockerfileSource) -> Result<SourceText, Error> {
+    let (name, bytes) = match source {
+        DockerfileSource::Bytes(bytes) => ("-".to_owned(), Some(bytes.clone())),
+        DockerfileSource::Context(path) => (
+            path.display().to_string(),
+            context.read(&inside(path)?, DOCKERFILE_LIMIT)?,
+        ),
+        DockerfileSource::Path(path) => (
+            path.display().to_string(),
+            read_file(path, DOCKERFILE_LIMIT)?,
+        ),
+    };
+    match bytes {
+        Some(bytes) => Ok(SourceText { name, bytes }),
+        None => Err(
+            Error::new(ErrorKind::Context, format!("there is no Dockerfile `{name}`"))
+                .with_hint("name it with `-f FILE`, or `-f -` for standard input"),
+        ),
+    }
+}
+
+fn ignore_file(context: &Opened, dockerfile: &DockerfileSource) -> Result<Option<SourceText>, Error> {
+    let own = match dockerfile {
+        DockerfileSource::Bytes(_) => None,
+        DockerfileSource::Context(path) => {
+            let path = beside(path);
+            let bytes = context.read(&inside(&path)?, IGNORE_LIMIT)?;
+            bytes.map(|bytes| (path, bytes))
+        }
+        DockerfileSource::Path(path) => {
+            let path = beside(path);
+            read_file(&path, IGNORE_LIMIT)?.map(|bytes| (path, bytes))
+        }
+    };
+    let found = match own {
+        Some(own) => Some(own),
+        None => {
+            let path = PathBuf::from(".dockerignore");
+            let bytes = context.read(&inside(&path)?, IGNORE_LIMIT)?;
+            bytes.map(|bytes| (path, bytes))
+        }
+    };
+    Ok(found.map(|(path, bytes)| SourceText {
+        name: path.display().to_string(),
+        bytes,
+    }))
+}
+
+/// Names the ignore file of a Dockerfile.
+fn beside(dockerfile: &Path) -> PathBuf {
+    let mut name = OsString::from(dockerfile);
+    name.push(".dockerignore");
+    PathBuf::from(name)
+}
+
+fn inside(path: &Path) -> Result<EntryPath, Error> {
+    use std::os::unix::ffi::OsStrExt as _;
+    EntryPath::parse(path.as_os_str().as_bytes())
+        .map_err(|error| Error::caused(ErrorKind::Context, "the context can have no such file", error))
+}
+
+/// Reads a file of this machine; `None` where there is none.
+fn read_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    use std::io::Read as _;
+    let failed = |error| {
+        Error::caused(ErrorKind::Context, format!("can not read `{}`", path.display()), error)
+    };
+    let file = match fs_err::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        let message = format!("`{}` has more than the {limit} bytes that are read", path.display());
+        return Err(Error::new(ErrorKind::Context, message));
+    }
+    Ok(Some(bytes))
+}

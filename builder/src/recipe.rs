@@ -1,0 +1,202 @@
+//! What a layer is made of: its entries, in their order, and where the
+//! content of each comes from. A recipe and its content decide the layer.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use layer::{ContentPlace, Entry, EntryPath, File, Kind, LAYER_FORMAT, LayerIndex, NodeKind, Tree};
+use oci::{Algorithm, Digest, Hasher};
+
+use crate::error::{Error, ErrorKind};
+
+/// Lists what goes into one layer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Recipe {
+    items: BTreeMap<EntryPath, Item>,
+}
+
+/// Is one entry of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) entry: Entry,
+    pub(crate) content: Content,
+}
+
+/// Says where the content of an entry comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// It has none.
+    None,
+    /// From here.
+    Inline(Bytes),
+    /// From another tree.
+    Place {
+        place: ContentPlace,
+        /// Its digest, where that is known.
+        digest: Option<Digest>,
+    },
+}
+
+impl Recipe {
+    /// Adds an entry, in the place of one that has its path.
+    pub(crate) fn add(&mut self, item: Item) {
+        self.items.insert(item.entry.path.clone(), item);
+    }
+
+    /// Says whether the layer would be empty.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Gives the entries in the order of the layer.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.values()
+    }
+
+    /// Gives the entries, to be changed.
+    pub(crate) fn items_mut(&mut self) -> impl Iterator<Item = &mut Item> {
+        self.items.values_mut()
+    }
+
+    /// Adds up the bytes of the files.
+    pub(crate) fn size(&self) -> u64 {
+        self.items().map(|item| item.size()).sum()
+    }
+
+    /// Digests everything but the content of files: what is known before any
+    /// file is read. Two recipes of one shape may be of one layer.
+    pub(crate) fn shape(&self) -> Digest {
+        self.digest_with("shape", |_| Some(None)).unwrap_or_else(|| Digest::sha256(b""))
+    }
+
+    /// Digests everything; `None` where the content of a file is not known.
+    pub(crate) fn key(&self) -> Option<Digest> {
+        self.digest_with("layer", |item| match &item.content {
+            Content::None => Some(None),
+            Content::Inline(bytes) => Some(Some(Digest::sha256(bytes))),
+            Content::Place { digest, .. } => digest.map(Some),
+        })
+    }
+
+    /// Digests entries, each field behind its length, so that no two lists of
+    /// entries are the same bytes.
+    fn digest_with(
+        &self,
+        purpose: &str,
+        content: impl Fn(&Item) -> Option<Option<Digest>>,
+    ) -> Option<Digest> {
+        let mut hasher = Hasher::unbroken(Algorithm::Sha256);
+        let mut field = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        field(purpose.as_bytes());
+        field(&LAYER_FORMAT.to_le_bytes());
+        for item in self.items() {
+            let Entry { path, kind, metadata } = &item.entry;
+            field(path.as_bytes());
+            let (word, detail) = describe(kind);
+            field(word.as_bytes());
+            field(&detail);
+            field(&metadata.mode.to_le_bytes());
+            field(&metadata.uid.to_le_bytes());
+            field(&metadata.gid.to_le_bytes());
+            field(&metadata.mtime.to_le_bytes());
+            field(&(metadata.xattrs.len() as u64).to_le_bytes());
+            for (name, value) in &metadata.xattrs {
+                field(name);
+                field(value);
+            }
+            match content(item)? {
+                Some(digest) => field(digest.to_string().as_bytes()),
+                None => field(b""),
+            }
+        }
+        Some(hasher.finish())
+    }
+
+    /// Takes over the digests of files from the index of the layer that was
+    /// made of this recipe.
+    pub(crate) fn learn(&mut self, index: &LayerIndex) -> Result<(), Error> {
+        if index.records().len() != self.items.len() {
+            return Err(Error::new(
+                ErrorKind::Storage,
+                "the index of the layer does not fit what it was made of",
+            ));
+        }
+        for (item, record) in self.items.values_mut().zip(index.records()) {
+            if let (Content::Place { digest, .. }, Some(stored)) =
+                (&mut item.content, &record.content)
+            {
+                *digest = Some(stored.digest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the nodes of a tree that this recipe put there say that their
+    /// content is in the layer that was made of it: by the number of each
+    /// record in its index.
+    pub(crate) fn settle(&self, tree: &mut Tree, origin: u32) {
+        let mut positions = BTreeMap::new();
+        for (number, item) in self.items().enumerate() {
+            let digest = match &item.content {
+                Content::None => None,
+                Content::Inline(bytes) => Some(Digest::sha256(bytes)),
+                Content::Place { digest, .. } => *digest,
+            };
+            let known = match &item.entry.kind {
+                Kind::File { size } => File {
+                    size: *size,
+                    place: ContentPlace {
+                        origin,
+                        position: number as u64,
+                    },
+                    digest,
+                },
+                Kind::HardLink { target } => match positions.get(target) {
+                    Some(known) => File::clone(known),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            if let Some(node) = tree.node_mut(&item.entry.path) {
+                node.kind = NodeKind::File(known.clone());
+            }
+            positions.insert(item.entry.path.clone(), known);
+        }
+    }
+}
+
+impl Item {
+    /// Gives the bytes of its content.
+    pub(crate) fn size(&self) -> u64 {
+        match self.entry.kind {
+            Kind::File { size } => size,
+            _ => 0,
+        }
+    }
+}
+
+/// Gives a word for a kind, and what else there is to say of it.
+fn describe(kind: &Kind) -> (&'static str, Vec<u8>) {
+    match kind {
+        Kind::Directory => ("directory", Vec::new()),
+        Kind::File { size } => ("file", size.to_le_bytes().into()),
+        Kind::HardLink { target } => ("hard link", target.as_bytes().into()),
+        Kind::Symlink { target } => ("symlink", target.to_vec()),
+        Kind::Fifo => ("fifo", Vec::new()),
+        Kind::Device { kind, major, minor } => {
+            let word = match kind {
+                layer::DeviceKind::Character => "character device",
+                layer::DeviceKind::Block => "block device",
+            };
+            (word, format!("{major}:{minor}").into_bytes())
+        }
+        Kind::Whiteout => ("whiteout", Vec::new()),
+        Kind::Opaque => ("opaque", Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

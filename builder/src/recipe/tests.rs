@@ -1,0 +1,112 @@
+use layer::{Metadata, Node, Record, Stored};
+
+use super::*;
+
+fn path(text: &str) -> EntryPath {
+    EntryPath::parse(text.as_bytes()).expect("valid")
+}
+
+fn file(name: &str, digest: Option<Digest>) -> Item {
+    Item {
+        entry: Entry {
+            path: path(name),
+            kind: Kind::File { size: 3 },
+            metadata: Metadata {
+                mode: 0o644,
+                ..Metadata::default()
+            },
+        },
+        content: Content::Place {
+            place: ContentPlace {
+                origin: 0,
+                position: 0,
+            },
+            digest,
+        },
+    }
+}
+
+fn recipe(items: Vec<Item>) -> Recipe {
+    let mut recipe = Recipe::default();
+    items.into_iter().for_each(|item| recipe.add(item));
+    recipe
+}
+
+#[test]
+fn everything_that_is_in_the_layer_is_in_its_key() {
+    let known = Some(Digest::sha256(b"abc"));
+    let one = || file("a", known);
+    let change = |change: fn(&mut Item)| {
+        let mut item = one();
+        change(&mut item);
+        recipe(vec![item])
+    };
+    let all = [
+        recipe(vec![one()]),
+        recipe(vec![file("b", known)]),
+        recipe(vec![file("a", Some(Digest::sha256(b"abd")))]),
+        recipe(vec![one(), file("b", known)]),
+        change(|item| item.entry.metadata.mode = 0o600),
+        change(|item| item.entry.metadata.uid = 1),
+        change(|item| item.entry.metadata.gid = 1),
+        change(|item| item.entry.metadata.mtime = 1),
+        change(|item| item.entry.kind = Kind::File { size: 4 }),
+        change(|item| item.entry.kind = Kind::Fifo),
+        change(|item| item.entry.kind = Kind::Directory),
+        change(|item| item.entry.kind = Kind::Symlink { target: b"x"[..].into() }),
+        change(|item| item.entry.kind = Kind::HardLink { target: path("x") }),
+        change(|item| {
+            item.entry.metadata.xattrs.insert(b"user.a"[..].into(), b"b"[..].into());
+        }),
+        change(|item| {
+            item.entry.metadata.xattrs.insert(b"user.ab"[..].into(), b""[..].into());
+        }),
+    ];
+    let keys: Vec<Digest> = all.iter().map(|recipe| recipe.key().expect("known")).collect();
+    for (at, key) in keys.iter().enumerate() {
+        assert!(!keys[at + 1..].contains(key), "recipe {at} is like another one");
+    }
+    // Where it comes from is not.
+    let mut elsewhere = one();
+    elsewhere.content = Content::Inline(Bytes::from_static(b"abc"));
+    assert_eq!(recipe(vec![elsewhere]).key(), all[0].key());
+}
+
+#[test]
+fn a_shape_knows_no_content() {
+    let unknown = recipe(vec![file("a", None)]);
+    let known = recipe(vec![file("a", Some(Digest::sha256(b"abc")))]);
+    assert_eq!(unknown.shape(), known.shape());
+    assert_eq!(unknown.key(), None);
+    assert_ne!(known.key(), Some(known.shape()));
+    assert_ne!(recipe(vec![file("b", None)]).shape(), known.shape());
+}
+
+#[test]
+fn a_layer_teaches_what_was_in_the_files() {
+    let mut unknown = recipe(vec![file("a", None)]);
+    let digest = Digest::sha256(b"abc");
+    let record = Record {
+        entry: file("a", None).entry,
+        content: Some(Stored {
+            offset: Some(512),
+            digest,
+        }),
+    };
+    let index = LayerIndex::new(vec![record], BTreeMap::new());
+    unknown.learn(&index).expect("it fits");
+    assert_eq!(unknown.key(), recipe(vec![file("a", Some(digest))]).key());
+    assert!(recipe(Vec::new()).learn(&index).is_err());
+    let mut tree = Tree::new();
+    let there = Node {
+        metadata: Metadata::default(),
+        kind: NodeKind::Fifo,
+    };
+    tree.insert(&path("a"), there).expect("in the root");
+    unknown.settle(&mut tree, 5);
+    let NodeKind::File(file) = &tree.node(&path("a")).expect("there").kind else {
+        panic!("a file");
+    };
+    assert_eq!(file.place, ContentPlace { origin: 5, position: 0 });
+    assert_eq!(file.digest, Some(digest));
+}

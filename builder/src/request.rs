@@ -1,0 +1,110 @@
+//! What a build is asked for.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oci::{ImageName, Platform};
+
+use crate::context::ContextSource;
+use crate::events::Progress;
+use crate::image::Format;
+
+/// Says what to build, of what, and how.
+#[derive(Clone)]
+pub struct Request {
+    /// Where the files are.
+    pub context: ContextSource,
+    /// Where the Dockerfile is.
+    pub dockerfile: DockerfileSource,
+    /// The names that the image gets in the library; by its digest alone where
+    /// there is none.
+    pub names: Vec<ImageName>,
+    /// The stage to build, by name or number; the last one where there is
+    /// none.
+    pub target: Option<String>,
+    /// Values for `ARG`.
+    pub arguments: BTreeMap<String, String>,
+    /// The machine that the image is for.
+    pub platform: Platform,
+    /// The machine that builds it.
+    pub build_platform: Platform,
+    /// The time of every file that is copied and of the image, in seconds
+    /// since 1970 (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
+    pub epoch: u64,
+    /// What is taken over of the context's files beside their content.
+    pub fidelity: Fidelity,
+    /// Whose types the image is written in.
+    pub format: Format,
+    /// Whether layers that were packed before are taken.
+    pub cache: Cache,
+    /// How many threads compress.
+    pub threads: NonZeroUsize,
+    /// A directory for files that have no name.
+    pub scratch: PathBuf,
+    /// Who is told how it comes on.
+    pub progress: Arc<dyn Progress>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Arguments may be secrets, against all advice.
+        f.debug_struct("Request")
+            .field("context", &self.context)
+            .field("dockerfile", &self.dockerfile)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says where the Dockerfile is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerfileSource {
+    /// In the context, under this path.
+    Context(PathBuf),
+    /// At this path of the machine; a relative one counts from where the
+    /// program runs.
+    Path(PathBuf),
+    /// Here: what was read from standard input.
+    Bytes(Vec<u8>),
+}
+
+/// Says what is taken over of the context's files beside their content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fidelity {
+    /// Which permission bits.
+    pub modes: Modes,
+    /// Which extended attributes.
+    pub xattrs: Xattrs,
+}
+
+/// Says which permission bits are taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Modes {
+    /// Whether the owner may execute, and nothing else: 0644 and 0755.
+    #[default]
+    Normalized,
+    /// All, as they are on this machine.
+    Preserved,
+}
+
+/// Says which extended attributes are taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Xattrs {
+    /// None.
+    #[default]
+    Dropped,
+    /// All that the machine lets the builder read.
+    Preserved,
+}
+
+/// Says whether layers that were packed before are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cache {
+    /// Where their content is the same.
+    #[default]
+    Use,
+    /// Never; what is packed replaces them.
+    Refresh,
+}

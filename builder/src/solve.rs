@@ -1,0 +1,215 @@
+//! Walks a plan: stage by stage, instruction by instruction. The one place
+//! that composes a build.
+
+mod run;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
+use bytes::Bytes;
+use dockerfile::{Diagnostic, Ignore, Severity};
+use oci::{Descriptor, Digest, ImageName, Manifest};
+
+use crate::error::{Error, ErrorKind, Mistaken};
+use crate::events::Event;
+use crate::image::{LayerOf, compose};
+use crate::layers::Layers;
+use crate::plan::{Plan, Wish};
+use crate::prepare::Prepared;
+
+use self::run::Run;
+use self::stage::StageState;
+
+/// Is an image that was built, and kept in the library.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// Its manifest: type, digest and size.
+    pub descriptor: Descriptor,
+    /// The digest of its config, by which docker knows it.
+    pub config: Digest,
+    /// Its layers, lowest first.
+    pub layers: Vec<BuiltLayer>,
+    /// How many blobs and names the library did not have before.
+    pub written: usize,
+    /// What there is to say of the Dockerfile, though it could be built.
+    pub warnings: Vec<Diagnostic>,
+    /// The names that it was given; at least one.
+    pub names: Vec<ImageName>,
+}
+
+/// Is a layer of an image that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltLayer {
+    /// The blob: type, digest and size.
+    pub descriptor: Descriptor,
+    /// The digest of what it holds, uncompressed.
+    pub diff_id: Digest,
+}
+
+/// Names an image that was given no name: by its digest, in a repository that
+/// no registry has.
+#[must_use]
+pub fn untagged(digest: &Digest) -> ImageName {
+    let registry = "localhost".parse().expect("a registry by its form");
+    let repository = "untagged".parse().expect("a repository by its form");
+    ImageName::new(registry, repository, oci::Reference::Digest(*digest))
+}
+
+/// Builds what was prepared.
+pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, Error> {
+    let request = &prepared.request;
+    let library = images.library().ok_or_else(|| {
+        Error::new(ErrorKind::Image, "there is no local library to keep the image in")
+    })?;
+    let ignore = read_ignore(prepared)?;
+    let (plan, warnings) = read_plan(prepared)?;
+    let progress = request.progress.as_ref();
+    progress.note(&Event::Planned {
+        stages: plan.stages.len(),
+        steps: plan.steps(),
+    });
+    for name in &plan.unused {
+        let message = format!("no `ARG` takes the build argument `{name}`");
+        progress.note(&Event::Warned { message: &message, hint: "declare it with `ARG`" });
+    }
+    let layers = Layers {
+        images: images.clone(),
+        library: library.clone(),
+        scratch: request.scratch.clone(),
+        threads: request.threads,
+        cache: request.cache,
+        progress: Arc::clone(&request.progress),
+        indexes: Mutex::default(),
+        unpacked: Mutex::default(),
+    };
+    let mut run = Run {
+        request,
+        context: &prepared.context,
+        ignore,
+        plan: &plan,
+        layers,
+        stages: Vec::with_capacity(plan.stages.len()),
+        bases: BTreeMap::new(),
+        trees: BTreeMap::new(),
+        origins: Vec::new(),
+        step: 0,
+    };
+    for number in 0..plan.stages.len() {
+        run.stage(number).await?;
+    }
+    let Some(last) = run.stages.pop() else {
+        return Err(Error::new(ErrorKind::Mistakes, "there is no stage to build"));
+    };
+    keep(prepared, library, last, warnings).await
+}
+
+fn read_ignore(prepared: &Prepared) -> Result<Ignore, Error> {
+    let bytes = prepared.ignore.as_ref().map(|file| file.bytes.as_slice());
+    let (ignore, diagnostics) = Ignore::parse(bytes.unwrap_or_default());
+    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        return Err(Error::mistakes(Mistaken::IgnoreFile, diagnostics));
+    }
+    Ok(ignore)
+}
+
+fn read_plan(prepared: &Prepared) -> Result<(Plan, Vec<Diagnostic>), Error> {
+    let request = &prepared.request;
+    let (file, mut diagnostics) = dockerfile::parse(&prepared.dockerfile.bytes);
+    let wish = Wish {
+        target: request.target.as_deref(),
+        arguments: &request.arguments,
+        platform: &request.platform,
+        build_platform: &request.build_platform,
+    };
+    let (plan, more) = Plan::make(file, &wish);
+    diagnostics.extend(more);
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    match plan {
+        Some(plan) if !failed => Ok((plan, diagnostics)),
+        _ => Err(Error::mistakes(Mistaken::Dockerfile, diagnostics)),
+    }
+}
+
+/// Composes the image, and keeps it in the library under its names.
+async fn keep(
+    prepared: &Prepared,
+    library: &Library,
+    stage: StageState,
+    warnings: Vec<Diagnostic>,
+) -> Result<Built, Error> {
+    let request = &prepared.request;
+    let mut config = stage.configured.config;
+    config.created = Some(created(request.epoch)?);
+    config.rootfs.diff_ids = stage.layers.iter().map(|placed| placed.layer.diff_id).collect();
+    let config = config.to_bytes();
+    let layers: Vec<LayerOf> = stage.layers.into_iter().map(|placed| placed.layer).collect();
+    let bytes = compose(request.format, &config, &layers)?;
+    let manifest = Manifest::parse(bytes.clone(), &request.format.manifest()).map_err(|error| {
+        Error::caused(ErrorKind::Image, "the image has more than a manifest can say", error)
+    })?;
+    let descriptor = manifest.descriptor();
+    let mut written = stage.packed;
+    let config_digest = Digest::sha256(&config);
+    written += keep_once(library, config).await?;
+    written += keep_once(library, bytes).await?;
+    let mut names = request.names.clone();
+    if names.is_empty() {
+        names.push(untagged(&descriptor.digest));
+    }
+    for name in &names {
+        written += name_once(library, name, &descriptor).await?;
+    }
+    Ok(Built {
+        descriptor,
+        config: config_digest,
+        layers: layers
+            .into_iter()
+            .map(|LayerOf { descriptor, diff_id }| BuiltLayer { descriptor, diff_id })
+            .collect(),
+        written,
+        warnings,
+        names,
+    })
+}
+
+/// Keeps bytes that the library does not have, and counts them.
+async fn keep_once(library: &Library, bytes: Bytes) -> Result<usize, Error> {
+    let digest = Digest::sha256(&bytes);
+    // What is damaged is written anew.
+    if let Ok(Some(_)) = library.read(&digest, bytes.len() as u64).await {
+        return Ok(0);
+    }
+    let kept = library.keep(bytes).await;
+    kept.map_err(|error| Error::image("can not keep the image", error))?;
+    Ok(1)
+}
+
+/// Gives an image a name, unless it has it, and counts it.
+async fn name_once(library: &Library, name: &ImageName, image: &Descriptor) -> Result<usize, Error> {
+    match library.resolve(name).await {
+        Ok(named) if named.descriptor == *image => return Ok(0),
+        Err(error) if error.kind() != ImageErrorKind::NotFound => {
+            return Err(Error::image(format!("can not name the image `{name}`"), error));
+        }
+        _ => {}
+    }
+    let named = library.set(name, image).await;
+    named.map_err(|error| Error::image(format!("can not name the image `{name}`"), error))?;
+    Ok(1)
+}
+
+/// Names a time as configs do (RFC 3339).
+fn created(epoch: u64) -> Result<String, Error> {
+    let time = i64::try_from(epoch).ok().and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
+    time.map(|time| time.to_string()).ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, format!("the time {epoch} is after the year 9999"))
+    })
+}
+
+/// Gives the place that content of the library is read from.
+pub(crate) fn here(digest: &Digest) -> Place {
+    Place::Library(untagged(digest))
+}

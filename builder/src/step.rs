@@ -1,0 +1,11 @@
+//! What the instructions do, each to the config or to the files of a stage.
+//! Nothing here reads or writes: files are trees, and what is to be packed is
+//! a recipe.
+
+pub(crate) mod archive;
+pub(crate) mod configure;
+pub(crate) mod copy;
+mod glob;
+pub(crate) mod mode;
+pub(crate) mod owner;
+pub(crate) mod workdir;

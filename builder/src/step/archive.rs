@@ -1,0 +1,83 @@
+//! Archives that `ADD` would unpack (Dockerfile reference, "Adding local tar
+//! archives"): found by what is in them, never by their names.
+
+use std::io::Read;
+
+use layer::{Contents, File};
+
+use crate::contents::Shelf;
+use crate::error::Error;
+
+/// The bytes of a block of a tar archive.
+const BLOCK: usize = 512;
+/// Where the checksum stands in a header, and how long it is.
+const CHECKSUM: std::ops::Range<usize> = 148..156;
+/// How bzip2 and xz begin, which are taken for archives without a look inside.
+const OPAQUE: [&[u8]; 2] = [b"BZh", b"\xfd7zXZ\0"];
+
+/// Says whether a file is a tar archive, compressed or not. It blocks.
+pub(crate) fn is_archive(shelf: &Shelf, file: &File) -> Result<bool, Error> {
+    let failed = |error| Error::layer("can not look whether a file is an archive", error);
+    let mut first = [0; BLOCK];
+    let read = fill(shelf.open(file.place, file.size).map_err(failed)?, &mut first);
+    if OPAQUE.iter().any(|magic| first.starts_with(magic)) {
+        return Ok(true);
+    }
+    if read == BLOCK && is_header(&first) {
+        return Ok(true);
+    }
+    // A file that is compressed and no archive is copied as it is.
+    let packed = shelf.open(file.place, file.size).map_err(failed)?;
+    let Ok(plain) = layer::decompress(packed) else {
+        return Ok(false);
+    };
+    let mut inner = [0; BLOCK];
+    Ok(fill(plain, &mut inner) == BLOCK && is_header(&inner))
+}
+
+/// Reads as much as there is; what can not be read is no archive.
+fn fill(mut reader: impl Read, buffer: &mut [u8]) -> usize {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..)
+        && !rest.is_empty()
+    {
+        match reader.read(rest) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => filled += read,
+        }
+    }
+    filled
+}
+
+/// Says whether a block is the header of an entry: by its checksum, as the
+/// oldest archives have it too.
+fn is_header(block: &[u8; BLOCK]) -> bool {
+    let sum: u32 = block
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if CHECKSUM.contains(&at) { u32::from(b' ') } else { u32::from(*byte) })
+        .sum();
+    let field = block.get(CHECKSUM).unwrap_or_default();
+    let text = String::from_utf8_lossy(field);
+    let digits = text.trim_matches([' ', '\0']);
+    block.first() != Some(&0) && u32::from_str_radix(digits, 8) == Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_known_by_its_checksum() {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("a").expect("short");
+        header.set_size(0);
+        header.set_cksum();
+        let mut block = *header.as_bytes();
+        assert!(is_header(&block));
+        block[0] = b'b';
+        assert!(!is_header(&block));
+        assert!(!is_header(&[0; BLOCK]));
+        assert!(!is_header(&[b'7'; BLOCK]));
+    }
+}

@@ -1,0 +1,227 @@
+//! The instructions that change nothing but the config (Dockerfile
+//! reference; image-spec, "Image Configuration").
+
+use std::ops::RangeInclusive;
+
+use dockerfile::{Command, Escape, Kind, Pair, Text};
+
+use crate::error::{Error, ErrorKind};
+use crate::image::{ImageConfig, Runtime};
+use crate::plan::{Arguments, Scope, excerpt, misexpanded};
+
+/// Is what the config of a stage has become so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Configured {
+    pub(crate) config: ImageConfig,
+    pub(crate) scope: Scope,
+    /// Whether this stage has said what to start: an `ENTRYPOINT` takes the
+    /// `CMD` of the base away, not that of the stage.
+    pub(crate) has_command: bool,
+}
+
+/// What runs the lines of a shell where `SHELL` names nothing else.
+const SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// The most ports that one image names, all ports of the three protocols.
+const PORTS_LIMIT: usize = 3 * 65_536;
+
+impl Configured {
+    /// Starts from the config of a base.
+    pub(crate) fn new(config: ImageConfig) -> Self {
+        Self {
+            config,
+            scope: Scope::default(),
+            has_command: false,
+        }
+    }
+
+    /// Expands a text, with the environment before the arguments.
+    pub(crate) fn expand(&self, text: &Text, escape: Escape) -> Result<String, Error> {
+        let variables = self.scope.with(&self.config.config);
+        dockerfile::expand_word(text.as_str(), escape, &variables)
+            .map(|expanded| expanded.value)
+            .map_err(|error| misexpanded(text, error))
+    }
+
+    /// Expands the content of a heredoc.
+    pub(crate) fn expand_heredoc(
+        &self,
+        heredoc: &dockerfile::Heredoc,
+        escape: Escape,
+    ) -> Result<String, Error> {
+        if !heredoc.expands {
+            return Ok(heredoc.content.clone());
+        }
+        let variables = self.scope.with(&self.config.config);
+        dockerfile::expand_heredoc(&heredoc.content, escape, &variables)
+            .map(|expanded| expanded.value)
+            .map_err(|error| Error::new(ErrorKind::Step, error.to_string()).at(heredoc.body))
+    }
+
+    /// Does an instruction that changes nothing but the config; `false` for
+    /// any other.
+    pub(crate) fn apply(&mut self, kind: &Kind, arguments: &Arguments) -> Result<bool, Error> {
+        let escape = arguments.escape();
+        match kind {
+            Kind::Arg(declared) => {
+                for argument in declared {
+                    self.scope.declare(argument, arguments, &self.config.config)?;
+                }
+            }
+            Kind::Env(pairs) => {
+                for (name, value) in self.pairs(pairs, escape)? {
+                    self.runtime().set_variable(&name, &value);
+                }
+            }
+            Kind::Label(pairs) => {
+                for (name, value) in self.pairs(pairs, escape)? {
+                    self.runtime().labels.insert(name, value);
+                }
+            }
+            Kind::User(user) => {
+                let value = self.expand(user, escape)?;
+                self.runtime().user = not_empty(value, user, "USER")?;
+            }
+            Kind::Expose(ports) => self.expose(ports, escape)?,
+            Kind::Volume(volumes) => {
+                for volume in volumes {
+                    let value = self.expand(volume, escape)?;
+                    let value = not_empty(value.trim().to_owned(), volume, "VOLUME")?;
+                    self.runtime().volumes.entry(value).or_default();
+                }
+            }
+            Kind::StopSignal(signal) => {
+                let value = self.expand(signal, escape)?;
+                self.runtime().stop_signal = Some(check_signal(value, signal)?);
+            }
+            Kind::Shell(shell) => self.runtime().shell = Some(shell.clone()),
+            Kind::Cmd(command) => {
+                self.runtime().cmd = Some(self.started(command));
+                self.has_command = true;
+            }
+            Kind::Entrypoint(command) => {
+                self.runtime().entrypoint = Some(self.started(command));
+                if !self.has_command {
+                    self.runtime().cmd = None;
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn runtime(&mut self) -> &mut Runtime {
+        &mut self.config.config
+    }
+
+    /// Expands pairs, all with the variables as they were before.
+    fn pairs(&self, pairs: &[Pair], escape: Escape) -> Result<Vec<(String, String)>, Error> {
+        let mut all = Vec::with_capacity(pairs.len());
+        for Pair { key, value } in pairs {
+            let name = self.expand(key, escape)?;
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(Error::new(
+                    ErrorKind::Step,
+                    format!("`{}` is no name once it is expanded", excerpt(&name)),
+                )
+                .at(key.span()));
+            }
+            all.push((name, self.expand(value, escape)?));
+        }
+        Ok(all)
+    }
+
+    /// Gives the words that a container is started with.
+    fn started(&self, command: &Command) -> Vec<String> {
+        match command {
+            Command::Exec(words) => words.clone(),
+            Command::Shell(line) => {
+                let own = self.config.config.shell.clone();
+                let mut words = own.unwrap_or_else(|| SHELL.map(str::to_owned).into());
+                words.push(line.as_str().to_owned());
+                words
+            }
+        }
+    }
+
+    fn expose(&mut self, ports: &[Text], escape: Escape) -> Result<(), Error> {
+        for text in ports {
+            let variables = self.scope.with(&self.config.config);
+            let words = dockerfile::expand_words(text.as_str(), escape, &variables)
+                .map_err(|error| misexpanded(text, error))?;
+            for word in words {
+                let (range, protocol) = parse_ports(&word).ok_or_else(|| {
+                    let message = format!("`{}` is no port", excerpt(&word));
+                    let hint = "a port is as in `80`, `53/udp` or `8000-8010/tcp`";
+                    Error::new(ErrorKind::Step, message).at(text.span()).with_hint(hint)
+                })?;
+                let exposed = &mut self.config.config.exposed_ports;
+                for port in range {
+                    exposed.entry(format!("{port}/{protocol}")).or_default();
+                }
+                if exposed.len() > PORTS_LIMIT {
+                    let message = format!("the image names more than {PORTS_LIMIT} ports");
+                    return Err(Error::new(ErrorKind::Step, message).at(text.span()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_empty(value: String, text: &Text, instruction: &str) -> Result<String, Error> {
+    if value.is_empty() {
+        let message = format!("`{instruction}` is empty once it is expanded");
+        return Err(Error::new(ErrorKind::Step, message).at(text.span()));
+    }
+    Ok(value)
+}
+
+/// Reads `80`, `80-90` or either with a protocol behind a slash.
+fn parse_ports(word: &str) -> Option<(RangeInclusive<u16>, String)> {
+    let (ports, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
+    let protocol = protocol.to_ascii_lowercase();
+    if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
+        return None;
+    }
+    let number = |text: &str| -> Option<u16> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits)
+    };
+    let (first, last) = match ports.split_once('-') {
+        Some((first, last)) => (number(first)?, number(last)?),
+        None => (number(ports)?, number(ports)?),
+    };
+    (first <= last).then_some((first..=last, protocol))
+}
+
+/// The signals of Linux by name, without `SIG` (signal(7)), and the bounds of
+/// the real-time ones.
+const SIGNALS: [&str; 37] = [
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
+    "PIPE", "POLL", "PROF", "PWR", "QUIT", "RTMAX", "RTMIN", "SEGV", "STKFLT", "STOP", "SYS",
+    "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "UNUSED", "URG", "USR1", "USR2", "VTALRM", "WINCH",
+    "XCPU", "XFSZ",
+];
+
+/// The largest number of a signal.
+const SIGNAL_LIMIT: u8 = 64;
+
+fn check_signal(value: String, text: &Text) -> Result<String, Error> {
+    let name = value.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let real_time = ["RTMIN+", "RTMAX-"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .is_some_and(|offset| offset.parse::<u8>().is_ok_and(|offset| (1..=15).contains(&offset)));
+    let number = value.parse::<u8>().is_ok_and(|number| (1..=SIGNAL_LIMIT).contains(&number));
+    if number || real_time || SIGNALS.contains(&name) {
+        return Ok(value);
+    }
+    let message = format!("`{}` is no signal", excerpt(&value));
+    let hint = "a signal is a name as in `SIGTERM`, or a number from 1 to 64";
+    Err(Error::new(ErrorKind::Step, message).at(text.span()).with_hint(hint))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! `wharf build`.
+
+mod context;
+mod epoch;
+mod output;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use builder::{Built, Cache, Fidelity, Format, Modes, Prepared, Progress, Request, Xattrs};
+use image::{CopyOptions, Place, PlatformChoice};
+use oci::{ImageName, Platform};
+
+use crate::arguments::Global;
+use crate::commands::{copy, wait};
+use crate::diagnostics;
+use crate::environment::Environment;
+use crate::places::{self, Need, Reached};
+use crate::progress::{self, Building};
+use crate::registries::Reach;
+use crate::report::{self, hinted, say, usage};
+
+use self::output::Output;
+
+/// Builds an image from a Dockerfile.
+///
+/// The image goes to the library of this machine, under each name that `-t`
+/// gives or else under its digest; `wharf push` brings it to a registry. The
+/// digest is printed last: the same one for the same files on any machine.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The files that may be copied: a directory, a tar archive, or - for either a tar archive or a Dockerfile on standard input
+    #[arg(value_name = "CONTEXT")]
+    context: PathBuf,
+
+    /// The Dockerfile, or - for standard input [default: Dockerfile in the context]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// A name for the image; may be given several times
+    #[arg(short, long = "tag", value_name = "NAME")]
+    tags: Vec<String>,
+
+    /// A value for an ARG, from the environment where there is no `=`; may be given several times
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    arguments: Vec<String>,
+
+    /// The stage to build, by name or number [default: the last one]
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+
+    /// The machine that the image is for, as in linux/arm64 [default: this one]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+
+    /// Where else the result goes, as in type=oci,dest=image.tar; types are oci, docker, local and tar; may be given several times
+    #[arg(short, long = "output", value_name = "OUTPUT")]
+    outputs: Vec<String>,
+
+    /// Push the image under each of its names
+    #[arg(long)]
+    push: bool,
+
+    /// Pack every layer anew
+    #[arg(long)]
+    no_cache: bool,
+
+    /// Whose types the image is written in: oci or docker
+    #[arg(long, value_name = "FORMAT", default_value = "oci")]
+    format: FormatName,
+
+    /// Take over the permissions of files as they are on this machine
+    #[arg(long)]
+    preserve_modes: bool,
+
+    /// Take over the extended attributes of files
+    #[arg(long)]
+    preserve_xattrs: bool,
+
+    /// The time of files and image: seconds since 1970, or git for that of the last commit [default: $SOURCE_DATE_EPOCH, else 0]
+    #[arg(long, value_name = "TIME")]
+    source_date_epoch: Option<String>,
+
+    /// How many threads compress [default: as many as there are processors]
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Names the types that an image is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FormatName {
+    /// OCI's
+    Oci,
+    /// Docker's
+    Docker,
+}
+
+/// Builds.
+pub(crate) fn run(
+    environment: &Environment,
+    global: &Global,
+    arguments: &Arguments,
+) -> anyhow::Result<()> {
+    let outputs = output::parse_all(&arguments.outputs)?;
+    let names = names(arguments)?;
+    let mut reached = Reached::new(environment, global, &arguments.reach, Need::Library)?;
+    for name in &names {
+        reached = reached.blaming(&Place::Registry(name.clone()));
+    }
+    let building = Arc::new(progress::building(environment, global));
+    let request = request(environment, arguments, names, Arc::clone(&building))?;
+    if !global.quiet {
+        epoch::tell(request.epoch);
+    }
+    let built = build(&reached, request, &building, global)?;
+    building.clear();
+    tell(&built, global);
+    let scratch = environment.temporary_directory();
+    for output in &outputs {
+        output
+            .write(&reached, &built, &scratch, global)
+            .with_context(|| format!("can not write the output `{output}`"))?;
+    }
+    if arguments.push {
+        for name in &built.names {
+            push(environment, global, &reached, name)?;
+        }
+    }
+    let digest = built.descriptor.digest.to_string();
+    if outputs.iter().any(Output::is_stdout) {
+        // The result is there already; the digest would spoil it.
+        if !global.quiet {
+            say(&digest);
+        }
+        return Ok(());
+    }
+    report::result(&digest)
+}
+
+fn names(arguments: &Arguments) -> anyhow::Result<Vec<ImageName>> {
+    let names: Vec<ImageName> = arguments
+        .tags
+        .iter()
+        .map(|tag| places::parse_library(tag))
+        .collect::<anyhow::Result<_>>()?;
+    for name in &names {
+        if name.digest().is_some() {
+            let message = format!("`{name}` has a digest, which a build can not be told");
+            return Err(usage(message));
+        }
+    }
+    if arguments.push && names.is_empty() {
+        let error = usage("`--push` needs to know where to: there is no `-t`");
+        return Err(hinted(error, "name the image as in `-t localhost:5000/shop:1`"));
+    }
+    Ok(names)
+}
+
+fn request(
+    environment: &Environment,
+    arguments: &Arguments,
+    names: Vec<ImageName>,
+    progress: Arc<Building>,
+) -> anyhow::Result<Request> {
+    let (context, dockerfile) = context::choose(&arguments.context, arguments.file.as_deref())?;
+    let values = values(environment, &arguments.arguments)?;
+    let here = this_machine();
+    let platform = match copy::platform(arguments.platform.as_deref())? {
+        PlatformChoice::One(platform) => platform,
+        PlatformChoice::All if arguments.platform.is_none() => here.clone(),
+        PlatformChoice::All => return Err(usage("`--platform all` is not one machine")),
+    };
+    let chosen = arguments.source_date_epoch.as_deref();
+    let given = values.get(epoch::VARIABLE).map(String::as_str);
+    let threads = match arguments.threads {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    Ok(Request {
+        epoch: epoch::choose(environment, chosen.or(given), &arguments.context)?,
+        context,
+        dockerfile,
+        names,
+        target: arguments.target.clone(),
+        arguments: values,
+        platform,
+        build_platform: here,
+        fidelity: Fidelity {
+            modes: match arguments.preserve_modes {
+                true => Modes::Preserved,
+                false => Modes::Normalized,
+            },
+            xattrs: match arguments.preserve_xattrs {
+                true => Xattrs::Preserved,
+                false => Xattrs::Dropped,
+            },
+        },
+        format: match arguments.format {
+            FormatName::Oci => Format::Oci,
+            FormatName::Docker => Format::Docker,
+        },
+        cache: match arguments.no_cache {
+            true => Cache::Refresh,
+            false => Cache::Use,
+        },
+        threads,
+        scratch: environment.temporary_directory(),
+        progress: progress as Arc<dyn Progress>,
+    })
+}
+
+/// Reads the values of arguments; one without `=` is taken from the
+/// environment, if it is there.
+fn values(environment: &Environment, given: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut values = BTreeMap::new();
+    for text in given {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text.as_str(), environment.inherited(text)),
+        };
+        if name.is_empty() {
+            return Err(usage(format!("`--build-arg {text}` has no name")));
+        }
+        if let Some(value) = value {
+            values.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    Ok(values)
+}
+
+/// Names this machine as images name theirs.
+fn this_machine() -> Platform {
+    let (architecture, variant) = match std::env::consts::ARCH {
+        "x86_64" => ("amd64", None),
+        "x86" => ("386", None),
+        "aarch64" => ("arm64", None),
+        "arm" => ("arm", Some("v7")),
+        "powerpc64" => ("ppc64le", None),
+        "loongarch64" => ("loong64", None),
+        other => (other, None),
+    };
+    Platform {
+        architecture: architecture.to_owned(),
+        os: "linux".to_owned(),
+        os_version: None,
+        os_features: Vec::new(),
+        variant: variant.map(str::to_owned),
+    }
+}
+
+/// Builds, and shows what there is to say of the Dockerfile.
+fn build(
+    reached: &Reached,
+    request: Request,
+    building: &Building,
+    global: &Global,
+) -> anyhow::Result<Built> {
+    wait(async {
+        let prepared = Prepared::new(request).await.map_err(diagnostics::plain)?;
+        let built = prepared.build(&reached.images).await;
+        building.clear();
+        let built = built.map_err(|error| {
+            let error = diagnostics::failed(&prepared, error);
+            reached.advise(error)
+        })?;
+        if !global.quiet {
+            diagnostics::warn(&prepared, &built.warnings);
+        }
+        Ok(built)
+    })
+}
+
+/// Sums up what was built.
+fn tell(built: &Built, global: &Global) {
+    if global.quiet {
+        return;
+    }
+    let size: u64 = built.layers.iter().map(|layer| layer.descriptor.size).sum();
+    let layers = match built.layers.len() {
+        1 => "1 layer".to_owned(),
+        count => format!("{count} layers"),
+    };
+    let names: Vec<String> = built.names.iter().map(|name| format!("`{name}`")).collect();
+    say(&format!(
+        "built {}: {layers}, {}{}",
+        names.join(", "),
+        progress::bytes(size),
+        match built.written {
+            0 => "; nothing changed, and nothing was written",
+            _ => "",
+        }
+    ));
+}
+
+fn push(
+    environment: &Environment,
+    global: &Global,
+    reached: &Reached,
+    name: &ImageName,
+) -> anyhow::Result<()> {
+    let (from, to) = (Place::Library(name.clone()), Place::Registry(name.clone()));
+    let options = CopyOptions {
+        progress: progress::choose(environment, global),
+        ..CopyOptions::default()
+    };
+    wait(async {
+        // Moved in, so that the bars are gone before anything else is said.
+        let options = options;
+        let pushed = reached.images.copy(&from, &to, &options).await;
+        pushed
+            .with_context(|| format!("the image is built, but can not be pushed to `{to}`"))
+            .map_err(|error| reached.advise(error))
+    })?;
+    if !global.quiet {
+        say(&format!("pushed to `{to}`"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_from_here_or_the_environment() {
+        let environment = Environment::of(&[("FROM_OUTSIDE", "yes"), ("EMPTY", "")]);
+        let given = ["A=1", "B=", "C=x=y", "FROM_OUTSIDE", "EMPTY", "MISSING"].map(str::to_owned);
+        let values = values(&environment, &given).expect("valid");
+        let found: Vec<(&str, &str)> = values
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            found,
+            [("A", "1"), ("B", ""), ("C", "x=y"), ("EMPTY", ""), ("FROM_OUTSIDE", "yes")]
+        );
+        assert!(super::values(&environment, &["=x".to_owned()]).is_err());
+    }
+}

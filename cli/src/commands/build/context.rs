@@ -1,0 +1,113 @@
+//! What the two arguments that may name standard input mean together.
+
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use builder::{ContextSource, DockerfileSource};
+
+use crate::report::{WithHint as _, hinted, missing, usage};
+
+/// The largest Dockerfile that is read from standard input, in bytes.
+const DOCKERFILE_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// The name of the Dockerfile where nobody gives one.
+const DOCKERFILE: &str = "Dockerfile";
+
+/// Finds out where the files and the Dockerfile are.
+pub(super) fn choose(
+    context: &Path,
+    file: Option<&Path>,
+) -> anyhow::Result<(ContextSource, DockerfileSource)> {
+    let is_stdin = |path: &Path| path.as_os_str() == "-";
+    let stdin_file = file.is_some_and(is_stdin);
+    if is_stdin(context) && stdin_file {
+        let error = usage("standard input can not be both the context and the Dockerfile");
+        return Err(hinted(error, "give a directory for one of them"));
+    }
+    let source = if is_stdin(context) {
+        ContextSource::Stream(Arc::new(stdin()?))
+    } else {
+        of_path(context)?
+    };
+    let dockerfile = match file {
+        Some(_) if stdin_file => DockerfileSource::Bytes(read_stdin()?),
+        // Of an archive the Dockerfile is a part.
+        Some(file) if !matches!(source, ContextSource::Directory(_)) => {
+            DockerfileSource::Context(file.to_owned())
+        }
+        Some(file) => DockerfileSource::Path(file.to_owned()),
+        None => DockerfileSource::Context(PathBuf::from(DOCKERFILE)),
+    };
+    Ok((source, dockerfile))
+}
+
+/// Finds out whether a path is of a directory or an archive.
+fn of_path(path: &Path) -> anyhow::Result<ContextSource> {
+    let text = path.to_string_lossy();
+    if text.contains("://") {
+        let error = usage(format!("the context `{text}` is elsewhere, which is not supported yet"));
+        return Err(hinted(error, "fetch it, and name its directory"));
+    }
+    let metadata = match fs_err::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let error = missing(format!("there is no context `{text}`"));
+            return Err(hinted(error, "name a directory, a tar archive, or `-`"));
+        }
+        Err(error) => return Err(error).context("can not look at the context"),
+    };
+    if metadata.is_dir() {
+        return Ok(ContextSource::Directory(path.to_owned()));
+    }
+    let file = fs_err::File::open(path).context("can not open the context")?;
+    Ok(ContextSource::Archive(Arc::new(file.into_parts().0)))
+}
+
+/// Gives standard input as a file that can be read in any thread.
+fn stdin() -> anyhow::Result<std::fs::File> {
+    let handle = std::io::stdin().as_fd().try_clone_to_owned();
+    Ok(handle.context("can not read standard input")?.into())
+}
+
+fn read_stdin() -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = stdin()?.take(DOCKERFILE_LIMIT + 1).read_to_end(&mut bytes);
+    read.context("can not read the Dockerfile from standard input")?;
+    if bytes.len() as u64 > DOCKERFILE_LIMIT {
+        return Err(usage(format!(
+            "the Dockerfile on standard input has more than {DOCKERFILE_LIMIT} bytes"
+        )))
+        .hint("`-f -` takes a Dockerfile; an archive is the context: `wharf build -`");
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_input_is_one_thing() {
+        let refused = choose(Path::new("-"), Some(Path::new("-")));
+        assert!(refused.is_err());
+        assert!(choose(Path::new("https://example.com/x.git"), None).is_err());
+        assert!(choose(Path::new("no-such-directory"), None).is_err());
+    }
+
+    #[test]
+    fn a_dockerfile_is_in_an_archive_or_beside_a_directory() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let archive = directory.path().join("a.tar");
+        fs_err::write(&archive, b"").expect("written");
+        let file = Path::new("other/Dockerfile");
+        let (_, found) = choose(directory.path(), Some(file)).expect("there");
+        assert_eq!(found, DockerfileSource::Path(file.to_owned()));
+        let (_, found) = choose(&archive, Some(file)).expect("there");
+        assert_eq!(found, DockerfileSource::Context(file.to_owned()));
+        let (_, found) = choose(directory.path(), None).expect("there");
+        assert_eq!(found, DockerfileSource::Context(PathBuf::from("Dockerfile")));
+    }
+}

@@ -1,0 +1,275 @@
+//! `--output`: where a build goes beside the library.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use builder::Built;
+use image::{CopyOptions, Place};
+use oci::ImageName;
+
+use crate::arguments::Global;
+use crate::commands::wait;
+use crate::places::Reached;
+use crate::report::{WithHint as _, hinted, say, usage};
+
+/// Is one place that a build goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Output {
+    kind: Kind,
+    destination: Destination,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// An OCI layout, or an archive of one.
+    Oci,
+    /// What `docker load` takes.
+    Docker,
+    /// The files of the image, in a directory.
+    Local,
+    /// The files of the image, in a tar archive.
+    Tar,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Destination {
+    Stdout,
+    Path(PathBuf),
+}
+
+/// How an output looks, for hints.
+const FORM: &str = "an output is as in `type=oci,dest=image.tar`; types are `oci`, `docker`, `local` and `tar`";
+
+/// Reads all outputs, of which one may be standard output.
+pub(super) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<Output>> {
+    let outputs: Vec<Output> = texts
+        .iter()
+        .map(|text| parse(text).hint(FORM))
+        .collect::<anyhow::Result<_>>()?;
+    if outputs.iter().filter(|output| output.is_stdout()).count() > 1 {
+        return Err(usage("two outputs can not both go to standard output"));
+    }
+    Ok(outputs)
+}
+
+/// Reads an output. As with docker, a lone path is a directory for the files
+/// of the image, and `-` has them as a tar archive on standard output.
+fn parse(text: &str) -> anyhow::Result<Output> {
+    if text == "-" {
+        return Ok(Output {
+            kind: Kind::Tar,
+            destination: Destination::Stdout,
+        });
+    }
+    if !text.contains('=') && !text.is_empty() {
+        return Ok(Output {
+            kind: Kind::Local,
+            destination: Destination::Path(PathBuf::from(text)),
+        });
+    }
+    let (mut kind, mut destination) = (None, None);
+    for field in text.split(',') {
+        let Some((key, value)) = field.split_once('=') else {
+            return Err(usage(format!("`--output {text}` has `{field}` without a `=`")));
+        };
+        let twice = match key {
+            "type" => kind.replace(parse_kind(value)?).is_some(),
+            "dest" if value.is_empty() => {
+                return Err(usage(format!("`--output {text}` has an empty `dest`")));
+            }
+            "dest" => destination.replace(value).is_some(),
+            _ => {
+                return Err(usage(format!(
+                    "`--output {text}` has `{key}`, which is not supported"
+                )));
+            }
+        };
+        if twice {
+            return Err(usage(format!("`--output {text}` has `{key}` twice")));
+        }
+    }
+    let kind = kind.ok_or_else(|| usage(format!("`--output {text}` has no `type`")))?;
+    let destination = match destination {
+        None => return Err(usage(format!("`--output {text}` has no `dest`"))),
+        Some("-") if kind == Kind::Local => {
+            return Err(usage("files can not go to standard output, but `type=tar` can"));
+        }
+        Some("-") => Destination::Stdout,
+        Some(path) => Destination::Path(PathBuf::from(path)),
+    };
+    Ok(Output { kind, destination })
+}
+
+fn parse_kind(text: &str) -> anyhow::Result<Kind> {
+    match text {
+        "oci" => Ok(Kind::Oci),
+        "docker" => Ok(Kind::Docker),
+        "local" => Ok(Kind::Local),
+        "tar" => Ok(Kind::Tar),
+        "image" | "registry" => Err(hinted(
+            usage(format!("the output `type={text}` is not supported")),
+            "the image is always in the library; `--push` pushes it",
+        )),
+        _ => Err(usage(format!("`{text}` is no type of output"))),
+    }
+}
+
+impl Output {
+    /// Says whether this goes to standard output.
+    pub(super) fn is_stdout(&self) -> bool {
+        self.destination == Destination::Stdout
+    }
+
+    /// Writes what was built.
+    pub(super) fn write(
+        &self,
+        reached: &Reached,
+        built: &Built,
+        scratch: &Path,
+        global: &Global,
+    ) -> anyhow::Result<()> {
+        match (self.kind, &self.destination) {
+            (Kind::Oci | Kind::Docker, Destination::Path(path)) => {
+                copy(reached, built, &self.place(built, path))?;
+            }
+            (Kind::Oci | Kind::Docker, Destination::Stdout) => {
+                // An archive knows where things are in it only at its end.
+                let directory = tempfile::tempdir_in(scratch).context("can not write a file")?;
+                let path = directory.path().join("image.tar");
+                copy(reached, built, &self.place(built, &path))?;
+                let mut file = fs_err::File::open(&path)?;
+                std::io::copy(&mut file, &mut std::io::stdout().lock())?;
+            }
+            (Kind::Local, Destination::Path(path)) => {
+                let exported = builder::export_directory(&reached.images, built, path, scratch);
+                let exported = wait(async { Ok(exported.await?) })?;
+                for path in &exported.skipped {
+                    say(&format!("warning: `{path}` is a device, and was left out"));
+                }
+            }
+            (Kind::Tar, Destination::Path(path)) => {
+                let directory = match path.parent() {
+                    Some(parent) if !parent.as_os_str().is_empty() => parent,
+                    _ => Path::new("."),
+                };
+                // Whole, or not at all.
+                let file = tempfile::NamedTempFile::new_in(directory)
+                    .with_context(|| format!("can not write to `{}`", directory.display()))?;
+                let out = std::io::BufWriter::new(file.reopen()?);
+                wait(async { Ok(builder::export_tar(&reached.images, built, out, scratch).await?) })?;
+                publish(file, path)?;
+            }
+            (Kind::Tar, Destination::Stdout) => {
+                let out = std::io::BufWriter::new(std::io::stdout());
+                wait(async { Ok(builder::export_tar(&reached.images, built, out, scratch).await?) })?;
+            }
+            (Kind::Local, Destination::Stdout) => {}
+        }
+        if let (Destination::Path(path), false) = (&self.destination, global.quiet) {
+            say(&format!("wrote `{}`", path.display()));
+        }
+        Ok(())
+    }
+
+    /// Names the place of an image output. A path that ends in `.tar` is an
+    /// archive.
+    fn place(&self, built: &Built, path: &Path) -> Place {
+        let name = built.names.first();
+        let tag = name.and_then(|name| name.tag().cloned());
+        match self.kind {
+            Kind::Docker => Place::DockerArchive {
+                file: path.to_owned(),
+                name: name.filter(|name| name.tag().is_some()).cloned(),
+            },
+            _ if path.extension().is_some_and(|extension| extension == "tar") => Place::OciArchive {
+                file: path.to_owned(),
+                tag,
+            },
+            _ => Place::Layout {
+                directory: path.to_owned(),
+                tag,
+            },
+        }
+    }
+}
+
+/// Gives a file its name, with the permissions that a new file has.
+fn publish(file: tempfile::NamedTempFile, path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let readable = std::fs::Permissions::from_mode(0o644);
+    file.as_file().set_permissions(readable)?;
+    file.as_file().sync_data()?;
+    file.persist(path)
+        .with_context(|| format!("can not write `{}`", path.display()))?;
+    Ok(())
+}
+
+fn copy(reached: &Reached, built: &Built, to: &Place) -> anyhow::Result<()> {
+    let from = library_name(built)?;
+    let options = CopyOptions::default();
+    wait(async {
+        let copied = reached.images.copy(&Place::Library(from), to, &options).await;
+        copied.map_err(|error| reached.advise(error))
+    })?;
+    Ok(())
+}
+
+fn library_name(built: &Built) -> anyhow::Result<ImageName> {
+    let name = built.names.first().cloned();
+    name.context("the image has no name in the library")
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Oci => "oci",
+            Kind::Docker => "docker",
+            Kind::Local => "local",
+            Kind::Tar => "tar",
+        };
+        match &self.destination {
+            Destination::Stdout => write!(f, "type={kind},dest=-"),
+            Destination::Path(path) => write!(f, "type={kind},dest={}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_read() {
+        for (text, expected) in [
+            ("type=oci,dest=a.tar", "type=oci,dest=a.tar"),
+            ("dest=-,type=docker", "type=docker,dest=-"),
+            ("out", "type=local,dest=out"),
+            ("-", "type=tar,dest=-"),
+            ("type=tar,dest=a=b", "type=tar,dest=a=b"),
+        ] {
+            assert_eq!(parse(text).expect(text).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_output_is_refused() {
+        for text in [
+            "",
+            "type=oci",
+            "dest=a",
+            "type=zip,dest=a",
+            "type=oci,dest=",
+            "type=oci,dest=a,dest=b",
+            "type=oci,type=oci,dest=a",
+            "type=oci,dest=a,compression=zstd",
+            "type=image,dest=a",
+            "type=local,dest=-",
+            "type=oci,dest",
+        ] {
+            assert!(parse(text).is_err(), "accepted `{text}`");
+        }
+        let twice = ["type=oci,dest=-", "-"].map(str::to_owned);
+        assert!(parse_all(&twice).is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! Where blobs came from that the library may lack.
+
+use blob::{Expected, Key, Swapped};
+use oci::{Digest, RegistryHost, RepositoryName};
+
+use crate::error::{Error, ErrorKind};
+use crate::library::Library;
+
+/// Names a repository that has a blob.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Origin {
+    /// The registry.
+    pub registry: RegistryHost,
+    /// The repository.
+    pub repository: RepositoryName,
+}
+
+/// How many repositories are remembered of one blob; the latest are.
+const LIMIT: usize = 8;
+/// How often a record that others write too is tried again.
+const ATTEMPTS: usize = 16;
+
+impl Library {
+    /// Lists the repositories that had a blob, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Invalid`] when the record is damaged, and with
+    /// [`ErrorKind::Storage`].
+    pub async fn origins(&self, blob: &Digest) -> Result<Vec<Origin>, Error> {
+        let record = self.backend.read(&key(blob)).await;
+        match record.map_err(|error| failed(blob, error))? {
+            Some(record) => parse(blob, &record.value),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Remembers that a repository has a blob.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Invalid`] when the record is damaged, and with
+    /// [`ErrorKind::Storage`].
+    pub async fn add_origin(&self, blob: &Digest, origin: &Origin) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let record = self.backend.read(&key(blob)).await;
+            let record = record.map_err(|error| failed(blob, error))?;
+            let (mut origins, expected) = match record {
+                Some(record) => (
+                    parse(blob, &record.value)?,
+                    Expected::Version(record.version),
+                ),
+                None => (Vec::new(), Expected::Absent),
+            };
+            if origins.first() == Some(origin) {
+                return Ok(());
+            }
+            origins.retain(|known| known != origin);
+            origins.insert(0, origin.clone());
+            origins.truncate(LIMIT);
+            let value = serde_json::to_vec(&origins)
+                .map_err(|error| Error::caused(ErrorKind::Storage, said(blob), error))?;
+            let swapped = self.backend.swap(&key(blob), expected, value.into()).await;
+            if swapped.map_err(|error| failed(blob, error))? == Swapped::Done {
+                return Ok(());
+            }
+        }
+        Err(Error::new(ErrorKind::Storage, said(blob)))
+    }
+}
+
+fn key(blob: &Digest) -> Key {
+    Key::top("origins")
+        .child(blob.algorithm().as_str())
+        .child(&blob.hex())
+}
+
+fn parse(blob: &Digest, record: &[u8]) -> Result<Vec<Origin>, Error> {
+    serde_json::from_slice(record).map_err(|error| {
+        let context = format!("the library's record of where `{blob}` came from is damaged");
+        Error::caused(ErrorKind::Invalid, context, error)
+    })
+}
+
+fn said(blob: &Digest) -> String {
+    format!("can not note where `{blob}` came from")
+}
+
+fn failed(blob: &Digest, error: blob::Error) -> Error {
+    Error::stored(said(blob), error)
+}
