@@ -32,7 +32,9 @@ pub(crate) async fn find(
     let named = match name {
         ImageName::Named(named) => named,
         ImageName::Layout { .. } => {
-            let place = name.layout().ok_or_else(|| Error::new(ErrorKind::Image, "no layout"))?;
+            let place = name
+                .layout()
+                .ok_or_else(|| Error::new(ErrorKind::Image, "no layout"))?;
             let inspected = images.inspect(&place, &choice).await.map_err(failed)?;
             let base = read(name, inspected)?;
             for layer in &base.layers {
@@ -64,7 +66,10 @@ pub(crate) async fn find(
 /// Reads what there is to know of an image.
 fn read(name: &ImageName, inspected: image::Inspected) -> Result<BaseImage, Error> {
     let invalid = |reason: String| {
-        Error::new(ErrorKind::Image, format!("`{name}` can not be built on: {reason}"))
+        Error::new(
+            ErrorKind::Image,
+            format!("`{name}` can not be built on: {reason}"),
+        )
     };
     let Some(bytes) = &inspected.config else {
         return Err(invalid("it has no config of an image".to_owned()));
@@ -82,13 +87,23 @@ fn read(name: &ImageName, inspected: image::Inspected) -> Result<BaseImage, Erro
     if config.platform.os == "windows" {
         return Err(invalid("images for Windows are not supported".to_owned()));
     }
-    if config.config.on_build.as_ref().is_some_and(|triggers| !triggers.is_empty()) {
-        return Err(invalid("it has `ONBUILD` instructions, which are not supported yet".to_owned()));
+    if config
+        .config
+        .on_build
+        .as_ref()
+        .is_some_and(|triggers| !triggers.is_empty())
+    {
+        return Err(invalid(
+            "it has `ONBUILD` instructions, which are not supported yet".to_owned(),
+        ));
     }
-    let layers = layers.iter().zip(diff_ids).map(|(descriptor, diff_id)| LayerOf {
-        descriptor: descriptor.clone(),
-        diff_id: *diff_id,
-    });
+    let layers = layers
+        .iter()
+        .zip(diff_ids)
+        .map(|(descriptor, diff_id)| LayerOf {
+            descriptor: descriptor.clone(),
+            diff_id: *diff_id,
+        });
     Ok(BaseImage {
         layers: layers.collect(),
         place: inspected.place,

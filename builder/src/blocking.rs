@@ -20,9 +20,9 @@ const PIECE: usize = 256 * 1024;
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        Error::caused(ErrorKind::Storage, "work on files was cut off", error)
-    })?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::caused(ErrorKind::Storage, "work on files was cut off", error))?
 }
 
 /// Runs work that reads a stream from its first to its last byte.
@@ -89,9 +89,9 @@ pub(crate) async fn produce<T: Send + 'static>(
     };
     let working = run(move || {
         let done = work(&mut outgoing)?;
-        outgoing
-            .flush()
-            .map_err(|error| Error::caused(ErrorKind::Storage, "a layer can not be written", error))?;
+        outgoing.flush().map_err(|error| {
+            Error::caused(ErrorKind::Storage, "a layer can not be written", error)
+        })?;
         Ok(done)
     });
     let taking = async {
@@ -141,7 +141,9 @@ mod tests {
 
     fn stream(pieces: Vec<&'static [u8]>) -> BlobStream {
         Box::pin(futures_util::stream::iter(
-            pieces.into_iter().map(|piece| Ok(Bytes::from_static(piece))),
+            pieces
+                .into_iter()
+                .map(|piece| Ok(Bytes::from_static(piece))),
         ))
     }
 

@@ -57,7 +57,10 @@ impl Unpacked {
         let Some(offset) = stored.offset else {
             return Err(layer::Error::new(
                 layer::ErrorKind::Unsupported,
-                format!("`{}` is sparse in its layer, and such files are not copied", record.entry.path),
+                format!(
+                    "`{}` is sparse in its layer, and such files are not copied",
+                    record.entry.path
+                ),
             ));
         };
         Ok(Box::new(Range {
@@ -69,7 +72,10 @@ impl Unpacked {
 }
 
 fn lost() -> layer::Error {
-    layer::Error::new(layer::ErrorKind::Invalid, "the content of a file is not where it should be")
+    layer::Error::new(
+        layer::ErrorKind::Invalid,
+        "the content of a file is not where it should be",
+    )
 }
 
 /// Reads a part of a file, wherever others read in it.
@@ -83,7 +89,10 @@ impl Read for Range<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
         let length = buffer.len().min(left);
-        let read = self.file.file().read_at(&mut buffer[..length], self.position)?;
+        let read = self
+            .file
+            .file()
+            .read_at(&mut buffer[..length], self.position)?;
         self.position += read as u64;
         Ok(read)
     }

@@ -44,11 +44,18 @@ pub async fn export_directory(
     let path = directory.to_owned();
     blocking::run(move || {
         let failed = |error| {
-            let context = format!("can not write the files of the image to `{}`", path.display());
+            let context = format!(
+                "can not write the files of the image to `{}`",
+                path.display()
+            );
             Error::layer(context, error)
         };
         fs_err::create_dir_all(&path).map_err(|error| {
-            Error::caused(ErrorKind::Storage, format!("can not make `{}`", path.display()), error)
+            Error::caused(
+                ErrorKind::Storage,
+                format!("can not make `{}`", path.display()),
+                error,
+            )
         })?;
         let into = Directory::open(&path).map_err(failed)?;
         let unpacked = layer::unpack(&tree, &shelf, &into).map_err(failed)?;
@@ -84,23 +91,50 @@ pub async fn export_tar(
             let metadata = node.metadata.clone();
             let NodeKind::File(file) = &node.kind else {
                 let kind = kind_of(node);
-                writer.entry(&Entry { path, kind, metadata }).map_err(failed)?;
+                writer
+                    .entry(&Entry {
+                        path,
+                        kind,
+                        metadata,
+                    })
+                    .map_err(failed)?;
                 continue;
             };
             if let Some(target) = first.get(&file.place) {
-                let kind = Kind::HardLink { target: EntryPath::clone(target) };
+                let kind = Kind::HardLink {
+                    target: EntryPath::clone(target),
+                };
                 let metadata = Metadata::default();
-                writer.entry(&Entry { path, kind, metadata }).map_err(failed)?;
+                writer
+                    .entry(&Entry {
+                        path,
+                        kind,
+                        metadata,
+                    })
+                    .map_err(failed)?;
                 continue;
             }
             first.insert(file.place, path.clone());
             let mut content = shelf.open(file.place, file.size).map_err(failed)?;
             let kind = Kind::File { size: file.size };
-            writer.file(&Entry { path, kind, metadata }, &mut content).map_err(failed)?;
+            writer
+                .file(
+                    &Entry {
+                        path,
+                        kind,
+                        metadata,
+                    },
+                    &mut content,
+                )
+                .map_err(failed)?;
         }
         let (mut out, _) = writer.finish().map_err(failed)?;
         out.flush().map_err(|error| {
-            Error::caused(ErrorKind::Storage, "can not write the files of the image", error)
+            Error::caused(
+                ErrorKind::Storage,
+                "can not write the files of the image",
+                error,
+            )
         })
     })
     .await
@@ -126,7 +160,10 @@ fn kind_of(node: &Node) -> Kind {
 /// Has the whole file system of an image at hand.
 async fn whole(images: &Images, built: &Built, scratch: &Path) -> Result<(Tree, Shelf), Error> {
     let library = images.library().ok_or_else(|| {
-        Error::new(ErrorKind::Image, "there is no local library that has the image")
+        Error::new(
+            ErrorKind::Image,
+            "there is no local library that has the image",
+        )
     })?;
     let layers = Layers {
         images: images.clone(),

@@ -82,7 +82,11 @@ impl Layers {
     async fn noted_index(&self, layer: &LayerOf) -> Result<Option<LayerIndex>, Error> {
         let failed = |error| Error::image("can not read the index of a layer", error);
         let digest = layer.descriptor.digest;
-        let note = self.library.noted(Topic::Indexes, &digest).await.map_err(failed)?;
+        let note = self
+            .library
+            .noted(Topic::Indexes, &digest)
+            .await
+            .map_err(failed)?;
         let note = note.and_then(|note| serde_json::from_slice::<IndexNote>(&note).ok());
         let Some(note) = note.filter(|note| note.diff_id == layer.diff_id) else {
             return Ok(None);
@@ -108,16 +112,23 @@ impl Layers {
             let mut position = 0;
             let counted = Tapped::new(incoming, |piece| {
                 position += piece.len() as u64;
-                progress.note(&Event::Indexing { step, digest: &digest, position, size });
+                progress.note(&Event::Indexing {
+                    step,
+                    digest: &digest,
+                    position,
+                    size,
+                });
             });
             let mut checked = Unpacking::new(counted, digest)?;
-            let index = LayerIndex::read(&mut checked)
-                .map_err(|error| Error::layer(format!("the layer `{digest}` can not be read"), error))?;
+            let index = LayerIndex::read(&mut checked).map_err(|error| {
+                Error::layer(format!("the layer `{digest}` can not be read"), error)
+            })?;
             checked.finish(&diff_id)?;
             Ok(index)
         })
         .await?;
-        self.keep_index(&layer.descriptor.digest, &layer.diff_id, &index).await?;
+        self.keep_index(&layer.descriptor.digest, &layer.diff_id, &index)
+            .await?;
         Ok(index)
     }
 
@@ -128,13 +139,20 @@ impl Layers {
         index: &LayerIndex,
     ) -> Result<(), Error> {
         let failed = |error| Error::image("can not keep the index of a layer", error);
-        let index = self.library.keep(index.encode().into()).await.map_err(failed)?;
+        let index = self
+            .library
+            .keep(index.encode().into())
+            .await
+            .map_err(failed)?;
         let note = IndexNote {
             index,
             diff_id: *diff_id,
         };
         let note = serde_json::to_vec(&note).unwrap_or_default();
-        self.library.note(Topic::Indexes, layer, note.into()).await.map_err(failed)
+        self.library
+            .note(Topic::Indexes, layer, note.into())
+            .await
+            .map_err(failed)
     }
 
     /// Has the content of a layer at hand, uncompressed.
@@ -174,10 +192,9 @@ impl Layers {
     }
 
     async fn stream(&self, place: &Place, layer: &Descriptor) -> Result<image::BlobStream, Error> {
-        self.images
-            .blob(place, layer)
-            .await
-            .map_err(|error| Error::image(format!("can not read the layer `{}`", layer.digest), error))
+        self.images.blob(place, layer).await.map_err(|error| {
+            Error::image(format!("can not read the layer `{}`", layer.digest), error)
+        })
     }
 
     /// Finds the layer of a recipe, if it was made before.
@@ -190,7 +207,11 @@ impl Layers {
         if self.cache == Cache::Refresh {
             return Ok(None);
         }
-        if self.noted_layer(&recipe.shape(), media_type).await?.is_none() {
+        if self
+            .noted_layer(&recipe.shape(), media_type)
+            .await?
+            .is_none()
+        {
             return Ok(None);
         }
         // Something of this shape was packed: reading the files is likely to
@@ -217,7 +238,8 @@ impl Layers {
             descriptor: Descriptor::new(media_type.clone(), written.digest, written.size),
             diff_id: written.diff_id,
         };
-        self.keep_index(&written.digest, &written.diff_id, &written.index).await?;
+        self.keep_index(&written.digest, &written.diff_id, &written.index)
+            .await?;
         locked(&self.indexes).insert(written.digest, Arc::new(written.index));
         let note = LayerNote {
             digest: layer.descriptor.digest,
@@ -240,8 +262,13 @@ impl Layers {
         media_type: &MediaType,
     ) -> Result<Option<LayerOf>, Error> {
         let failed = |error| Error::image("can not look up what was packed", error);
-        let note = self.library.noted(Topic::Layers, about).await.map_err(failed)?;
-        let Some(note) = note.and_then(|note| serde_json::from_slice::<LayerNote>(&note).ok()) else {
+        let note = self
+            .library
+            .noted(Topic::Layers, about)
+            .await
+            .map_err(failed)?;
+        let Some(note) = note.and_then(|note| serde_json::from_slice::<LayerNote>(&note).ok())
+        else {
             return Ok(None);
         };
         let descriptor = Descriptor::new(media_type.clone(), note.digest, note.size);
@@ -311,7 +338,11 @@ fn write(
                     let content = open(shelf, *place, entry).map_err(named)?;
                     let mut content = Tapped::new(content, |piece| {
                         position += piece.len() as u64;
-                        progress.note(&Event::Packing { step, position, size });
+                        progress.note(&Event::Packing {
+                            step,
+                            position,
+                            size,
+                        });
                     });
                     writer.file(entry, &mut content).map_err(named)?;
                 }
@@ -358,7 +389,10 @@ fn digest_all(mut recipe: Recipe, shelf: &Shelf, threads: NonZeroUsize) -> Resul
             .collect();
         workers.into_iter().try_for_each(|worker| {
             worker.join().unwrap_or_else(|_panic| {
-                Err(Error::new(ErrorKind::Storage, "a thread that digests files was cut off"))
+                Err(Error::new(
+                    ErrorKind::Storage,
+                    "a thread that digests files was cut off",
+                ))
             })
         })
     })?;
@@ -389,7 +423,9 @@ fn digest_one(item: &mut Item, shelf: &Shelf, buffer: &mut [u8]) -> Result<(), E
 
 /// Finds out whether a file could not be read because it changed.
 fn kind_of(error: &io::Error) -> ErrorKind {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<layer::Error>());
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<layer::Error>());
     match inner.map(layer::Error::kind) {
         Some(layer::ErrorKind::Changed) => ErrorKind::Changed,
         _ => ErrorKind::Storage,
@@ -398,7 +434,9 @@ fn kind_of(error: &io::Error) -> ErrorKind {
 
 /// Takes a lock; what it guards is whole whatever became of another thread.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Tells of the bytes that are read.
@@ -443,13 +481,19 @@ impl<'a> Unpacking<'a> {
     fn finish(mut self, diff_id: &Digest) -> Result<(), Error> {
         let layer = self.layer;
         io::copy(&mut self, &mut io::sink()).map_err(|error| {
-            Error::caused(ErrorKind::Storage, format!("the layer `{layer}` can not be read"), error)
+            Error::caused(
+                ErrorKind::Storage,
+                format!("the layer `{layer}` can not be read"),
+                error,
+            )
         })?;
         let actual = self.hasher.finish();
         if diff_id.algorithm() == Algorithm::Sha256 && actual != *diff_id {
             return Err(Error::new(
                 ErrorKind::Image,
-                format!("the layer `{layer}` holds `{actual}`, and its config promises `{diff_id}`"),
+                format!(
+                    "the layer `{layer}` holds `{actual}`, and its config promises `{diff_id}`"
+                ),
             ));
         }
         Ok(())

@@ -68,7 +68,10 @@ pub(crate) enum ImageName {
     /// In the local library or in its registry.
     Named(oci::ImageName),
     /// In an OCI layout on this machine.
-    Layout { directory: PathBuf, tag: Option<Tag> },
+    Layout {
+        directory: PathBuf,
+        tag: Option<Tag>,
+    },
 }
 
 impl ImageName {
@@ -202,12 +205,25 @@ impl<'a> StageNames<'a> {
         };
         let named = self.by_name.get(wanted.to_lowercase().as_str());
         let number = || wanted.parse().ok().filter(|number| *number < self.count);
-        let found = named.and_then(|numbers| numbers.last().copied()).or_else(number);
+        let found = named
+            .and_then(|numbers| numbers.last().copied())
+            .or_else(number);
         if found.is_none() && self.count > 0 {
-            let names: Vec<String> = self.by_name.keys().map(|name| format!("`{name}`")).collect();
-            let span = file.stages.last().map(|stage| stage.from.span).unwrap_or_default();
+            let names: Vec<String> = self
+                .by_name
+                .keys()
+                .map(|name| format!("`{name}`"))
+                .collect();
+            let span = file
+                .stages
+                .last()
+                .map(|stage| stage.from.span)
+                .unwrap_or_default();
             let hint = if names.is_empty() {
-                format!("no stage has a name; give a number from 0 to {}", self.count - 1)
+                format!(
+                    "no stage has a name; give a number from 0 to {}",
+                    self.count - 1
+                )
             } else {
                 format!("the stages are {}", names.join(", "))
             };
@@ -234,11 +250,20 @@ fn base(
             return None;
         }
     };
-    let unset = || -> Vec<String> { expanded.unset.iter().map(|name| format!("`{name}`")).collect() };
+    let unset = || -> Vec<String> {
+        expanded
+            .unset
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect()
+    };
     let name = expanded.value.as_str();
     if name.is_empty() {
         let message = format!("`{}` is empty once it is expanded", from.base);
-        let hint = format!("declare {} with `ARG` before the first `FROM`", unset().join(", "));
+        let hint = format!(
+            "declare {} with `ARG` before the first `FROM`",
+            unset().join(", ")
+        );
         diagnostics.push(Diagnostic::error("empty-base", span, message).hint(hint));
         return None;
     }
@@ -271,11 +296,16 @@ fn base(
 /// Reads the name of an image that is not built here.
 fn image_name(name: &str) -> Result<ImageName, String> {
     let Some(layout) = name.strip_prefix("oci-layout://") else {
-        return name.parse().map(ImageName::Named).map_err(|error| error.to_string());
+        return name
+            .parse()
+            .map(ImageName::Named)
+            .map_err(|error| error.to_string());
     };
     let (path, tag) = match layout.rsplit_once(':') {
         Some((path, tag)) if !tag.contains('/') => {
-            let tag = tag.parse().map_err(|error: oci::ParseError| error.to_string())?;
+            let tag = tag
+                .parse()
+                .map_err(|error: oci::ParseError| error.to_string())?;
             (path, Some(tag))
         }
         _ => (layout, None),
@@ -326,7 +356,10 @@ fn copy_source(
 ) -> Result<CopyFrom, (String, String)> {
     if from.contains('$') {
         return Err((
-            format!("`--from={}` has a variable, which is not expanded here", excerpt(from)),
+            format!(
+                "`--from={}` has a variable, which is not expanded here",
+                excerpt(from)
+            ),
             "name the image with `FROM ... AS name`, and copy from that stage".to_owned(),
         ));
     }
@@ -401,7 +434,10 @@ fn needs_of(
     for (instruction, source) in stage.instructions.iter().zip(sources) {
         if let CopyFrom::Stage(stage) = source {
             let span = instruction.span;
-            needs.push(graph::Need { stage: *stage, span });
+            needs.push(graph::Need {
+                stage: *stage,
+                span,
+            });
         }
     }
     needs
@@ -434,7 +470,11 @@ fn assemble(
     sources: Vec<Vec<CopyFrom>>,
     platforms: Vec<Platform>,
 ) -> Vec<PlannedStage> {
-    let place: BTreeMap<usize, usize> = order.iter().enumerate().map(|(at, number)| (*number, at)).collect();
+    let place: BTreeMap<usize, usize> = order
+        .iter()
+        .enumerate()
+        .map(|(at, number)| (*number, at))
+        .collect();
     // Every stage that is needed has a place, by how the order was made.
     let placed = |number: usize| place.get(&number).copied().unwrap_or_default();
     let mut stages: BTreeMap<usize, PlannedStage> = BTreeMap::new();
@@ -447,13 +487,17 @@ fn assemble(
             Base::Stage(number) => Base::Stage(placed(number)),
             other => other,
         };
-        let steps = stage.instructions.iter().zip(sources).map(|(instruction, from)| Step {
-            instruction: instruction.clone(),
-            from: match from {
-                CopyFrom::Stage(number) => CopyFrom::Stage(placed(number)),
-                other => other,
-            },
-        });
+        let steps = stage
+            .instructions
+            .iter()
+            .zip(sources)
+            .map(|(instruction, from)| Step {
+                instruction: instruction.clone(),
+                from: match from {
+                    CopyFrom::Stage(number) => CopyFrom::Stage(placed(number)),
+                    other => other,
+                },
+            });
         let name = stage.from.name.as_ref();
         let planned = PlannedStage {
             name: name.map_or_else(|| number.to_string(), |name| name.as_str().to_owned()),

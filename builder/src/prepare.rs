@@ -113,14 +113,18 @@ fn dockerfile(context: &Opened, source: &DockerfileSource) -> Result<SourceText,
     };
     match bytes {
         Some(bytes) => Ok(SourceText { name, bytes }),
-        None => Err(
-            Error::new(ErrorKind::Context, format!("there is no Dockerfile `{name}`"))
-                .with_hint("name it with `-f FILE`, or `-f -` for standard input"),
-        ),
+        None => Err(Error::new(
+            ErrorKind::Context,
+            format!("there is no Dockerfile `{name}`"),
+        )
+        .with_hint("name it with `-f FILE`, or `-f -` for standard input")),
     }
 }
 
-fn ignore_file(context: &Opened, dockerfile: &DockerfileSource) -> Result<Option<SourceText>, Error> {
+fn ignore_file(
+    context: &Opened,
+    dockerfile: &DockerfileSource,
+) -> Result<Option<SourceText>, Error> {
     let own = match dockerfile {
         DockerfileSource::Bytes(_) => None,
         DockerfileSource::Context(path) => {
@@ -156,15 +160,24 @@ fn beside(dockerfile: &Path) -> PathBuf {
 
 fn inside(path: &Path) -> Result<EntryPath, Error> {
     use std::os::unix::ffi::OsStrExt as _;
-    EntryPath::parse(path.as_os_str().as_bytes())
-        .map_err(|error| Error::caused(ErrorKind::Context, "the context can have no such file", error))
+    EntryPath::parse(path.as_os_str().as_bytes()).map_err(|error| {
+        Error::caused(
+            ErrorKind::Context,
+            "the context can have no such file",
+            error,
+        )
+    })
 }
 
 /// Reads a file of this machine; `None` where there is none.
 fn read_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     use std::io::Read as _;
     let failed = |error| {
-        Error::caused(ErrorKind::Context, format!("can not read `{}`", path.display()), error)
+        Error::caused(
+            ErrorKind::Context,
+            format!("can not read `{}`", path.display()),
+            error,
+        )
     };
     let file = match fs_err::File::open(path) {
         Ok(file) => file,
@@ -172,9 +185,14 @@ fn read_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         Err(error) => return Err(failed(error)),
     };
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > limit {
-        let message = format!("`{}` has more than the {limit} bytes that are read", path.display());
+        let message = format!(
+            "`{}` has more than the {limit} bytes that are read",
+            path.display()
+        );
         return Err(Error::new(ErrorKind::Context, message));
     }
     Ok(Some(bytes))

@@ -66,7 +66,8 @@ impl Recipe {
     /// Digests everything but the content of files: what is known before any
     /// file is read. Two recipes of one shape may be of one layer.
     pub(crate) fn shape(&self) -> Digest {
-        self.digest_with("shape", |_| Some(None)).unwrap_or_else(|| Digest::sha256(b""))
+        self.digest_with("shape", |_| Some(None))
+            .unwrap_or_else(|| Digest::sha256(b""))
     }
 
     /// Digests everything; `None` where the content of a file is not known.
@@ -93,7 +94,11 @@ impl Recipe {
         field(purpose.as_bytes());
         field(&LAYER_FORMAT.to_le_bytes());
         for item in self.items() {
-            let Entry { path, kind, metadata } = &item.entry;
+            let Entry {
+                path,
+                kind,
+                metadata,
+            } = &item.entry;
             field(path.as_bytes());
             let (word, detail) = describe(kind);
             field(word.as_bytes());

@@ -1,6 +1,7 @@
 //! Walks a plan: stage by stage, instruction by instruction. The one place
 //! that composes a build.
 
+mod copying;
 mod run;
 mod stage;
 
@@ -61,7 +62,10 @@ pub fn untagged(digest: &Digest) -> ImageName {
 pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, Error> {
     let request = &prepared.request;
     let library = images.library().ok_or_else(|| {
-        Error::new(ErrorKind::Image, "there is no local library to keep the image in")
+        Error::new(
+            ErrorKind::Image,
+            "there is no local library to keep the image in",
+        )
     })?;
     let ignore = read_ignore(prepared)?;
     let (plan, warnings) = read_plan(prepared)?;
@@ -72,7 +76,10 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
     });
     for name in &plan.unused {
         let message = format!("no `ARG` takes the build argument `{name}`");
-        progress.note(&Event::Warned { message: &message, hint: "declare it with `ARG`" });
+        progress.note(&Event::Warned {
+            message: &message,
+            hint: "declare it with `ARG`",
+        });
     }
     let layers = Layers {
         images: images.clone(),
@@ -100,7 +107,10 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
         run.stage(number).await?;
     }
     let Some(last) = run.stages.pop() else {
-        return Err(Error::new(ErrorKind::Mistakes, "there is no stage to build"));
+        return Err(Error::new(
+            ErrorKind::Mistakes,
+            "there is no stage to build",
+        ));
     };
     keep(prepared, library, last, warnings).await
 }
@@ -108,7 +118,10 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
 fn read_ignore(prepared: &Prepared) -> Result<Ignore, Error> {
     let bytes = prepared.ignore.as_ref().map(|file| file.bytes.as_slice());
     let (ignore, diagnostics) = Ignore::parse(bytes.unwrap_or_default());
-    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+    if diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error)
+    {
         return Err(Error::mistakes(Mistaken::IgnoreFile, diagnostics));
     }
     Ok(ignore)
@@ -126,7 +139,9 @@ fn read_plan(prepared: &Prepared) -> Result<(Plan, Vec<Diagnostic>), Error> {
     let (plan, more) = Plan::make(file, &wish);
     diagnostics.extend(more);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let failed = diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error);
     match plan {
         Some(plan) if !failed => Ok((plan, diagnostics)),
         _ => Err(Error::mistakes(Mistaken::Dockerfile, diagnostics)),
@@ -143,12 +158,24 @@ async fn keep(
     let request = &prepared.request;
     let mut config = stage.configured.config;
     config.created = Some(created(request.epoch)?);
-    config.rootfs.diff_ids = stage.layers.iter().map(|placed| placed.layer.diff_id).collect();
+    config.rootfs.diff_ids = stage
+        .layers
+        .iter()
+        .map(|placed| placed.layer.diff_id)
+        .collect();
     let config = config.to_bytes();
-    let layers: Vec<LayerOf> = stage.layers.into_iter().map(|placed| placed.layer).collect();
+    let layers: Vec<LayerOf> = stage
+        .layers
+        .into_iter()
+        .map(|placed| placed.layer)
+        .collect();
     let bytes = compose(request.format, &config, &layers)?;
     let manifest = Manifest::parse(bytes.clone(), &request.format.manifest()).map_err(|error| {
-        Error::caused(ErrorKind::Image, "the image has more than a manifest can say", error)
+        Error::caused(
+            ErrorKind::Image,
+            "the image has more than a manifest can say",
+            error,
+        )
     })?;
     let descriptor = manifest.descriptor();
     let mut written = stage.packed;
@@ -167,7 +194,15 @@ async fn keep(
         config: config_digest,
         layers: layers
             .into_iter()
-            .map(|LayerOf { descriptor, diff_id }| BuiltLayer { descriptor, diff_id })
+            .map(
+                |LayerOf {
+                     descriptor,
+                     diff_id,
+                 }| BuiltLayer {
+                    descriptor,
+                    diff_id,
+                },
+            )
             .collect(),
         written,
         warnings,
@@ -188,11 +223,18 @@ async fn keep_once(library: &Library, bytes: Bytes) -> Result<usize, Error> {
 }
 
 /// Gives an image a name, unless it has it, and counts it.
-async fn name_once(library: &Library, name: &ImageName, image: &Descriptor) -> Result<usize, Error> {
+async fn name_once(
+    library: &Library,
+    name: &ImageName,
+    image: &Descriptor,
+) -> Result<usize, Error> {
     match library.resolve(name).await {
         Ok(named) if named.descriptor == *image => return Ok(0),
         Err(error) if error.kind() != ImageErrorKind::NotFound => {
-            return Err(Error::image(format!("can not name the image `{name}`"), error));
+            return Err(Error::image(
+                format!("can not name the image `{name}`"),
+                error,
+            ));
         }
         _ => {}
     }
@@ -203,9 +245,14 @@ async fn name_once(library: &Library, name: &ImageName, image: &Descriptor) -> R
 
 /// Names a time as configs do (RFC 3339).
 fn created(epoch: u64) -> Result<String, Error> {
-    let time = i64::try_from(epoch).ok().and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
+    let time = i64::try_from(epoch)
+        .ok()
+        .and_then(|epoch| jiff::Timestamp::from_second(epoch).ok());
     time.map(|time| time.to_string()).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, format!("the time {epoch} is after the year 9999"))
+        Error::new(
+            ErrorKind::Unsupported,
+            format!("the time {epoch} is after the year 9999"),
+        )
     })
 }
 

@@ -36,7 +36,11 @@ fn with_hint(error: builder::Error) -> anyhow::Error {
     let hint = error.hint().map(str::to_owned);
     let is_usage = matches!(error.kind(), ErrorKind::Mistakes);
     let error = anyhow::Error::new(error);
-    let error = if is_usage { usage(error.to_string()) } else { error };
+    let error = if is_usage {
+        usage(error.to_string())
+    } else {
+        error
+    };
     match hint {
         Some(hint) => hinted(error, hint),
         None => error,
@@ -50,7 +54,11 @@ fn show(source: &SourceText, diagnostics: &[Diagnostic]) {
     for diagnostic in diagnostics.iter().take(SHOWN) {
         say(&render(source, diagnostic));
     }
-    if let Some(more) = diagnostics.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+    if let Some(more) = diagnostics
+        .len()
+        .checked_sub(SHOWN)
+        .filter(|more| *more > 0)
+    {
         say(&format!("... and {more} more"));
     }
 }
@@ -65,7 +73,9 @@ fn render(source: &SourceText, diagnostic: &Diagnostic) -> String {
     let snippet = Snippet::source(text)
         .path(source.name.clone())
         .annotation(AnnotationKind::Primary.span(range));
-    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+    let title = level
+        .primary_title(diagnostic.message.as_str())
+        .id(diagnostic.code);
     let mut group: Group<'_> = title.element(snippet);
     if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
@@ -121,8 +131,9 @@ mod tests {
     #[test]
     fn a_mistake_is_shown_where_it_is() {
         let source = source(b"FROM scratch\nCOPY --chwon=1 a /\n");
-        let diagnostic = Diagnostic::error("unknown-flag", Span::new(18, 25), "unknown flag `--chwon`")
-            .hint("did you mean `--chown`?");
+        let diagnostic =
+            Diagnostic::error("unknown-flag", Span::new(18, 25), "unknown flag `--chwon`")
+                .hint("did you mean `--chown`?");
         let expected = "error[unknown-flag]: unknown flag `--chwon`\n \
              --> Dockerfile:2:6\n  |\n2 | COPY --chwon=1 a /\n  |      ^^^^^^^\n  |\n  = hint: did you mean `--chown`?";
         assert_eq!(render(&source, &diagnostic), expected);

@@ -9,6 +9,9 @@ mod lexer;
 mod pattern;
 mod replacement;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
@@ -22,7 +25,7 @@ const MAX_DEPTH: usize = 64;
 /// wherever it is written on the way: 8 MiB.
 const MAX_WRITTEN: usize = 8 << 20;
 /// Is how many steps the patterns of one text may take together.
-const MAX_STEPS: usize = 1 << 26;
+const MAX_STEPS: usize = 1 << 25;
 /// Is how many characters of a value a message shows.
 const MAX_EXCERPT: usize = 60;
 

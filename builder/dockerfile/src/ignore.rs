@@ -12,6 +12,9 @@ mod program;
 mod symbol;
 mod translate;
 
+#[cfg(test)]
+mod tests;
+
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ignore::lines::{Lines, Read};
 use crate::ignore::pattern::Pattern;

@@ -66,8 +66,7 @@ impl LayerIndex {
     /// Writes the index for [`LayerIndex::decode`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        // Numbers, text and lists always have a form.
-        postcard::to_extend(self, vec![VERSION]).unwrap_or_default()
+        postcard::to_extend(self, vec![VERSION]).expect("numbers, bytes and lists have a form")
     }
 
     /// Reads what [`LayerIndex::encode`] wrote.

@@ -1,15 +1,20 @@
-//! Layers that others wrote: without their compression, and entry by entry.
+//! Layers without their compression, whoever compressed them. What is in them
+//! is for [`LayerIndex`](crate::LayerIndex) to read.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::fmt;
+use std::io::{self, BufReader, Cursor, Read};
 
 use crate::error::{Error, ErrorKind};
 
-/// How formats begin: gzip (RFC 1952), zstd (RFC 8878, a frame and a frame to
-/// skip), bzip2 and xz.
+/// How formats begin: gzip (RFC 1952), zstd (RFC 8878), bzip2 and xz.
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 const BZIP2: &[u8] = b"BZh";
 const XZ: &[u8] = b"\xfd7zXZ\0";
+/// How frames begin that zstd reads over, behind a first byte whose upper half
+/// is [`SKIPPED_HALF`] (RFC 8878, section 3.1.2).
+const SKIPPED: &[u8] = b"\x2a\x4d\x18";
+const SKIPPED_HALF: u8 = 0x50;
 /// The bytes that are looked at to know a format.
 const HEAD: usize = 6;
 /// The bytes that are read at once.
@@ -18,42 +23,105 @@ const PIECE: usize = 64 * 1024;
 const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Reads a layer without its compression, which its first bytes tell: gzip
-/// with any number of members, zstd, or none.
+/// with any number of members, zstd with any number of frames, or none. The
+/// memory that this takes does not depend on the length of the layer.
 ///
 /// # Errors
 ///
 /// Fails with [`ErrorKind::Unsupported`] for bzip2 and xz, which no layer may
 /// have, and with [`ErrorKind::Io`] when the first bytes can not be read.
+/// Reading fails with an error of the kind [`ErrorKind::Invalid`] where the
+/// compression is damaged, and as `input` does.
 pub fn decompress<'a>(
     input: impl Read + Send + 'a,
 ) -> Result<Box<dyn Read + Send + 'a>, Error> {
     let unreadable = |error| Error::io("can not read the layer", error);
-    let mut input = BufReader::with_capacity(PIECE, input);
-    let head = peek(&mut input).map_err(unreadable)?;
-    if head.starts_with(GZIP) {
-        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(input)));
-    }
-    if head.starts_with(ZSTD) {
-        let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(unreadable)?;
-        decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(unreadable)?;
-        return Ok(Box::new(decoder));
-    }
+    let mut input = Source(input);
+    let mut head = Vec::with_capacity(HEAD);
+    // Pipes and sockets may give less than that at first.
+    let peeked = input.by_ref().take(HEAD as u64).read_to_end(&mut head);
+    peeked.map_err(|error| unreadable(told(error)))?;
     for (magic, name) in [(BZIP2, "bzip2"), (XZ, "xz")] {
         if head.starts_with(magic) {
             let message = format!("{name} is not read: layers are compressed with gzip or zstd");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     }
-    Ok(Box::new(input))
+    let is_skipped = |(first, rest): (&u8, &[u8])| first & 0xf0 == SKIPPED_HALF && rest.starts_with(SKIPPED);
+    let is_zstd = head.starts_with(ZSTD) || head.split_first().is_some_and(is_skipped);
+    let is_gzip = head.starts_with(GZIP);
+    let input = BufReader::with_capacity(PIECE, Cursor::new(head).chain(input));
+    if is_gzip {
+        return Ok(Box::new(Plain(flate2::bufread::MultiGzDecoder::new(input))));
+    }
+    if is_zstd {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(unreadable)?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(unreadable)?;
+        return Ok(Box::new(Plain(decoder)));
+    }
+    Ok(Box::new(Told(input)))
 }
 
-/// Looks at the first bytes, as far as they come at once.
-fn peek<R: Read>(input: &mut BufReader<R>) -> io::Result<Vec<u8>> {
-    loop {
-        match input.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-            Ok(bytes) => return Ok(bytes.iter().copied().take(HEAD).collect()),
-        }
+/// Marks what reading fails with, so that it is not taken for a failure of the
+/// decoder above.
+struct Source<R>(R);
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            kind => io::Error::new(kind, Marked(error)),
+        })
     }
 }
+
+/// Reads without compression, and tells failures apart.
+struct Plain<D>(D);
+
+impl<D: Read> Read for Plain<D> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| {
+            if error.kind() == io::ErrorKind::Interrupted || is_marked(&error) {
+                return told(error);
+            }
+            let message = format!("the compression of the layer is damaged: {error}");
+            Error::new(ErrorKind::Invalid, message).into()
+        })
+    }
+}
+
+/// Reads what has no compression.
+struct Told<R>(R);
+
+impl<R: Read> Read for Told<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(told)
+    }
+}
+
+/// Is what a source failed with.
+#[derive(Debug)]
+struct Marked(io::Error);
+
+impl fmt::Display for Marked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Marked {}
+
+fn is_marked(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Marked>())
+}
+
+/// Gives the error as the source gave it.
+fn told(error: io::Error) -> io::Error {
+    match error.downcast::<Marked>() {
+        Ok(marked) => marked.0,
+        Err(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,8 @@ pub struct Writer<W> {
     records: Vec<Record>,
     kept: BTreeMap<EntryPath, Box<[u8]>>,
     buffer: Vec<u8>,
+    /// Set when there is a whiteout.
+    removes: bool,
     /// Set while an entry is written, and left so by a failure.
     torn: bool,
 }
@@ -55,6 +57,7 @@ impl<W: Write> Writer<W> {
             records: Vec::new(),
             kept: BTreeMap::new(),
             buffer: Vec::new(),
+            removes: false,
             torn: false,
         }
     }
@@ -79,6 +82,7 @@ impl<W: Write> Writer<W> {
         self.torn = true;
         self.put(&head)?;
         self.torn = false;
+        self.removes |= matches!(entry.kind, Kind::Whiteout);
         let metadata = match entry.kind {
             Kind::HardLink { .. } | Kind::Whiteout | Kind::Opaque => Metadata::default(),
             _ => entry.metadata.clone(),
@@ -159,14 +163,10 @@ impl<W: Write> Writer<W> {
         if let Some(last) = self.records.last() {
             order::check(&last.entry, entry)?;
         }
-        let removes = matches!(entry.kind, Kind::Whiteout | Kind::Opaque);
         if entry.path.is_root() && !matches!(entry.kind, Kind::Directory | Kind::Opaque) {
             return Err(invalid(entry, "the root has to be a directory"));
         }
-        // Whiteouts come first, so that one of the same name is written.
-        if !removes && self.find(Position::whiteout(&entry.path)).is_some() {
-            return Err(invalid(entry, "it is removed by the same layer"));
-        }
+        self.check_removed(entry)?;
         match &entry.kind {
             Kind::HardLink { target } => match self.find(Position::plain(target)) {
                 Some(Entry {
@@ -181,6 +181,27 @@ impl<W: Write> Writer<W> {
             },
             _ => Ok(&entry.metadata),
         }
+    }
+
+    /// Checks that no whiteout removes what an entry adds, or is in. Whiteouts
+    /// come first, so that such a one is written.
+    fn check_removed(&self, entry: &Entry) -> Result<(), Error> {
+        if !self.removes {
+            return Ok(());
+        }
+        let mut way = match entry.kind {
+            Kind::Whiteout => entry.path.parent(),
+            _ => Some(entry.path.clone()),
+        };
+        // The root is never removed.
+        while let Some(path) = way.filter(|path| !path.is_root()) {
+            if self.find(Position::whiteout(&path)).is_some() {
+                let why = format!("`{path}` is removed by the same layer");
+                return Err(invalid(entry, &why));
+            }
+            way = path.parent();
+        }
+        Ok(())
     }
 
     /// Finds what was written at a position.

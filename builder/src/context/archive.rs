@@ -24,7 +24,8 @@ pub(crate) struct Archive {
 impl Archive {
     /// Reads an archive to its end.
     pub(super) fn open(source: &mut (dyn Read + Send), scratch: &Path) -> Result<Self, Error> {
-        let failed = |error| Error::caused(ErrorKind::Context, "the context is no tar archive", error);
+        let failed =
+            |error| Error::caused(ErrorKind::Context, "the context is no tar archive", error);
         let stored = |error| {
             let context = format!("can not keep the context in `{}`", scratch.display());
             Error::caused(ErrorKind::Storage, context, error)
@@ -33,7 +34,11 @@ impl Archive {
         let mut file = fs_err::File::from_parts(file, scratch.join("context"));
         let mut plain = layer::decompress(source).map_err(failed)?;
         io::copy(&mut plain, &mut file).map_err(|error| {
-            Error::caused(ErrorKind::Context, "the context can not be read to its end", error)
+            Error::caused(
+                ErrorKind::Context,
+                "the context can not be read to its end",
+                error,
+            )
         })?;
         drop(plain);
         file.seek(SeekFrom::Start(0)).map_err(stored)?;
@@ -75,15 +80,23 @@ impl Archive {
             return Ok(None);
         };
         let NodeKind::File(file) = &node.kind else {
-            return Err(Error::new(ErrorKind::Context, format!("`{path}` is no file")));
+            return Err(Error::new(
+                ErrorKind::Context,
+                format!("`{path}` is no file"),
+            ));
         };
         if file.size > limit {
-            let message = format!("`{path}` has {} bytes, more than the {limit} that are read", file.size);
+            let message = format!(
+                "`{path}` has {} bytes, more than the {limit} that are read",
+                file.size
+            );
             return Err(Error::new(ErrorKind::Context, message));
         }
         let failed = |error| Error::layer(format!("can not read `{path}`"), error);
         let mut bytes = Vec::new();
-        let mut content = self.open_content(file.place.position, file.size).map_err(failed)?;
+        let mut content = self
+            .open_content(file.place.position, file.size)
+            .map_err(failed)?;
         content.read_to_end(&mut bytes).map_err(|error| {
             Error::caused(ErrorKind::Context, format!("can not read `{path}`"), error)
         })?;
@@ -103,7 +116,9 @@ pub(super) fn look(archive: Arc<Archive>, look: &Look) -> Result<Context, Error>
         root.metadata = metadata(of, look.fidelity, look.time);
     }
     for (path, node) in archive.tree.walk(&EntryPath::root()) {
-        if path.is_root() || is_ignored(&look.ignore, &path) && !holds(&archive.tree, &path, &look.ignore) {
+        if path.is_root()
+            || is_ignored(&look.ignore, &path) && !holds(&archive.tree, &path, &look.ignore)
+        {
             continue;
         }
         if let NodeKind::Device { .. } = node.kind {
@@ -118,11 +133,14 @@ pub(super) fn look(archive: Arc<Archive>, look: &Look) -> Result<Context, Error>
             kind => kind.clone(),
         };
         let metadata = metadata(node, look.fidelity, look.time);
-        tree.insert(&path, Node { metadata, kind }).map_err(|error| {
-            Error::caused(ErrorKind::Context, format!("can not take `{path}`"), error)
-        })?;
+        tree.insert(&path, Node { metadata, kind })
+            .map_err(|error| {
+                Error::caused(ErrorKind::Context, format!("can not take `{path}`"), error)
+            })?;
     }
-    if let Some(NodeKind::Directory(children)) = archive.tree.node(&EntryPath::root()).map(|root| &root.kind) {
+    if let Some(NodeKind::Directory(children)) =
+        archive.tree.node(&EntryPath::root()).map(|root| &root.kind)
+    {
         note(&mut unusual, &EntryPath::root(), children, look);
     }
     Ok(Context {

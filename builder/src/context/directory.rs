@@ -39,7 +39,10 @@ pub(super) fn read(
         return Err(Error::new(ErrorKind::Context, message));
     }
     if found.size > limit {
-        let message = format!("`{path}` has {} bytes, more than the {limit} that are read", found.size);
+        let message = format!(
+            "`{path}` has {} bytes, more than the {limit} that are read",
+            found.size
+        );
         return Err(Error::new(ErrorKind::Context, message));
     }
     let mut bytes = Vec::new();
@@ -62,13 +65,17 @@ fn follow(directory: &Directory, path: &EntryPath) -> Result<Option<(EntryPath, 
             if tree.node(&at).is_some() {
                 continue;
             }
-            let found = directory.stat(&at).map_err(|error| unreadable(&at, error))?;
+            let found = directory
+                .stat(&at)
+                .map_err(|error| unreadable(&at, error))?;
             let Some(found) = found else { break };
             let metadata = Metadata::default();
             let kind = match found.kind {
                 FoundKind::Directory => NodeKind::Directory(BTreeMap::new()),
                 FoundKind::Symlink => NodeKind::Symlink {
-                    target: directory.link(&at).map_err(|error| unreadable(&at, error))?,
+                    target: directory
+                        .link(&at)
+                        .map_err(|error| unreadable(&at, error))?,
                 },
                 _ => NodeKind::Fifo,
             };
@@ -81,10 +88,14 @@ fn follow(directory: &Directory, path: &EntryPath) -> Result<Option<(EntryPath, 
         }
         let resolved = tree
             .resolve(path.as_bytes(), layer::Follow::All)
-            .map_err(|error| Error::caused(ErrorKind::Context, format!("can not find `{path}`"), error))?;
+            .map_err(|error| {
+                Error::caused(ErrorKind::Context, format!("can not find `{path}`"), error)
+            })?;
         if resolved.node.is_some() {
             let at = resolved.path.clone();
-            let found = directory.stat(&at).map_err(|error| unreadable(&at, error))?;
+            let found = directory
+                .stat(&at)
+                .map_err(|error| unreadable(&at, error))?;
             return Ok(found.map(|found| (at, found)));
         }
         if resolved.path == wanted {
@@ -119,7 +130,10 @@ impl Files {
             .ok()
             .and_then(|position| self.found.get(position))
             .ok_or_else(|| {
-                layer::Error::new(layer::ErrorKind::Invalid, "there is no such file in the context")
+                layer::Error::new(
+                    layer::ErrorKind::Invalid,
+                    "there is no such file in the context",
+                )
             })?;
         Ok(Box::new(self.directory.read(path, found)?))
     }
@@ -133,7 +147,13 @@ pub(super) fn look(directory: Arc<Directory>, look: &Look) -> Result<Context, Er
         walk = Walk::new(&directory, look, &Wanted::All);
         walk.run()?;
     }
-    let Walk { tree, unusual, skipped, found, .. } = walk;
+    let Walk {
+        tree,
+        unusual,
+        skipped,
+        found,
+        ..
+    } = walk;
     Ok(Context {
         tree,
         unusual,
@@ -185,7 +205,10 @@ impl<'a> Walk<'a> {
     /// Walks; `false` if a link stands in the way of what is wanted.
     fn run(&mut self) -> Result<bool, Error> {
         let root = EntryPath::root();
-        let found = self.directory.stat(&root).map_err(|error| unreadable(&root, error))?;
+        let found = self
+            .directory
+            .stat(&root)
+            .map_err(|error| unreadable(&root, error))?;
         if let (Some(found), Some(node)) = (found, self.tree.node_mut(&root)) {
             node.metadata = metadata(&found, self.fidelity, self.time);
         }
@@ -203,7 +226,10 @@ impl<'a> Walk<'a> {
     }
 
     fn visit(&mut self, at: &Open, open: &mut Vec<Open>) -> Result<bool, Error> {
-        let names = self.directory.names(&at.path).map_err(|error| unreadable(&at.path, error))?;
+        let names = self
+            .directory
+            .names(&at.path)
+            .map_err(|error| unreadable(&at.path, error))?;
         let (mut files, mut directories) = (Vec::new(), Vec::new());
         let mut pending = at.pending.clone();
         for name in names {
@@ -213,7 +239,11 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let (ignore, excluded) = at.ignore.enter(&name);
-            let Some(found) = self.directory.stat(&path).map_err(|error| unreadable(&path, error))? else {
+            let Some(found) = self
+                .directory
+                .stat(&path)
+                .map_err(|error| unreadable(&path, error))?
+            else {
                 return Err(Error::new(
                     ErrorKind::Changed,
                     format!("`{path}` went away while the context was read"),
@@ -233,7 +263,11 @@ impl<'a> Walk<'a> {
                     self.insert(&path, node)?;
                     directories.push((path.clone(), permissions(&found)));
                 }
-                open.push(Open { path, ignore, pending: above });
+                open.push(Open {
+                    path,
+                    ignore,
+                    pending: above,
+                });
                 continue;
             }
             if on_the_way && found.kind == FoundKind::Symlink {
@@ -283,7 +317,9 @@ impl<'a> Walk<'a> {
     }
 
     fn insert(&mut self, path: &EntryPath, node: Node) -> Result<(), Error> {
-        self.tree.insert(path, node).map_err(|error| unreadable(path, error))
+        self.tree
+            .insert(path, node)
+            .map_err(|error| unreadable(path, error))
     }
 
     /// Says what a node is; `None` for what can not be copied.
@@ -300,7 +336,10 @@ impl<'a> Walk<'a> {
                 })));
             }
             FoundKind::Symlink => {
-                let target = self.directory.link(path).map_err(|error| unreadable(path, error))?;
+                let target = self
+                    .directory
+                    .link(path)
+                    .map_err(|error| unreadable(path, error))?;
                 return Ok(Some(NodeKind::Symlink { target }));
             }
             FoundKind::Fifo => return Ok(Some(NodeKind::Fifo)),
@@ -314,7 +353,10 @@ impl<'a> Walk<'a> {
     fn position(&mut self, path: &EntryPath, found: &Found) -> u64 {
         let next = self.found.len() as u64;
         if found.links > 1 {
-            let position = *self.twins.entry((found.device, found.inode)).or_insert(next);
+            let position = *self
+                .twins
+                .entry((found.device, found.inode))
+                .or_insert(next);
             if position != next {
                 return position;
             }
@@ -327,7 +369,10 @@ impl<'a> Walk<'a> {
         let mut metadata = metadata(found, self.fidelity, self.time);
         let is_link = found.kind == FoundKind::Symlink;
         if self.fidelity.xattrs == Xattrs::Preserved && !is_link {
-            metadata.xattrs = self.directory.xattrs(path).map_err(|error| unreadable(path, error))?;
+            metadata.xattrs = self
+                .directory
+                .xattrs(path)
+                .map_err(|error| unreadable(path, error))?;
         }
         Ok(metadata)
     }

@@ -24,24 +24,28 @@ const PACKED: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ
 /// Looks at the first bytes of a stream. A Dockerfile has no NUL; every tar
 /// archive has some in its first header.
 pub(super) fn sort(file: &File) -> Result<Sorted<'_>, Error> {
-    let failed = |error| {
-        Error::caused(ErrorKind::Context, "the context can not be read", error)
-    };
+    let failed = |error| Error::caused(ErrorKind::Context, "the context can not be read", error);
     let mut reader = file;
     let mut head = Vec::new();
-    Read::by_ref(&mut reader).take(HEAD).read_to_end(&mut head).map_err(failed)?;
+    Read::by_ref(&mut reader)
+        .take(HEAD)
+        .read_to_end(&mut head)
+        .map_err(failed)?;
     let is_archive = head.contains(&0) || PACKED.iter().any(|magic| head.starts_with(magic));
     if is_archive {
         return Ok(Sorted::Archive(Cursor::new(head).chain(reader)));
     }
     if head.is_empty() {
-        return Err(Error::new(ErrorKind::Context, "the context on standard input is empty")
-            .with_hint("pipe a tar archive or a Dockerfile into `wharf build -`"));
+        return Err(
+            Error::new(ErrorKind::Context, "the context on standard input is empty")
+                .with_hint("pipe a tar archive or a Dockerfile into `wharf build -`"),
+        );
     }
     let left = DOCKERFILE_LIMIT + 1 - head.len() as u64;
     reader.take(left).read_to_end(&mut head).map_err(failed)?;
     if head.len() as u64 > DOCKERFILE_LIMIT {
-        let message = format!("the Dockerfile on standard input has more than {DOCKERFILE_LIMIT} bytes");
+        let message =
+            format!("the Dockerfile on standard input has more than {DOCKERFILE_LIMIT} bytes");
         return Err(Error::new(ErrorKind::Context, message));
     }
     Ok(Sorted::Dockerfile(head))

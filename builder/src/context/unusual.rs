@@ -60,10 +60,20 @@ mod tests {
     fn what_stands_out_is_noted() {
         let path = |name: &str| EntryPath::parse(name.as_bytes()).expect("valid");
         let mut unusual = Unusual::default();
-        unusual.note(&[(path("key"), 0o600), (path("a"), 0o644), (path("su"), 0o4755)]);
+        unusual.note(&[
+            (path("key"), 0o600),
+            (path("a"), 0o644),
+            (path("su"), 0o4755),
+        ]);
         unusual.note(&[(path("d/key"), 0o600), (path("d/other"), 0o700)]);
         let all = ["key", "a", "su", "d/key", "d/other"].map(path);
         let found: Vec<(&EntryPath, Why)> = unusual.among(&all).collect();
-        assert_eq!(found, [(&path("key"), Why::Private(0o600)), (&path("su"), Why::Special(0o4755))]);
+        assert_eq!(
+            found,
+            [
+                (&path("key"), Why::Private(0o600)),
+                (&path("su"), Why::Special(0o4755))
+            ]
+        );
     }
 }

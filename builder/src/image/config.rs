@@ -32,19 +32,35 @@ pub(crate) struct ImageConfig {
 pub(crate) struct Runtime {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) user: String,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub(crate) exposed_ports: BTreeMap<String, Empty>,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub(crate) env: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) entrypoint: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cmd: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub(crate) volumes: BTreeMap<String, Empty>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) working_dir: String,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stop_signal: Option<String>,
@@ -151,7 +167,10 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
 fn is_false(value: &bool) -> bool {
     !*value
 }

@@ -88,11 +88,7 @@ impl Format {
 }
 
 /// Writes the manifest of an image.
-pub(crate) fn compose(
-    format: Format,
-    config: &Bytes,
-    layers: &[LayerOf],
-) -> Result<Bytes, Error> {
+pub(crate) fn compose(format: Format, config: &Bytes, layers: &[LayerOf]) -> Result<Bytes, Error> {
     let mut descriptors = Vec::with_capacity(layers.len());
     for layer in layers {
         // What else a base says of its layers, such as annotations that
@@ -127,7 +123,10 @@ mod tests {
     #[test]
     fn the_bytes_of_a_manifest_are_these() {
         let config = Bytes::from_static(b"{}");
-        let layers = [layer(MediaType::DOCKER_LAYER_GZIP), layer(MediaType::OCI_LAYER_ZSTD)];
+        let layers = [
+            layer(MediaType::DOCKER_LAYER_GZIP),
+            layer(MediaType::OCI_LAYER_ZSTD),
+        ];
         let written = compose(Format::Oci, &config, &layers).expect("known types");
         let (config, layer) = (Digest::sha256(b"{}"), Digest::sha256(b"layer"));
         let expected = format!(
@@ -147,6 +146,9 @@ mod tests {
     fn docker_has_no_word_for_zstd() {
         let layers = [layer(MediaType::OCI_LAYER_ZSTD)];
         let refused = compose(Format::Docker, &Bytes::from_static(b"{}"), &layers);
-        assert_eq!(refused.expect_err("no such type").kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            refused.expect_err("no such type").kind(),
+            ErrorKind::Unsupported
+        );
     }
 }

@@ -63,8 +63,14 @@ mod tests {
 
     fn needs(lists: &[&[usize]]) -> Vec<Vec<Need>> {
         let span = Span::default();
-        let need = |stage: &usize| Need { stage: *stage, span };
-        lists.iter().map(|list| list.iter().map(need).collect()).collect()
+        let need = |stage: &usize| Need {
+            stage: *stage,
+            span,
+        };
+        lists
+            .iter()
+            .map(|list| list.iter().map(need).collect())
+            .collect()
     }
 
     #[test]
@@ -89,7 +95,11 @@ mod tests {
         let graph: Vec<Vec<Need>> = (0..100_000usize)
             .map(|stage| {
                 let span = Span::default();
-                stage.checked_sub(1).map(|stage| Need { stage, span }).into_iter().collect()
+                stage
+                    .checked_sub(1)
+                    .map(|stage| Need { stage, span })
+                    .into_iter()
+                    .collect()
             })
             .collect();
         let order = order(&graph, 99_999, &mut Vec::new()).expect("no circle");

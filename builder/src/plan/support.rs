@@ -26,7 +26,9 @@ fn directive(directive: &Directive) -> Option<Diagnostic> {
             let version = name.strip_prefix("docker/dockerfile:");
             // Files of these versions mean the same here; what they have and
             // wharf has not is named where it stands.
-            if version.is_some_and(|version| version == "1" || version.starts_with("1.") || version == "latest") {
+            if version.is_some_and(|version| {
+                version == "1" || version.starts_with("1.") || version == "latest"
+            }) {
                 return None;
             }
             let message = format!("the syntax `{}` is not known", crate::plan::excerpt(syntax));

@@ -47,10 +47,14 @@ pub(crate) fn diagnose(text: &Text, error: ExpandError) -> Diagnostic {
 fn texts(instruction: &Instruction) -> Vec<&Text> {
     match &instruction.kind {
         Kind::Add(copy) | Kind::Copy(copy) => copied(copy),
-        Kind::Arg(arguments) => arguments.iter().filter_map(|argument| argument.default.as_ref()).collect(),
-        Kind::Env(pairs) | Kind::Label(pairs) => {
-            pairs.iter().flat_map(|pair| [&pair.key, &pair.value]).collect()
-        }
+        Kind::Arg(arguments) => arguments
+            .iter()
+            .filter_map(|argument| argument.default.as_ref())
+            .collect(),
+        Kind::Env(pairs) | Kind::Label(pairs) => pairs
+            .iter()
+            .flat_map(|pair| [&pair.key, &pair.value])
+            .collect(),
         Kind::Expose(texts) | Kind::Volume(texts) => texts.iter().collect(),
         Kind::StopSignal(text) | Kind::User(text) | Kind::Workdir(text) => vec![text],
         Kind::Cmd(_)

@@ -10,9 +10,14 @@ fn platform(architecture: &str) -> Platform {
     }
 }
 
-fn make(text: &str, target: Option<&str>, arguments: &[(&str, &str)]) -> (Option<Plan>, Vec<String>) {
+fn make(
+    text: &str,
+    target: Option<&str>,
+    arguments: &[(&str, &str)],
+) -> (Option<Plan>, Vec<String>) {
     let (file, diagnostics) = dockerfile::parse(text.as_bytes());
-    let failed = |diagnostic: &dockerfile::Diagnostic| diagnostic.severity == dockerfile::Severity::Error;
+    let failed =
+        |diagnostic: &dockerfile::Diagnostic| diagnostic.severity == dockerfile::Severity::Error;
     assert!(!diagnostics.iter().any(failed), "{diagnostics:?}");
     let arguments: BTreeMap<String, String> = arguments
         .iter()
@@ -26,12 +31,17 @@ fn make(text: &str, target: Option<&str>, arguments: &[(&str, &str)]) -> (Option
         build_platform: &here,
     };
     let (plan, diagnostics) = Plan::make(file, &wish);
-    let said = diagnostics.iter().map(|diagnostic| format!("{}: {diagnostic}", diagnostic.code));
+    let said = diagnostics
+        .iter()
+        .map(|diagnostic| format!("{}: {diagnostic}", diagnostic.code));
     (plan, said.collect())
 }
 
 fn names(plan: &Plan) -> Vec<&str> {
-    plan.stages.iter().map(|stage| stage.name.as_str()).collect()
+    plan.stages
+        .iter()
+        .map(|stage| stage.name.as_str())
+        .collect()
 }
 
 #[test]
@@ -44,7 +54,11 @@ fn only_what_the_target_needs_is_planned() {
     assert_eq!(plan.stages[3].base, Base::Stage(2));
     assert_eq!(plan.stages[3].steps[0].from, CopyFrom::Stage(0));
     assert_eq!(plan.steps(), 6);
-    for (target, expected) in [("A", vec!["a"]), ("2", vec!["a", "c"]), ("1", vec!["a", "c", "b"])] {
+    for (target, expected) in [
+        ("A", vec!["a"]),
+        ("2", vec!["a", "c"]),
+        ("1", vec!["a", "c", "b"]),
+    ] {
         let (plan, _) = make(text, Some(target), &[]);
         assert_eq!(names(&plan.expect("a plan")), expected, "{target}");
     }
@@ -83,17 +97,32 @@ fn mistakes_are_all_named() {
     let text = "FROM $NOTHING\nFROM Not/A:Name!\nCOPY --from=9 a /\nCOPY --from=$X b /\nFROM --platform=all scratch\nENV A=${B\n";
     let (plan, said) = make(text, Some("nobody"), &[]);
     assert!(plan.is_none());
-    let codes: Vec<&str> = said.iter().filter_map(|said| said.split(':').next()).collect();
+    let codes: Vec<&str> = said
+        .iter()
+        .filter_map(|said| said.split(':').next())
+        .collect();
     assert_eq!(
         codes,
-        ["expansion", "empty-base", "invalid-base", "invalid-from", "invalid-from", "invalid-platform", "unknown-target"],
+        [
+            "expansion",
+            "empty-base",
+            "invalid-base",
+            "invalid-from",
+            "invalid-from",
+            "invalid-platform",
+            "unknown-target"
+        ],
         "{said:?}"
     );
 }
 
 #[test]
 fn circles_are_named() {
-    let (plan, said) = make("FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b\nCOPY --from=a / /\n", None, &[]);
+    let (plan, said) = make(
+        "FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b\nCOPY --from=a / /\n",
+        None,
+        &[],
+    );
     assert!(plan.is_none());
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with("circle"));
@@ -116,7 +145,10 @@ fn what_is_not_done_yet_is_an_error_at_its_place() {
     ] {
         let (plan, said) = make(&format!("FROM scratch\n{line}\n"), None, &[]);
         assert!(plan.is_none(), "{line}");
-        assert!(said.iter().all(|said| said.starts_with("unsupported: ")), "{line}: {said:?}");
+        assert!(
+            said.iter().all(|said| said.starts_with("unsupported: ")),
+            "{line}: {said:?}"
+        );
     }
     let (plan, said) = make("# syntax=docker/dockerfile:1.7\nFROM scratch\n", None, &[]);
     assert!(plan.is_some(), "{said:?}");

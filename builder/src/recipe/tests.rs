@@ -53,18 +53,34 @@ fn everything_that_is_in_the_layer_is_in_its_key() {
         change(|item| item.entry.kind = Kind::File { size: 4 }),
         change(|item| item.entry.kind = Kind::Fifo),
         change(|item| item.entry.kind = Kind::Directory),
-        change(|item| item.entry.kind = Kind::Symlink { target: b"x"[..].into() }),
+        change(|item| {
+            item.entry.kind = Kind::Symlink {
+                target: b"x"[..].into(),
+            }
+        }),
         change(|item| item.entry.kind = Kind::HardLink { target: path("x") }),
         change(|item| {
-            item.entry.metadata.xattrs.insert(b"user.a"[..].into(), b"b"[..].into());
+            item.entry
+                .metadata
+                .xattrs
+                .insert(b"user.a"[..].into(), b"b"[..].into());
         }),
         change(|item| {
-            item.entry.metadata.xattrs.insert(b"user.ab"[..].into(), b""[..].into());
+            item.entry
+                .metadata
+                .xattrs
+                .insert(b"user.ab"[..].into(), b""[..].into());
         }),
     ];
-    let keys: Vec<Digest> = all.iter().map(|recipe| recipe.key().expect("known")).collect();
+    let keys: Vec<Digest> = all
+        .iter()
+        .map(|recipe| recipe.key().expect("known"))
+        .collect();
     for (at, key) in keys.iter().enumerate() {
-        assert!(!keys[at + 1..].contains(key), "recipe {at} is like another one");
+        assert!(
+            !keys[at + 1..].contains(key),
+            "recipe {at} is like another one"
+        );
     }
     // Where it comes from is not.
     let mut elsewhere = one();
@@ -107,6 +123,12 @@ fn a_layer_teaches_what_was_in_the_files() {
     let NodeKind::File(file) = &tree.node(&path("a")).expect("there").kind else {
         panic!("a file");
     };
-    assert_eq!(file.place, ContentPlace { origin: 5, position: 0 });
+    assert_eq!(
+        file.place,
+        ContentPlace {
+            origin: 5,
+            position: 0
+        }
+    );
     assert_eq!(file.digest, Some(digest));
 }

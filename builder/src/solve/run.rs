@@ -1,30 +1,27 @@
 //! A build under way: what its stages have become, and what they share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use ::image::Place;
-use bytes::Bytes;
-use dockerfile::{Copy, Ignore, Kind, Source as Written};
-use layer::{EntryPath, NodeKind, Tree};
+use dockerfile::{Ignore, Kind};
+use layer::{NodeKind, Tree};
 use oci::Digest;
 
 use crate::base::{self, BaseImage};
 use crate::blocking;
 use crate::contents::{CONTEXT, Shelf};
-use crate::context::{Context, Look, Opened, Wanted, Why};
+use crate::context::Opened;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome};
 use crate::image::{ImageConfig, LayerOf};
 use crate::layers::Layers;
-use crate::plan::{Base, CopyFrom, ImageName, Plan, Step};
+use crate::plan::{Base, ImageName, Plan, Step};
 use crate::recipe::{Content, Recipe};
-use crate::request::{Modes, Request};
+use crate::request::Request;
 use crate::solve::stage::{Placed, StageState};
 use crate::solve::{created, here};
-use crate::step::copy::{self, Copied, Copying, Existing, Source};
 use crate::step::owner::{self, Names, Owner};
-use crate::step::{archive, mode, workdir};
+use crate::step::workdir;
 
 /// Is a build under way.
 pub(crate) struct Run<'a> {
@@ -58,9 +55,15 @@ impl Run<'_> {
             Base::Scratch => StageState::new(ImageConfig::scratch(&planned.platform), Vec::new()),
             Base::Stage(base) => StageState::on(self.done(*base)?),
             Base::Image(name) => {
-                let base = self.base(name, number).await.map_err(|error| error.at(planned.span))?;
+                let base = self
+                    .base(name, number)
+                    .await
+                    .map_err(|error| error.at(planned.span))?;
                 let (step, digest) = (self.step, base.digest);
-                self.note(&Event::Resolved { step, digest: &digest });
+                self.note(&Event::Resolved {
+                    step,
+                    digest: &digest,
+                });
                 StageState::new(base.config.clone(), placed(&base))
             }
         };
@@ -93,19 +96,23 @@ impl Run<'_> {
         self.request.progress.note(event);
     }
 
-    fn warn(&self, message: &str, hint: &str) {
+    pub(super) fn warn(&self, message: &str, hint: &str) {
         self.note(&Event::Warned { message, hint });
     }
 
     /// Gives a stage that comes before in the plan, and so is done.
-    fn done(&self, stage: usize) -> Result<&StageState, Error> {
+    pub(super) fn done(&self, stage: usize) -> Result<&StageState, Error> {
         self.stages
             .get(stage)
             .ok_or_else(|| Error::new(ErrorKind::Step, "a stage is needed before it is done"))
     }
 
     /// Finds an image, once for each platform.
-    async fn base(&mut self, name: &ImageName, stage: usize) -> Result<BaseImage, Error> {
+    pub(super) async fn base(
+        &mut self,
+        name: &ImageName,
+        stage: usize,
+    ) -> Result<BaseImage, Error> {
         let platform = match self.plan.stages.get(stage) {
             Some(stage) => &stage.platform,
             None => &self.request.platform,
@@ -114,7 +121,9 @@ impl Run<'_> {
         if let Some(base) = self.bases.get(&key) {
             return Ok(base.clone());
         }
-        let Layers { images, library, .. } = &self.layers;
+        let Layers {
+            images, library, ..
+        } = &self.layers;
         let base = base::find(images, library, name, platform).await?;
         self.bases.insert(key, base.clone());
         Ok(base)
@@ -143,7 +152,12 @@ impl Run<'_> {
                 let path = stage.configured.expand(path, self.plan.escape)?;
                 (self.workdir(stage, &path).await?, Shelf::default())
             }
-            _ => return Err(Error::new(ErrorKind::Unsupported, format!("`{text}` is not supported"))),
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("`{text}` is not supported"),
+                ));
+            }
         };
         if recipe.is_empty() {
             stage.note(&time, text, true);
@@ -167,7 +181,10 @@ impl Run<'_> {
             None => {
                 self.unpack(&recipe, &mut shelf).await?;
                 let step = self.step;
-                let layer = self.layers.make(step, &mut recipe, &shelf, &media_type).await?;
+                let layer = self
+                    .layers
+                    .make(step, &mut recipe, &shelf, &media_type)
+                    .await?;
                 stage.packed += 1;
                 (layer, false)
             }
@@ -208,7 +225,10 @@ impl Run<'_> {
     /// Gives the number by which trees know a layer.
     fn origin(&mut self, placed: &Placed) -> Result<u32, Error> {
         let digest = placed.layer.descriptor.digest;
-        let known = self.origins.iter().position(|known| known.layer.descriptor.digest == digest);
+        let known = self
+            .origins
+            .iter()
+            .position(|known| known.layer.descriptor.digest == digest);
         let at = known.unwrap_or_else(|| {
             self.origins.push(placed.clone());
             self.origins.len() - 1
@@ -225,21 +245,22 @@ impl Run<'_> {
     }
 
     /// Makes the file system of some layers.
-    async fn tree_of(&mut self, layers: &[Placed]) -> Result<Tree, Error> {
+    pub(super) async fn tree_of(&mut self, layers: &[Placed]) -> Result<Tree, Error> {
         let mut tree = Tree::new();
         for placed in layers {
             let Placed { layer, place } = placed;
             let index = self.layers.index(self.step, place, layer).await?;
             let origin = self.origin(placed)?;
             let digest = layer.descriptor.digest;
-            tree.apply(origin, &index)
-                .map_err(|error| Error::layer(format!("the layer `{digest}` does not fit"), error))?;
+            tree.apply(origin, &index).map_err(|error| {
+                Error::layer(format!("the layer `{digest}` does not fit"), error)
+            })?;
         }
         Ok(tree)
     }
 
     /// Sees to it that the file system of a stage is known.
-    async fn see(&mut self, stage: &mut StageState) -> Result<(), Error> {
+    pub(super) async fn see(&mut self, stage: &mut StageState) -> Result<(), Error> {
         if stage.tree.is_none() {
             stage.tree = Some(self.tree_of(&stage.layers).await?);
         }
@@ -249,7 +270,10 @@ impl Run<'_> {
     /// Does a `WORKDIR`.
     async fn workdir(&mut self, stage: &mut StageState, path: &str) -> Result<Recipe, Error> {
         if path.is_empty() {
-            return Err(Error::new(ErrorKind::Step, "`WORKDIR` is empty once it is expanded"));
+            return Err(Error::new(
+                ErrorKind::Step,
+                "`WORKDIR` is empty once it is expanded",
+            ));
         }
         let path = workdir::absolute(stage.working_directory(), path);
         let path = match path.trim_end_matches('/') {
@@ -274,13 +298,13 @@ impl Run<'_> {
         }
     }
 
-    fn time(&self) -> Result<i64, Error> {
+    pub(super) fn time(&self) -> Result<i64, Error> {
         i64::try_from(self.request.epoch)
             .map_err(|_late| Error::new(ErrorKind::Unsupported, "the time is too late for files"))
     }
 
     /// Finds an owner in the files of a stage.
-    async fn owner(&mut self, stage: &StageState, text: &str) -> Result<Owner, Error> {
+    pub(super) async fn owner(&mut self, stage: &StageState, text: &str) -> Result<Owner, Error> {
         let names = if owner::needs_names(text) {
             Names {
                 passwd: self.small_file(stage, "/etc/passwd").await?,
@@ -298,12 +322,16 @@ impl Run<'_> {
             return Ok(Vec::new());
         };
         let resolved = tree.resolve(path.as_bytes(), layer::Follow::All);
-        let Ok(Some(NodeKind::File(file))) = resolved.map(|resolved| resolved.node.map(|node| &node.kind)) else {
+        let Ok(Some(NodeKind::File(file))) =
+            resolved.map(|resolved| resolved.node.map(|node| &node.kind))
+        else {
             return Ok(Vec::new());
         };
         let Placed { layer, place } = self.placed(file.place.origin)?;
         let index = self.layers.index(self.step, place, layer).await?;
-        let record = usize::try_from(file.place.position).ok().and_then(|at| index.records().get(at));
+        let record = usize::try_from(file.place.position)
+            .ok()
+            .and_then(|at| index.records().get(at));
         if let Some(kept) = record.and_then(|record| index.kept(&record.entry.path)) {
             return Ok(kept.to_vec());
         }
@@ -324,198 +352,10 @@ impl Run<'_> {
         })
         .await
     }
-
-    /// Does a `COPY` or `ADD`.
-    async fn copy(
-        &mut self,
-        stage: &mut StageState,
-        copy: &Copy,
-        (number, from): (usize, &CopyFrom),
-        adds: bool,
-    ) -> Result<(Recipe, Shelf), Error> {
-        self.see(stage).await?;
-        let sources = self.sources(stage, copy)?;
-        let how = self.copying(stage, copy, from).await?;
-        let mut shelf = Shelf::default();
-        let own;
-        let tree = match from {
-            CopyFrom::Context => {
-                let context = self.look(&sources).await?;
-                shelf.context = Some(Arc::clone(&context));
-                own = context;
-                &own.tree
-            }
-            CopyFrom::Stage(stage) => {
-                self.see_done(*stage).await?;
-                let tree = self.done(*stage)?.tree.as_ref();
-                tree.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?
-            }
-            CopyFrom::Image(name) => {
-                let base = self.base(name, number).await?;
-                if !self.trees.contains_key(&base.digest) {
-                    let tree = self.tree_of(&placed(&base)).await?;
-                    self.trees.insert(base.digest, tree);
-                }
-                let tree = self.trees.get(&base.digest);
-                tree.ok_or_else(|| Error::new(ErrorKind::Step, "the image has no files"))?
-            }
-        };
-        let Some(to) = &mut stage.tree else {
-            return Err(Error::new(ErrorKind::Step, "the stage has no files"));
-        };
-        let copied = copy::copy(tree, to, &sources, &how)
-            .map_err(|error| self.explain(error, copy, &sources, from))?;
-        if let Some(context) = &shelf.context {
-            self.warn_of(context, &copied, &how);
-        }
-        if adds {
-            refuse_archives(&copied, &shelf).await?;
-        }
-        Ok((copied.recipe, shelf))
-    }
-
-    /// Sees to it that the file system of a stage that is done is known.
-    async fn see_done(&mut self, stage: usize) -> Result<(), Error> {
-        let done = self.done(stage)?;
-        if done.tree.is_some() {
-            return Ok(());
-        }
-        let layers = done.layers.clone();
-        let tree = self.tree_of(&layers).await?;
-        if let Some(stage) = self.stages.get_mut(stage) {
-            stage.tree = Some(tree);
-        }
-        Ok(())
-    }
-
-    /// Expands what is to be copied.
-    fn sources(&self, stage: &StageState, copy: &Copy) -> Result<Vec<Source>, Error> {
-        let escape = self.plan.escape;
-        let mut sources = Vec::with_capacity(copy.sources.len());
-        for source in &copy.sources {
-            sources.push(match source {
-                Written::Path(text) => {
-                    let path = stage.configured.expand(text, escape)?;
-                    if path.is_empty() {
-                        let message = "a source is empty once it is expanded";
-                        return Err(Error::new(ErrorKind::Step, message).at(text.span()));
-                    }
-                    Source::Path(path)
-                }
-                Written::Heredoc(heredoc) => {
-                    let content = stage.configured.expand_heredoc(heredoc, escape)?;
-                    Source::Inline {
-                        name: heredoc.name.clone(),
-                        content: Bytes::from(content),
-                    }
-                }
-            });
-        }
-        Ok(sources)
-    }
-
-    /// Expands where to copy, and how.
-    async fn copying(
-        &mut self,
-        stage: &StageState,
-        copy: &Copy,
-        from: &CopyFrom,
-    ) -> Result<Copying, Error> {
-        let escape = self.plan.escape;
-        let destination = stage.configured.expand(&copy.destination, escape)?;
-        if destination.is_empty() {
-            let message = "the destination is empty once it is expanded";
-            return Err(Error::new(ErrorKind::Step, message).at(copy.destination.span()));
-        }
-        let owner = match &copy.chown {
-            None => None,
-            Some(text) => {
-                let expanded = stage.configured.expand(text, escape)?;
-                let found = self.owner(stage, &expanded).await;
-                Some(found.map_err(|error| error.at(text.span()))?)
-            }
-        };
-        let mode = match &copy.chmod {
-            None => None,
-            Some(text) => {
-                let expanded = stage.configured.expand(text, escape)?;
-                Some(mode::parse(&expanded).map_err(|error| error.at(text.span()))?)
-            }
-        };
-        let normalized = self.request.fidelity.modes == Modes::Normalized;
-        let existing = match from {
-            CopyFrom::Context if normalized => Existing::Kept,
-            _ => Existing::Replaced,
-        };
-        Ok(Copying {
-            destination: workdir::absolute(stage.working_directory(), &destination),
-            owner,
-            mode,
-            existing,
-            time: self.time()?,
-        })
-    }
-
-    /// Looks at what a copy may take of the context.
-    async fn look(&self, sources: &[Source]) -> Result<Arc<Context>, Error> {
-        let look = Look {
-            ignore: self.ignore.clone(),
-            wanted: wanted(sources),
-            fidelity: self.request.fidelity,
-            time: self.time()?,
-        };
-        let opened = self.context.clone();
-        let context = blocking::run(move || opened.look(&look)).await?;
-        Ok(Arc::new(context))
-    }
-
-    /// Tells of files that are not in the image as they are in the context.
-    fn warn_of(&self, context: &Context, copied: &Copied, how: &Copying) {
-        if how.mode.is_none() {
-            for (path, why) in context.unusual.among(&copied.taken) {
-                let message = match why {
-                    Why::Special(mode) => format!("`{path}` has the mode {mode:04o}, of which set-id and sticky bits were dropped"),
-                    Why::Private(mode) => format!("`{path}` has the mode {mode:04o}, and can be read by everybody in the image"),
-                };
-                self.warn(&message, "set its mode with `--chmod`, or build with `--preserve-modes`");
-            }
-        }
-        let taken: BTreeSet<&EntryPath> = copied.taken.iter().collect();
-        for (path, what) in &context.skipped {
-            if path.parent().is_some_and(|parent| taken.contains(&parent)) {
-                self.warn(
-                    &format!("`{path}` is {what}, and was left out"),
-                    "exclude it in `.dockerignore`",
-                );
-            }
-        }
-    }
-
-    /// Says of a file that is missing whether it is ignored.
-    fn explain(&self, error: Error, copy: &Copy, sources: &[Source], from: &CopyFrom) -> Error {
-        for (source, written) in sources.iter().zip(&copy.sources) {
-            let (Source::Path(path), Written::Path(text)) = (source, written) else {
-                continue;
-            };
-            if !error.to_string().contains(path.trim_matches('/')) {
-                continue;
-            }
-            let ignored = *from == CopyFrom::Context
-                && EntryPath::parse(path.as_bytes())
-                    .is_ok_and(|path| !path.is_root() && self.ignore.matches(path.as_bytes()));
-            let error = error.at(text.span());
-            return if ignored {
-                error.with_hint("the ignore file excludes it")
-            } else {
-                error
-            };
-        }
-        error
-    }
 }
 
 /// Gives the layers of a base with where they can be read.
-fn placed(base: &BaseImage) -> Vec<Placed> {
+pub(super) fn placed(base: &BaseImage) -> Vec<Placed> {
     let placed = |layer: &LayerOf| Placed {
         layer: layer.clone(),
         place: match &base.place {
@@ -525,37 +365,4 @@ fn placed(base: &BaseImage) -> Vec<Placed> {
         },
     };
     base.layers.iter().map(placed).collect()
-}
-
-/// Says what of a context a copy may take: where a pattern may find a link,
-/// that is everything.
-fn wanted(sources: &[Source]) -> Wanted {
-    let mut paths = Vec::new();
-    for source in sources {
-        let Source::Path(path) = source else { continue };
-        let is_pattern = path.contains(['*', '?', '[', '\\']);
-        match EntryPath::parse(path.as_bytes()) {
-            Ok(path) if !is_pattern => paths.push(path),
-            _ => return Wanted::All,
-        }
-    }
-    Wanted::Paths(paths)
-}
-
-/// Refuses archives, which `ADD` would unpack.
-async fn refuse_archives(copied: &Copied, shelf: &Shelf) -> Result<(), Error> {
-    let (files, shelf) = (copied.files.clone(), shelf.clone());
-    blocking::run(move || {
-        for (path, file) in &files {
-            if archive::is_archive(&shelf, file)? {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("`{path}` is an archive, and `ADD` does not unpack archives yet"),
-                )
-                .with_hint("`COPY` keeps it as it is; unpack it beforehand to copy what is in it"));
-            }
-        }
-        Ok(())
-    })
-    .await
 }

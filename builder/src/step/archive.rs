@@ -19,7 +19,10 @@ const OPAQUE: [&[u8]; 2] = [b"BZh", b"\xfd7zXZ\0"];
 pub(crate) fn is_archive(shelf: &Shelf, file: &File) -> Result<bool, Error> {
     let failed = |error| Error::layer("can not look whether a file is an archive", error);
     let mut first = [0; BLOCK];
-    let read = fill(shelf.open(file.place, file.size).map_err(failed)?, &mut first);
+    let read = fill(
+        shelf.open(file.place, file.size).map_err(failed)?,
+        &mut first,
+    );
     if OPAQUE.iter().any(|magic| first.starts_with(magic)) {
         return Ok(true);
     }
@@ -55,7 +58,13 @@ fn is_header(block: &[u8; BLOCK]) -> bool {
     let sum: u32 = block
         .iter()
         .enumerate()
-        .map(|(at, byte)| if CHECKSUM.contains(&at) { u32::from(b' ') } else { u32::from(*byte) })
+        .map(|(at, byte)| {
+            if CHECKSUM.contains(&at) {
+                u32::from(b' ')
+            } else {
+                u32::from(*byte)
+            }
+        })
         .sum();
     let field = block.get(CHECKSUM).unwrap_or_default();
     let text = String::from_utf8_lossy(field);

@@ -65,7 +65,8 @@ impl Configured {
         match kind {
             Kind::Arg(declared) => {
                 for argument in declared {
-                    self.scope.declare(argument, arguments, &self.config.config)?;
+                    self.scope
+                        .declare(argument, arguments, &self.config.config)?;
                 }
             }
             Kind::Env(pairs) => {
@@ -153,7 +154,9 @@ impl Configured {
                 let (range, protocol) = parse_ports(&word).ok_or_else(|| {
                     let message = format!("`{}` is no port", excerpt(&word));
                     let hint = "a port is as in `80`, `53/udp` or `8000-8010/tcp`";
-                    Error::new(ErrorKind::Step, message).at(text.span()).with_hint(hint)
+                    Error::new(ErrorKind::Step, message)
+                        .at(text.span())
+                        .with_hint(hint)
                 })?;
                 let exposed = &mut self.config.config.exposed_ports;
                 for port in range {
@@ -213,14 +216,22 @@ fn check_signal(value: String, text: &Text) -> Result<String, Error> {
     let real_time = ["RTMIN+", "RTMAX-"]
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix))
-        .is_some_and(|offset| offset.parse::<u8>().is_ok_and(|offset| (1..=15).contains(&offset)));
-    let number = value.parse::<u8>().is_ok_and(|number| (1..=SIGNAL_LIMIT).contains(&number));
+        .is_some_and(|offset| {
+            offset
+                .parse::<u8>()
+                .is_ok_and(|offset| (1..=15).contains(&offset))
+        });
+    let number = value
+        .parse::<u8>()
+        .is_ok_and(|number| (1..=SIGNAL_LIMIT).contains(&number));
     if number || real_time || SIGNALS.contains(&name) {
         return Ok(value);
     }
     let message = format!("`{}` is no signal", excerpt(&value));
     let hint = "a signal is a name as in `SIGTERM`, or a number from 1 to 64";
-    Err(Error::new(ErrorKind::Step, message).at(text.span()).with_hint(hint))
+    Err(Error::new(ErrorKind::Step, message)
+        .at(text.span())
+        .with_hint(hint))
 }
 
 #[cfg(test)]

@@ -89,7 +89,11 @@ pub(crate) fn copy(
     if !how.destination.ends_with('/') && several && (sources.len() > 1 || !is_directory) {
         return Err(Error::new(
             ErrorKind::Step,
-            format!("`{}` has to be a directory: there are {} things to copy", how.destination, found.len()),
+            format!(
+                "`{}` has to be a directory: there are {} things to copy",
+                how.destination,
+                found.len()
+            ),
         )
         .with_hint(format!("end it with a slash: `{}/`", how.destination)));
     }
@@ -147,34 +151,38 @@ impl Match {
 /// Finds what a source means.
 fn find(from: &Tree, pattern: &str) -> Result<Vec<Match>, Error> {
     let parts = clean(pattern);
-    let found = if parts.iter().any(|part| glob::is_pattern(part)) {
-        let found = expand(from, &parts).map_err(|glob::BadPattern| {
-            Error::new(ErrorKind::Step, format!("`{pattern}` is no pattern"))
-                .with_hint("`[` needs its `]`, and `\\` something to escape")
-        })?;
-        if found.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Step,
-                format!("nothing is found by `{pattern}`"),
-            ));
-        }
-        found
-    } else {
-        let text = parts.join(&b'/');
-        vec![EntryPath::parse(&text).map_err(|error| {
-            Error::caused(ErrorKind::Step, "there can be no such file", error)
-        })?]
-    };
+    let found =
+        if parts.iter().any(|part| glob::is_pattern(part)) {
+            let found = expand(from, &parts).map_err(|glob::BadPattern| {
+                Error::new(ErrorKind::Step, format!("`{pattern}` is no pattern"))
+                    .with_hint("`[` needs its `]`, and `\\` something to escape")
+            })?;
+            if found.is_empty() {
+                return Err(Error::new(
+                    ErrorKind::Step,
+                    format!("nothing is found by `{pattern}`"),
+                ));
+            }
+            found
+        } else {
+            let text = parts.join(&b'/');
+            vec![EntryPath::parse(&text).map_err(|error| {
+                Error::caused(ErrorKind::Step, "there can be no such file", error)
+            })?]
+        };
     found.iter().map(|path| matched(from, path)).collect()
 }
 
 /// Follows the links to what a path names.
 fn matched(from: &Tree, path: &EntryPath) -> Result<Match, Error> {
-    let resolved = from.resolve(path.as_bytes(), Follow::All).map_err(|error| {
-        Error::caused(ErrorKind::Step, format!("can not find `{path}`"), error)
-    })?;
+    let resolved = from
+        .resolve(path.as_bytes(), Follow::All)
+        .map_err(|error| Error::caused(ErrorKind::Step, format!("can not find `{path}`"), error))?;
     let Some(node) = resolved.node else {
-        return Err(Error::new(ErrorKind::Step, format!("`{path}` is not there")));
+        return Err(Error::new(
+            ErrorKind::Step,
+            format!("`{path}` is not there"),
+        ));
     };
     let content = match &node.kind {
         NodeKind::File(file) => Content::Place {
@@ -211,7 +219,9 @@ fn clean(pattern: &str) -> Vec<&[u8]> {
 fn expand(from: &Tree, parts: &[&[u8]]) -> Result<Vec<EntryPath>, glob::BadPattern> {
     let mut found = vec![EntryPath::root()];
     for part in parts {
-        let glob = glob::is_pattern(part).then(|| Glob::parse(part)).transpose()?;
+        let glob = glob::is_pattern(part)
+            .then(|| Glob::parse(part))
+            .transpose()?;
         let mut next = Vec::new();
         for path in &found {
             let Ok(directory) = from.resolve(path.as_bytes(), Follow::All) else {
@@ -310,7 +320,12 @@ impl Work<'_> {
                 mtime: self.how.time,
                 xattrs: BTreeMap::new(),
             };
-            self.add(path, Node::directory(metadata), Kind::Directory, Content::None)?;
+            self.add(
+                path,
+                Node::directory(metadata),
+                Kind::Directory,
+                Content::None,
+            )?;
         }
         Ok(())
     }
@@ -387,7 +402,12 @@ impl Work<'_> {
             });
             return Ok(());
         }
-        self.add(path.clone(), Node::directory(metadata), Kind::Directory, Content::None)
+        self.add(
+            path.clone(),
+            Node::directory(metadata),
+            Kind::Directory,
+            Content::None,
+        )
     }
 
     /// Puts what is no directory at a path, in the place of what is none there.
@@ -441,7 +461,11 @@ impl Work<'_> {
             metadata: node.metadata.clone(),
         };
         self.to.insert(&entry.path, node).map_err(|error| {
-            Error::caused(ErrorKind::Step, format!("can not copy to `{}`", entry.path), error)
+            Error::caused(
+                ErrorKind::Step,
+                format!("can not copy to `{}`", entry.path),
+                error,
+            )
         })?;
         self.recipe.add(Item { entry, content });
         Ok(())

@@ -22,7 +22,10 @@ enum Token {
 enum Class {
     Any,
     Literal(char),
-    Ranges { negated: bool, ranges: Vec<(char, char)> },
+    Ranges {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 /// Is a pattern for names.
@@ -98,7 +101,9 @@ impl Class {
             Self::Any => true,
             Self::Literal(literal) => *literal == character,
             Self::Ranges { negated, ranges } => {
-                let within = ranges.iter().any(|(low, high)| (*low..=*high).contains(&character));
+                let within = ranges
+                    .iter()
+                    .any(|(low, high)| (*low..=*high).contains(&character));
                 within != *negated
             }
         }
@@ -217,7 +222,11 @@ mod tests {
     #[test]
     fn many_stars_take_no_time() {
         let pattern = "*a".repeat(1000) + "b";
-        assert!(!Glob::parse(pattern.as_bytes()).expect("valid").matches(&[b'a'; 4000]));
+        assert!(
+            !Glob::parse(pattern.as_bytes())
+                .expect("valid")
+                .matches(&[b'a'; 4000])
+        );
     }
 
     /// Matches by trying everything.

@@ -34,11 +34,10 @@ pub(crate) fn find(text: &str, names: &Names) -> Result<Owner, Error> {
         None => (text, None),
     };
     if user.is_empty() || group == Some("") || group.is_some_and(|group| group.contains(':')) {
-        return Err(Error::new(
-            ErrorKind::Step,
-            format!("`{}` is no owner", excerpt(text)),
-        )
-        .with_hint("an owner is `user` or `user:group`, each a name or a number"));
+        return Err(
+            Error::new(ErrorKind::Step, format!("`{}` is no owner", excerpt(text)))
+                .with_hint("an owner is `user` or `user:group`, each a name or a number"),
+        );
     }
     let (uid, own) = match number(user) {
         Some(uid) => (uid, None),
@@ -62,18 +61,18 @@ pub(crate) fn find(text: &str, names: &Names) -> Result<Owner, Error> {
 
 fn unknown(what: &str, name: &str, file: &str) -> Error {
     let name = excerpt(name);
-    Error::new(
-        ErrorKind::Step,
-        format!("the image has no {what} `{name}`"),
-    )
-    .with_hint(format!("add `{name}` to `{file}` of the image first, or write its number"))
+    Error::new(ErrorKind::Step, format!("the image has no {what} `{name}`")).with_hint(format!(
+        "add `{name}` to `{file}` of the image first, or write its number"
+    ))
 }
 
 /// Reads the number of a user or group.
 fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // The largest number means none to the kernel.
-    text.parse().ok().filter(|number| digits && *number != u32::MAX)
+    text.parse()
+        .ok()
+        .filter(|number| digits && *number != u32::MAX)
 }
 
 /// Finds the line of a name, and reads its third field and another one.
@@ -114,7 +113,11 @@ mod tests {
             ("55:66", 55, 66),
             ("4294967294", 4_294_967_294, 4_294_967_294),
         ] {
-            assert_eq!(find(text, &names()).expect(text), Owner { uid, gid }, "{text}");
+            assert_eq!(
+                find(text, &names()).expect(text),
+                Owner { uid, gid },
+                "{text}"
+            );
         }
     }
 

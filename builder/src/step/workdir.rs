@@ -28,7 +28,9 @@ pub(crate) fn absolute(directory: &str, path: &str) -> String {
         }
     }
     let mut absolute = format!("/{}", parts.join("/"));
-    let is_directory = path.is_empty() || ["/", "/.", "/.."].iter().any(|end| path.ends_with(end)) || [".", ".."].contains(&path);
+    let is_directory = path.is_empty()
+        || ["/", "/.", "/.."].iter().any(|end| path.ends_with(end))
+        || [".", ".."].contains(&path);
     if is_directory && absolute != "/" {
         absolute.push('/');
     }
@@ -37,9 +39,11 @@ pub(crate) fn absolute(directory: &str, path: &str) -> String {
 
 /// Says what a layer has to hold for a directory to be there.
 pub(crate) fn make(tree: &mut Tree, path: &str, owner: Owner, time: i64) -> Result<Recipe, Error> {
-    let resolved = tree.resolve(path.as_bytes(), Follow::All).map_err(|error| {
-        Error::caused(ErrorKind::Step, format!("`{path}` can not be made"), error)
-    })?;
+    let resolved = tree
+        .resolve(path.as_bytes(), Follow::All)
+        .map_err(|error| {
+            Error::caused(ErrorKind::Step, format!("`{path}` can not be made"), error)
+        })?;
     let target = resolved.path.clone();
     let mut missing = Vec::new();
     let mut at = Some(target);
@@ -78,9 +82,8 @@ pub(crate) fn make(tree: &mut Tree, path: &str, owner: Owner, time: i64) -> Resu
 }
 
 fn insert(tree: &mut Tree, path: &EntryPath, metadata: &Metadata) -> Result<(), Error> {
-    tree.insert(path, Node::directory(metadata.clone())).map_err(|error| {
-        Error::caused(ErrorKind::Step, format!("`{path}` can not be made"), error)
-    })
+    tree.insert(path, Node::directory(metadata.clone()))
+        .map_err(|error| Error::caused(ErrorKind::Step, format!("`{path}` can not be made"), error))
 }
 
 #[cfg(test)]
@@ -111,10 +114,19 @@ mod tests {
         let mut tree = Tree::new();
         let owner = Owner { uid: 5, gid: 6 };
         let recipe = make(&mut tree, "/a/b", owner, 7).expect("made");
-        let made: Vec<String> = recipe.items().map(|item| item.entry.path.to_string()).collect();
+        let made: Vec<String> = recipe
+            .items()
+            .map(|item| item.entry.path.to_string())
+            .collect();
         assert_eq!(made, ["/a", "/a/b"]);
-        let metadata = &tree.node(&EntryPath::parse(b"a/b").expect("valid")).expect("there").metadata;
-        assert_eq!((metadata.mode, metadata.uid, metadata.gid, metadata.mtime), (0o755, 5, 6, 7));
+        let metadata = &tree
+            .node(&EntryPath::parse(b"a/b").expect("valid"))
+            .expect("there")
+            .metadata;
+        assert_eq!(
+            (metadata.mode, metadata.uid, metadata.gid, metadata.mtime),
+            (0o755, 5, 6, 7)
+        );
         assert!(make(&mut tree, "/a", owner, 7).expect("there").is_empty());
     }
 }

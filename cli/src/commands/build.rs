@@ -157,7 +157,10 @@ fn names(arguments: &Arguments) -> anyhow::Result<Vec<ImageName>> {
     }
     if arguments.push && names.is_empty() {
         let error = usage("`--push` needs to know where to: there is no `-t`");
-        return Err(hinted(error, "name the image as in `-t localhost:5000/shop:1`"));
+        return Err(hinted(
+            error,
+            "name the image as in `-t localhost:5000/shop:1`",
+        ));
     }
     Ok(names)
 }
@@ -338,7 +341,13 @@ mod tests {
             .collect();
         assert_eq!(
             found,
-            [("A", "1"), ("B", ""), ("C", "x=y"), ("EMPTY", ""), ("FROM_OUTSIDE", "yes")]
+            [
+                ("A", "1"),
+                ("B", ""),
+                ("C", "x=y"),
+                ("EMPTY", ""),
+                ("FROM_OUTSIDE", "yes")
+            ]
         );
         assert!(super::values(&environment, &["=x".to_owned()]).is_err());
     }

@@ -65,7 +65,11 @@ impl Building {
     /// Takes the bar away, after a failure too.
     pub(crate) fn clear(&self) {
         if let Some(shown) = &self.shown {
-            shown.lock().unwrap_or_else(PoisonError::into_inner).bar.finish_and_clear();
+            shown
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .bar
+                .finish_and_clear();
         }
     }
 }
@@ -73,7 +77,10 @@ impl Building {
 impl Progress for Building {
     fn note(&self, event: &Event<'_>) {
         if let Some(shown) = &self.shown {
-            shown.lock().unwrap_or_else(PoisonError::into_inner).note(event);
+            shown
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .note(event);
         }
     }
 }
@@ -88,7 +95,12 @@ impl State {
                 self.line(&line);
             }
             Event::Resolved { digest, .. } => self.line(&format!("      = {digest}")),
-            Event::Indexing { digest, position, size, .. } => {
+            Event::Indexing {
+                digest,
+                position,
+                size,
+                ..
+            } => {
                 self.advance(&format!("reading {}", short(digest)), *position, *size);
             }
             Event::Packing { position, size, .. } => self.advance("packing", *position, *size),
@@ -107,13 +119,20 @@ impl State {
     }
 
     fn started(&self, step: usize, stage: &str, text: &str) -> String {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         let mut shown: String = text.chars().take(TEXT).collect();
         if shown.len() < text.len() {
             shown.push_str("...");
         }
         let width = self.steps.to_string().len();
-        let stage = if self.stages > 1 { format!("{stage} ") } else { String::new() };
+        let stage = if self.stages > 1 {
+            format!("{stage} ")
+        } else {
+            String::new()
+        };
         format!("[{stage}{step:width$}/{}] {shown}", self.steps)
     }
 
@@ -138,12 +157,16 @@ fn finished(outcome: Outcome, took: Duration) -> Option<String> {
         took => format!(" in {:.1} s", took.as_secs_f64()),
     };
     match outcome {
-        Outcome::Packed { digest, size } => {
-            Some(format!("      packed layer {} of {}{time}", short(&digest), bytes(size)))
-        }
-        Outcome::Cached { digest, size } => {
-            Some(format!("      cached layer {} of {}", short(&digest), bytes(size)))
-        }
+        Outcome::Packed { digest, size } => Some(format!(
+            "      packed layer {} of {}{time}",
+            short(&digest),
+            bytes(size)
+        )),
+        Outcome::Cached { digest, size } => Some(format!(
+            "      cached layer {} of {}",
+            short(&digest),
+            bytes(size)
+        )),
         _ => None,
     }
 }
@@ -163,7 +186,14 @@ mod tests {
             bar: ProgressBar::hidden(),
         };
         assert_eq!(state(1, 12).started(3, "0", "COPY a b"), "[ 3/12] COPY a b");
-        assert_eq!(state(2, 5).started(3, "app", "USER\n1"), "[app 3/5] USER 1");
+        assert_eq!(
+            state(2, 5).started(3, "app", "USER\n1"),
+            "[app, 3/5] USER 1"
+        );
+        assert_eq!(
+            state(2, 5).started(3, "1", "USER 1"),
+            "[stage 1, 3/5] USER 1"
+        );
         let long = "x".repeat(200);
         assert!(state(1, 1).started(1, "0", &long).ends_with("xxx..."));
     }

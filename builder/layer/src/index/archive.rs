@@ -1,296 +1,251 @@
-//! Indexes of archives that others wrote.
+//! Indexes of archives, whoever wrote them.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Read};
+mod extended;
+mod header;
+mod members;
+
+use std::collections::BTreeMap;
+use std::io::Read;
 
 use oci::{Algorithm, Hasher};
-use tar::EntryType;
 
 use crate::entry::{DeviceKind, Entry, Kind, Metadata};
 use crate::error::{Error, ErrorKind};
 use crate::index::{LayerIndex, Record, Stored};
 use crate::path::EntryPath;
 
+use members::{Member, Members, Piece};
+
 /// How many entries a layer may have.
 const ENTRIES_LIMIT: usize = 10_000_000;
-/// The bytes that the extended attributes of one entry may have together.
-const XATTRS_LIMIT: usize = 1024 * 1024;
+/// The bytes that names, links and extended attributes may have together: an
+/// index is held in memory, and an archive that has the same ones again and
+/// again is small.
+const TEXT_LIMIT: usize = 1024 * 1024 * 1024;
 /// The bytes of a file that are read at once.
 const PIECE: usize = 128 * 1024;
 /// What the names of whiteouts start with (image-spec, "Whiteouts").
 const WHITEOUT: &[u8] = b".wh.";
+/// What the names start with that AUFS left in old layers for itself.
+const PRIVATE: &[u8] = b".wh..wh.";
 /// The name of the whiteout of all that lower layers have in a directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// What the keys of extended attributes start with.
-const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 
 impl LayerIndex {
     /// Reads the archive of a layer to its very end, without compression.
     ///
-    /// What stands twice counts as it does for all who unpack: the later entry
-    /// replaces the earlier one.
+    /// What stands twice is twice in the index, and counts as it does for all
+    /// who unpack: the later entry replaces the earlier one. What AUFS left in
+    /// old layers for itself is left out.
     ///
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Invalid`] when it is no archive, or has a name
-    /// that leads out of it; with [`ErrorKind::Limit`] when it has too many
-    /// entries; and as `input` does.
+    /// that leads out of it; with [`ErrorKind::Unsupported`] for what no layer
+    /// may have; with [`ErrorKind::Limit`] when it has too many entries, too
+    /// much text, or a sparse file that is too large; and as `input` does.
     pub fn read(input: &mut dyn Read) -> Result<Self, Error> {
-        let mut reading = Reading::default();
-        let mut archive = tar::Archive::new(&mut *input);
-        let entries = archive.entries().map_err(unreadable)?;
-        for entry in entries {
-            reading.take(entry.map_err(unreadable)?)?;
+        let mut reading = Reading {
+            records: Vec::new(),
+            kept: BTreeMap::new(),
+            text: 0,
+            buffer: vec![0; PIECE],
+        };
+        let mut members = Members::new(input);
+        while let Some(member) = members.next()? {
+            reading.take(member, &mut members)?;
         }
-        drop(archive);
-        // What stands behind the end counts for the digest of the whole.
-        io::copy(input, &mut io::sink()).map_err(unreadable)?;
-        Ok(reading.finish())
+        members.drain()?;
+        Ok(Self::new(reading.records, reading.kept))
     }
 }
 
 /// Is an archive that is being read.
-#[derive(Default)]
 struct Reading {
-    /// One that was replaced is absent.
-    records: Vec<Option<Record>>,
-    /// Where the last entry of each path is, told by the path and whether it
-    /// removes something.
-    places: HashMap<(EntryPath, bool), usize>,
+    records: Vec<Record>,
     kept: BTreeMap<EntryPath, Box<[u8]>>,
+    /// How many bytes of text the records have.
+    text: usize,
+    buffer: Vec<u8>,
 }
 
 impl Reading {
-    fn take<R: Read>(&mut self, mut entry: tar::Entry<'_, R>) -> Result<(), Error> {
-        let name = entry.path_bytes().into_owned();
-        let Some(kind) = self.kind(&name, &mut entry)? else {
+    fn take(&mut self, member: Member, members: &mut Members<'_>) -> Result<(), Error> {
+        let Some((path, removal)) = place(&member.name)? else {
             return Ok(());
         };
-        if self.records.len() >= ENTRIES_LIMIT {
-            let message = format!("the layer has more than {ENTRIES_LIMIT} entries");
-            return Err(Error::new(ErrorKind::Limit, message));
-        }
-        let (path, kind) = removed(parse(&name)?, kind);
+        let kind = match removal {
+            Some(removal) => removal,
+            None => kind(&member)?,
+        };
         if path.is_root() && !matches!(kind, Kind::Directory | Kind::Opaque) {
-            return Err(Error::new(ErrorKind::Invalid, "the root is no directory in the layer"));
+            let message = "the root is no directory in the archive";
+            return Err(Error::new(ErrorKind::Invalid, message));
         }
+        self.count(&path, &kind, &member.metadata)?;
+        let content = match kind {
+            Kind::File { .. } => Some(self.content(&path, &member, members)?),
+            Kind::Whiteout | Kind::Opaque => None,
+            _ => {
+                self.kept.remove(&path);
+                None
+            }
+        };
         let metadata = match kind {
             Kind::HardLink { .. } | Kind::Whiteout | Kind::Opaque => Metadata::default(),
-            _ => metadata(&mut entry, &path)?,
+            _ => member.metadata,
         };
-        let content = match kind {
-            Kind::File { size } => Some(self.content(&path, size, &mut entry)?),
-            _ => None,
-        };
-        let removes = matches!(kind, Kind::Whiteout | Kind::Opaque);
-        let place = self.records.len();
-        if let Some(earlier) = self.places.insert((path.clone(), removes), place)
-            && let Some(earlier) = self.records.get_mut(earlier)
-        {
-            *earlier = None;
-        }
-        self.records.push(Some(Record {
+        self.records.push(Record {
             entry: Entry {
                 path,
                 kind,
                 metadata,
             },
             content,
-        }));
+        });
         Ok(())
     }
 
-    /// Says what an entry is; `None` for what says nothing of a file.
-    fn kind<R: Read>(
-        &self,
-        name: &[u8],
-        entry: &mut tar::Entry<'_, R>,
-    ) -> Result<Option<Kind>, Error> {
-        let header = entry.header();
-        let number = |number: io::Result<Option<u32>>| {
-            number.ok().flatten().ok_or_else(|| invalid(name, "is a device without numbers"))
+    /// Holds the limits of an index.
+    fn count(&mut self, path: &EntryPath, kind: &Kind, metadata: &Metadata) -> Result<(), Error> {
+        let target = match kind {
+            Kind::HardLink { target } => target.as_bytes().len(),
+            Kind::Symlink { target } => target.len(),
+            _ => 0,
         };
-        Ok(Some(match header.entry_type() {
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                // Old archives have directories that only their names tell.
-                if name.ends_with(b"/") && entry.size() == 0 {
-                    Kind::Directory
-                } else {
-                    Kind::File { size: entry.size() }
-                }
-            }
-            EntryType::Directory => Kind::Directory,
-            EntryType::Link => {
-                let target = entry.link_name_bytes();
-                let target = target.ok_or_else(|| invalid(name, "is a link to nothing"))?;
-                Kind::HardLink {
-                    target: parse(&target)?,
-                }
-            }
-            EntryType::Symlink => {
-                let target = entry.link_name_bytes().unwrap_or_default();
-                if target.is_empty() || target.contains(&0) {
-                    return Err(invalid(name, "is a link to nothing"));
-                }
-                Kind::Symlink {
-                    target: target.into_owned().into(),
-                }
-            }
-            EntryType::Fifo => Kind::Fifo,
-            EntryType::Char | EntryType::Block => Kind::Device {
-                kind: match header.entry_type() {
-                    EntryType::Char => DeviceKind::Character,
-                    _ => DeviceKind::Block,
-                },
-                major: number(header.device_major())?,
-                minor: number(header.device_minor())?,
-            },
-            // Headers for the whole archive say nothing of one file.
-            EntryType::XGlobalHeader => return Ok(None),
-            other => {
-                let message = format!("`{}` is of the kind {:?}, which is not known", shown(name), other.as_byte() as char);
-                return Err(Error::new(ErrorKind::Unsupported, message));
-            }
-        }))
+        let attributes = metadata.xattrs.iter();
+        let attributes: usize = attributes.map(|(name, value)| name.len() + value.len()).sum();
+        self.text = self.text.saturating_add(path.as_bytes().len() + target + attributes);
+        let message = if self.records.len() >= ENTRIES_LIMIT {
+            format!("the archive has more than {ENTRIES_LIMIT} entries")
+        } else if self.text > TEXT_LIMIT {
+            format!("the archive has more than {TEXT_LIMIT} bytes of names and attributes")
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Limit, message))
     }
 
     /// Reads the content of a file.
-    fn content<R: Read>(
+    fn content(
         &mut self,
         path: &EntryPath,
-        size: u64,
-        entry: &mut tar::Entry<'_, R>,
+        member: &Member,
+        members: &mut Members<'_>,
     ) -> Result<Stored, Error> {
-        let is_sparse = entry.header().entry_type() == EntryType::GNUSparse;
-        let offset = (!is_sparse).then(|| entry.raw_file_position());
-        let named = Self::is_kept(path) && size <= LayerIndex::KEPT_LIMIT;
-        let mut kept = named.then(Vec::new);
+        let named = LayerIndex::KEPT.iter().any(|kept| kept.as_bytes() == path.as_bytes());
+        let mut kept = (named && member.size <= LayerIndex::KEPT_LIMIT).then(Vec::new);
         let mut hasher = Hasher::unbroken(Algorithm::Sha256);
-        let mut buffer = vec![0; PIECE];
-        let mut length = 0;
-        loop {
-            let read = match entry.read(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read.map_err(unreadable)?,
-            };
-            let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
-                break;
-            };
-            hasher.update(piece);
-            length += piece.len() as u64;
-            if let Some(kept) = &mut kept {
-                kept.extend_from_slice(piece);
+        for piece in &member.pieces {
+            let (Piece::Hole(mut left) | Piece::Data(mut left)) = *piece;
+            if let Piece::Hole(_) = piece {
+                self.buffer.fill(0);
+            }
+            while left > 0 {
+                let room = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+                let buffer = self.buffer.get_mut(..room).unwrap_or_default();
+                let read = match piece {
+                    Piece::Hole(_) => room,
+                    Piece::Data(_) => members.read(buffer)?,
+                };
+                // All that is said to be there is there, or reading fails.
+                let read = buffer.get(..read).unwrap_or_default();
+                hasher.update(read);
+                if let Some(kept) = &mut kept {
+                    kept.extend_from_slice(read);
+                }
+                left = left.saturating_sub(read.len() as u64);
             }
         }
-        if length != size {
-            return Err(invalid(path.as_bytes(), "ends before its content does"));
-        }
-        self.kept.remove(path);
-        if let Some(kept) = kept {
-            self.kept.insert(path.clone(), kept.into());
-        }
+        match kept {
+            Some(kept) => self.kept.insert(path.clone(), kept.into()),
+            None => self.kept.remove(path),
+        };
         Ok(Stored {
-            offset,
+            offset: member.offset,
             digest: hasher.finish(),
         })
     }
+}
 
-    fn is_kept(path: &EntryPath) -> bool {
-        LayerIndex::KEPT.iter().any(|kept| kept.as_bytes() == path.as_bytes())
+/// Finds out where an entry is, and whether its name means that something is
+/// removed there; `None` for what is no part of a layer.
+fn place(name: &[u8]) -> Result<Option<(EntryPath, Option<Kind>)>, Error> {
+    let path = parse(name)?;
+    let Some(parent) = path.parent() else {
+        return Ok(Some((path, None)));
+    };
+    let last = path.name().unwrap_or_default();
+    if parent.names().any(|name| name.starts_with(PRIVATE)) {
+        return Ok(None);
     }
-
-    fn finish(self) -> LayerIndex {
-        LayerIndex::new(self.records.into_iter().flatten().collect(), self.kept)
+    if parent.names().any(|name| name.starts_with(WHITEOUT)) {
+        return Err(invalid(name, "is in something that is removed"));
+    }
+    if last == OPAQUE {
+        return Ok(Some((parent, Some(Kind::Opaque))));
+    }
+    match last.strip_prefix(WHITEOUT) {
+        // They would remove the directory itself, or the one that it is in.
+        Some(b"" | b"." | b"..") => Err(invalid(name, "removes something that has no name")),
+        Some(hidden) => Ok(Some((parent.child(hidden), Some(Kind::Whiteout)))),
+        None => Ok(Some((path, None))),
     }
 }
 
-/// Finds out whether a name means that something is removed.
-fn removed(path: EntryPath, kind: Kind) -> (EntryPath, Kind) {
-    let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
-        return (path, kind);
-    };
-    if name == OPAQUE {
-        return (parent, Kind::Opaque);
-    }
-    match name.strip_prefix(WHITEOUT) {
-        Some(hidden) if !hidden.is_empty() && hidden != b"." && hidden != b".." => {
-            (parent.child(hidden), Kind::Whiteout)
-        }
-        _ => (path, kind),
-    }
-}
-
-fn metadata<R: Read>(
-    entry: &mut tar::Entry<'_, R>,
-    path: &EntryPath,
-) -> Result<Metadata, Error> {
-    let mut attributes = BTreeMap::new();
-    let mut times = None;
-    let mut owner = (None, None);
-    let mut bytes = 0;
-    if let Some(records) = entry.pax_extensions().map_err(unreadable)? {
-        for record in records {
-            let record = record.map_err(unreadable)?;
-            let (key, value) = (record.key_bytes(), record.value_bytes());
-            if let Some(name) = key.strip_prefix(ATTRIBUTE) {
-                bytes += name.len() + value.len();
-                attributes.insert(name.into(), value.into());
-            }
-            let text = std::str::from_utf8(value).unwrap_or_default();
-            match key {
-                b"mtime" => times = Some(seconds(text).ok_or_else(|| invalid(path.as_bytes(), "has a time that is none"))?),
-                b"uid" => owner.0 = Some(text.parse::<u64>().unwrap_or(u64::MAX)),
-                b"gid" => owner.1 = Some(text.parse::<u64>().unwrap_or(u64::MAX)),
-                _ => {}
-            }
-        }
-    }
-    if bytes > XATTRS_LIMIT {
-        let message = format!("`{path}` has more than {XATTRS_LIMIT} bytes of extended attributes");
-        return Err(Error::new(ErrorKind::Limit, message));
-    }
-    let header = entry.header();
-    let number = |pax: Option<u64>, plain: io::Result<u64>, what: &str| {
-        let number = pax.map_or(plain, Ok).map_err(unreadable)?;
-        u32::try_from(number).map_err(|_large| invalid(path.as_bytes(), what))
-    };
-    let mode = header.mode().map_err(unreadable)? & 0o7777;
-    Ok(Metadata {
-        mode: u16::try_from(mode).unwrap_or(0o7777),
-        uid: number(owner.0, header.uid(), "has an owner that no system knows")?,
-        gid: number(owner.1, header.gid(), "has a group that no system knows")?,
-        mtime: match times {
-            Some(seconds) => seconds,
-            None => header.mtime().map_err(unreadable)? as i64,
+/// Says what an entry is whose name says nothing of that.
+fn kind(member: &Member) -> Result<Kind, Error> {
+    let name = &member.name;
+    Ok(match member.flag {
+        // The oldest archives tell directories by their names.
+        b'\0' if name.ends_with(b"/") => Kind::Directory,
+        b'\0' | b'0' | b'7' | b'S' => Kind::File { size: member.size },
+        b'1' if member.link.is_empty() => return Err(invalid(name, "is another name of nothing")),
+        b'1' => Kind::HardLink {
+            target: parse(&member.link)?,
         },
-        xattrs: attributes,
+        b'2' => {
+            let target = &member.link;
+            if target.is_empty() || target.len() > EntryPath::LIMIT || target.contains(&0) {
+                return Err(invalid(name, "is a link, and what it says is no path"));
+            }
+            Kind::Symlink {
+                target: target.as_slice().into(),
+            }
+        }
+        b'3' => device(DeviceKind::Character, member)?,
+        b'4' => device(DeviceKind::Block, member)?,
+        b'5' => Kind::Directory,
+        b'6' => Kind::Fifo,
+        other => {
+            let message = format!("`{}` is of the kind `{}`, which is not known", shown(name), other.escape_ascii());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
     })
 }
 
-/// Reads seconds with or without a fraction, which is cut off; below 1970
-/// towards the past, as clocks do.
-fn seconds(text: &str) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    let cut = fraction.bytes().any(|digit| digit != b'0');
-    if whole.starts_with('-') && cut {
-        return seconds.checked_sub(1);
+fn device(kind: DeviceKind, member: &Member) -> Result<Kind, Error> {
+    let number = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
+    match (number(member.major), number(member.minor)) {
+        (Some(major), Some(minor)) => Ok(Kind::Device { kind, major, minor }),
+        _ => Err(invalid(&member.name, "is a device without numbers")),
     }
-    Some(seconds)
 }
 
 fn parse(name: &[u8]) -> Result<EntryPath, Error> {
     EntryPath::parse(name).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))
 }
 
+/// The bytes of a name that a message shows.
+const EXCERPT: usize = 200;
+
 fn shown(name: &[u8]) -> String {
-    name.escape_ascii().to_string()
+    name.get(..EXCERPT).unwrap_or(name).escape_ascii().to_string()
 }
 
 fn invalid(name: &[u8], reason: &str) -> Error {
-    Error::new(ErrorKind::Invalid, format!("`{}` {reason}", shown(name)))
+    Error::new(ErrorKind::Invalid, format!("`{}` of the archive {reason}", shown(name)))
 }
 
-fn unreadable(error: io::Error) -> Error {
-    Error::io("can not read the archive", error)
-}
+#[cfg(test)]
+mod tests;

@@ -221,6 +221,20 @@ fn what_is_under_way_is_bounded() {
     assert_eq!(buffers, Some(1 + WAITING_BLOCKS));
 }
 
+#[test]
+fn a_thread_that_panics_is_an_error_and_no_wait() {
+    let (jobs, queue) = mpsc::channel::<Job>();
+    let worker = std::thread::spawn(move || {
+        let job = queue.recv().expect("a job");
+        assert!(job.block.is_empty(), "it panics with the job in its hand");
+    });
+    let mut framing = Framing::new(io::sink(), jobs, 1);
+    framing.write_all(&[7; 10]).expect("it is not a block yet");
+    let error = framing.drain().expect_err("nobody compresses");
+    assert_eq!(error.to_string(), "a thread that compresses has stopped");
+    assert!(worker.join().is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 

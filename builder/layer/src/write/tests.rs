@@ -134,13 +134,17 @@ fn what_is_out_of_order_is_refused() {
 
 #[test]
 fn what_contradicts_what_was_before_is_refused() {
-    let removed = "`/a` can not be written: it is removed by the same layer";
+    let removed = "`/a` is removed by the same layer";
     let leaf = "`/a` is no directory";
     let (to_a, to_b) = ("its target `/a` is no file", "its target `/b` is no file");
     for (items, why) in [
         (&[whiteout("a"), fifo("a")][..], removed),
         (&[whiteout("a"), directory("a")], removed),
         (&[whiteout("a"), whiteout("b"), file("a", b"")], removed),
+        (&[whiteout("a"), fifo("a/b")], removed),
+        (&[whiteout("a"), directory("a/b/c")], removed),
+        (&[whiteout("a"), whiteout("a/b")], removed),
+        (&[whiteout("a"), other("a", Kind::Opaque)], removed),
         (&[fifo("a"), fifo("a/b")], leaf),
         (&[symlink("a", "b"), fifo("a/b")], leaf),
         (&[file("a", b""), other("a", Kind::Opaque)], leaf),

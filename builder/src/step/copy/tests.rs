@@ -41,7 +41,15 @@ fn tree(lines: &[&str]) -> Tree {
             })
         };
         let (name, node) = if let Some((name, target)) = what.split_once(" -> ") {
-            (name, node(0o777, NodeKind::Symlink { target: target.as_bytes().into() }))
+            (
+                name,
+                node(
+                    0o777,
+                    NodeKind::Symlink {
+                        target: target.as_bytes().into(),
+                    },
+                ),
+            )
         } else if let Some((name, twin)) = what.split_once(" = ") {
             let twin = tree.node(&path(twin)).expect("there").clone();
             (name, twin)
@@ -66,8 +74,16 @@ fn how(destination: &str) -> Copying {
 }
 
 /// Copies, and lists what the layer holds.
-fn copied(from: &Tree, to: &mut Tree, sources: &[&str], how: &Copying) -> Result<Vec<String>, String> {
-    let sources: Vec<Source> = sources.iter().map(|path| Source::Path((*path).to_owned())).collect();
+fn copied(
+    from: &Tree,
+    to: &mut Tree,
+    sources: &[&str],
+    how: &Copying,
+) -> Result<Vec<String>, String> {
+    let sources: Vec<Source> = sources
+        .iter()
+        .map(|path| Source::Path((*path).to_owned()))
+        .collect();
     let copied = copy(from, to, &sources, how).map_err(|error| {
         let mut said = error.to_string();
         if let Some(cause) = std::error::Error::source(&error) {
@@ -79,7 +95,11 @@ fn copied(from: &Tree, to: &mut Tree, sources: &[&str], how: &Copying) -> Result
         .recipe
         .items()
         .map(|Item { entry, content }| {
-            let Entry { path, kind, metadata } = entry;
+            let Entry {
+                path,
+                kind,
+                metadata,
+            } = entry;
             let what = match kind {
                 Kind::Directory => "/".to_owned(),
                 Kind::HardLink { target } => return format!("{path} = {target}"),
@@ -114,8 +134,24 @@ fn context() -> Tree {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, read from top to bottom")]
 fn files_and_directories_go_where_docker_puts_them() {
-    let base = || tree(&["usr/", "usr/bin/", "usr/bin/x", "bin -> usr/bin", "1777:0 tmp/", "var/", "run/", "var/run -> /run", "etc/", "etc/passwd", "f", "lf -> f"]);
+    let base = || {
+        tree(&[
+            "usr/",
+            "usr/bin/",
+            "usr/bin/x",
+            "bin -> usr/bin",
+            "1777:0 tmp/",
+            "var/",
+            "run/",
+            "var/run -> /run",
+            "etc/",
+            "etc/passwd",
+            "f",
+            "lf -> f",
+        ])
+    };
     for (sources, destination, expected) in [
         (&["a"][..], "/x", &["/x 644:0 #0"][..]),
         (&["a"], "/x/", &["/x/ 755:0", "/x/a 644:0 #0"]),
@@ -124,23 +160,79 @@ fn files_and_directories_go_where_docker_puts_them() {
         (&["a"], "/bin/x", &["/usr/bin/x 644:0 #0"]),
         (&["a"], "/tmp/", &["/tmp/a 644:0 #0"]),
         (&["a"], "/var/run/", &["/run/a 644:0 #0"]),
-        (&["a"], "/var/run/n/m", &["/run/n/ 755:0", "/run/n/m 644:0 #0"]),
+        (
+            &["a"],
+            "/var/run/n/m",
+            &["/run/n/ 755:0", "/run/n/m 644:0 #0"],
+        ),
         (&["a"], "/lf", &["/f 644:0 #0"]),
         (&["a"], "/f", &["/f 644:0 #0"]),
-        (&["d"], "/x", &["/x/ 755:0", "/x/e/ 755:0", "/x/e/f 644:0 #4", "/x/g 644:0 #5", "/x/s -> g 777:0"]),
-        (&["d/"], "/bin", &["/usr/bin/e/ 755:0", "/usr/bin/e/f 644:0 #4", "/usr/bin/g 644:0 #5", "/usr/bin/s -> g 777:0"]),
+        (
+            &["d"],
+            "/x",
+            &[
+                "/x/ 755:0",
+                "/x/e/ 755:0",
+                "/x/e/f 644:0 #4",
+                "/x/g 644:0 #5",
+                "/x/s -> g 777:0",
+            ],
+        ),
+        (
+            &["d/"],
+            "/bin",
+            &[
+                "/usr/bin/e/ 755:0",
+                "/usr/bin/e/f 644:0 #4",
+                "/usr/bin/g 644:0 #5",
+                "/usr/bin/s -> g 777:0",
+            ],
+        ),
         (&["d/s"], "/x/", &["/x/ 755:0", "/x/s 644:0 #5"]),
         (&["l/g"], "/x", &["/x 644:0 #5"]),
-        (&["l"], "/x/", &["/x/ 755:0", "/x/e/ 755:0", "/x/e/f 644:0 #4", "/x/g 644:0 #5", "/x/s -> g 777:0"]),
-        (&["a", "m"], "/x/", &["/x/ 755:0", "/x/a 644:0 #0", "/x/m 644:0 #1"]),
-        (&["[a-c]", "*.txt"], "/x/", &["/x/ 755:0", "/x/a 644:0 #0", "/x/b.txt 644:0 #1"]),
-        (&["d/*"], "/tmp", &["/tmp/f 644:0 #4", "/tmp/g 644:0 #5", "/tmp/s 644:0 #5"]),
+        (
+            &["l"],
+            "/x/",
+            &[
+                "/x/ 755:0",
+                "/x/e/ 755:0",
+                "/x/e/f 644:0 #4",
+                "/x/g 644:0 #5",
+                "/x/s -> g 777:0",
+            ],
+        ),
+        (
+            &["a", "m"],
+            "/x/",
+            &["/x/ 755:0", "/x/a 644:0 #0", "/x/m 644:0 #1"],
+        ),
+        (
+            &["[a-c]", "*.txt"],
+            "/x/",
+            &["/x/ 755:0", "/x/a 644:0 #0", "/x/b.txt 644:0 #1"],
+        ),
+        (
+            &["d/*"],
+            "/tmp",
+            &["/tmp/f 644:0 #4", "/tmp/g 644:0 #5", "/tmp/s 644:0 #5"],
+        ),
         (&["../../a"], "/x", &["/x 644:0 #0"]),
         (&["/a"], "/x", &["/x 644:0 #0"]),
-        (&["h1", "z"], "/x/", &["/x/ 755:0", "/x/h1 644:0 #10", "/x/h2 644:0 #10"]),
+        (
+            &["h1", "z"],
+            "/x/",
+            &["/x/ 755:0", "/x/h1 644:0 #10", "/x/h2 644:0 #10"],
+        ),
     ] {
         let found = copied(&context(), &mut base(), sources, &how(destination));
-        assert_eq!(found.as_deref(), Ok(&expected.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()[..]), "{sources:?} to {destination}");
+        assert_eq!(
+            found.as_deref(),
+            Ok(&expected
+                .iter()
+                .map(|line| (*line).to_owned())
+                .collect::<Vec<_>>()[..]),
+            "{sources:?} to {destination}"
+        );
     }
 }
 
@@ -148,12 +240,25 @@ fn files_and_directories_go_where_docker_puts_them() {
 fn names_of_one_file_stay_so() {
     let context = tree(&["y", "b/", "b/c = y", "a = y"]);
     let found = copied(&context, &mut Tree::new(), &["."], &how("/"));
-    assert_eq!(found.expect("copied"), ["/a 644:0 #0", "/b/ 755:0", "/b/c = /a", "/y = /a"]);
+    assert_eq!(
+        found.expect("copied"),
+        ["/a 644:0 #0", "/b/ 755:0", "/b/c = /a", "/y = /a"]
+    );
 }
 
 #[test]
 fn what_can_not_be_copied_says_why() {
-    let base = || tree(&["bin -> usr/bin", "usr/", "usr/bin/", "f", "etc/", "etc/b.txt/", "c -> c"]);
+    let base = || {
+        tree(&[
+            "bin -> usr/bin",
+            "usr/",
+            "usr/bin/",
+            "f",
+            "etc/",
+            "etc/b.txt/",
+            "c -> c",
+        ])
+    };
     let context = tree(&["bin/", "bin/x", "b.txt", "f/", "f/x", "etc", "c/"]);
     for (sources, destination, expected) in [
         (&["no"][..], "/", "`/no` is not there"),
@@ -163,12 +268,23 @@ fn what_can_not_be_copied_says_why() {
         (&["b.txt"], "/etc/", "`/etc/b.txt` is a directory"),
         (&["f"], "/f", "`/f` is in the way"),
         (&["b.txt"], "/f/", "`/f` is in the way"),
-        (&["b.txt"], "/f/x", "can not copy to `/f/x`: `/f` is no directory"),
+        (
+            &["b.txt"],
+            "/f/x",
+            "can not copy to `/f/x`: `/f` is no directory",
+        ),
         (&["b.txt", "f"], "/x", "`/x` has to be a directory"),
-        (&["b.txt"], "/c/x", "can not copy to `/c/x`: `/c/x` leads through more than 40 links"),
+        (
+            &["b.txt"],
+            "/c/x",
+            "can not copy to `/c/x`: `/c/x` leads through more than 40 links",
+        ),
     ] {
         let said = copied(&context, &mut base(), sources, &how(destination)).expect_err("refused");
-        assert!(said.starts_with(expected), "{sources:?} to {destination}: {said}");
+        assert!(
+            said.starts_with(expected),
+            "{sources:?} to {destination}: {said}"
+        );
     }
 }
 
@@ -177,9 +293,11 @@ fn links_lead_nowhere_outside() {
     let said = copied(&context(), &mut Tree::new(), &["out"], &how("/x")).expect_err("not there");
     assert_eq!(said, "`/out` is not there");
     let mut with = context();
-    with.insert(&path("etc"), Node::directory(metadata(0o755, 0))).expect("the root is there");
+    with.insert(&path("etc"), Node::directory(metadata(0o755, 0)))
+        .expect("the root is there");
     let inner = with.node(&path("a")).expect("there").clone();
-    with.insert(&path("etc/passwd"), inner).expect("its parent is there");
+    with.insert(&path("etc/passwd"), inner)
+        .expect("its parent is there");
     let found = copied(&with, &mut Tree::new(), &["out"], &how("/x")).expect("inside");
     assert_eq!(found, ["/x 644:0 #0"]);
 }
@@ -194,11 +312,24 @@ fn directories_that_are_there_stay_as_they_are() {
     replaced.existing = Existing::Replaced;
     assert_eq!(
         all(&replaced),
-        ["/home/ 700:7", "/home/y 700:7 #3", "/tmp/ 755:0", "/tmp/x 644:0 #1"]
+        [
+            "/home/ 700:7",
+            "/home/y 700:7 #3",
+            "/tmp/ 755:0",
+            "/tmp/x 644:0 #1"
+        ]
     );
     let mut owned = how("/");
     owned.owner = Some(Owner { uid: 4, gid: 5 });
-    assert_eq!(all(&owned), ["/home/ 750:4", "/home/y 700:4 #3", "/tmp/ 1777:4", "/tmp/x 644:4 #1"]);
+    assert_eq!(
+        all(&owned),
+        [
+            "/home/ 750:4",
+            "/home/y 700:4 #3",
+            "/tmp/ 1777:4",
+            "/tmp/x 644:4 #1"
+        ]
+    );
 }
 
 #[test]
@@ -209,7 +340,13 @@ fn flags_change_what_is_copied_and_what_is_made_for_it() {
     let found = copied(&context(), &mut Tree::new(), &["d"], &how).expect("copied");
     assert_eq!(
         found,
-        ["/n/ 755:4", "/n/e/ 4711:4", "/n/e/f 4711:4 #4", "/n/g 4711:4 #5", "/n/s -> g 777:4"]
+        [
+            "/n/ 755:4",
+            "/n/e/ 4711:4",
+            "/n/e/f 4711:4 #4",
+            "/n/g 4711:4 #5",
+            "/n/s -> g 777:4"
+        ]
     );
 }
 

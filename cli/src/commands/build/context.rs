@@ -48,7 +48,9 @@ pub(super) fn choose(
 fn of_path(path: &Path) -> anyhow::Result<ContextSource> {
     let text = path.to_string_lossy();
     if text.contains("://") {
-        let error = usage(format!("the context `{text}` is elsewhere, which is not supported yet"));
+        let error = usage(format!(
+            "the context `{text}` is elsewhere, which is not supported yet"
+        ));
         return Err(hinted(error, "fetch it, and name its directory"));
     }
     let metadata = match fs_err::metadata(path) {
@@ -108,6 +110,9 @@ mod tests {
         let (_, found) = choose(&archive, Some(file)).expect("there");
         assert_eq!(found, DockerfileSource::Context(file.to_owned()));
         let (_, found) = choose(directory.path(), None).expect("there");
-        assert_eq!(found, DockerfileSource::Context(PathBuf::from("Dockerfile")));
+        assert_eq!(
+            found,
+            DockerfileSource::Context(PathBuf::from("Dockerfile"))
+        );
     }
 }

@@ -48,8 +48,8 @@ fn of_commit(context: &Path) -> anyhow::Result<u64> {
         .arg(context)
         .args(["log", "-1", "--format=%ct"])
         .output();
-    let output = asked
-        .context("can not run `git`, which `--source-date-epoch git` asks for the time")?;
+    let output =
+        asked.context("can not run `git`, which `--source-date-epoch git` asks for the time")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.lines().next().unwrap_or_default();
@@ -58,7 +58,10 @@ fn of_commit(context: &Path) -> anyhow::Result<u64> {
             context.display()
         )));
     }
-    parse(String::from_utf8_lossy(&output.stdout).trim(), "the time of the last commit")
+    parse(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "the time of the last commit",
+    )
 }
 
 /// Says which time counts.
@@ -79,10 +82,21 @@ mod tests {
         let choose = |chosen| choose(&environment, chosen, Path::new("."));
         assert_eq!(choose(None).expect("a time"), 7);
         assert_eq!(choose(Some("8")).expect("a time"), 8);
-        for text in ["", "-1", "+1", "1.5", "now", "253402300800", "99999999999999999999"] {
+        for text in [
+            "",
+            "-1",
+            "+1",
+            "1.5",
+            "now",
+            "253402300800",
+            "99999999999999999999",
+        ] {
             assert!(choose(Some(text)).is_err(), "{text}");
         }
         let nothing = Environment::of(&[]);
-        assert_eq!(super::choose(&nothing, None, Path::new(".")).expect("a time"), 0);
+        assert_eq!(
+            super::choose(&nothing, None, Path::new(".")).expect("a time"),
+            0
+        );
     }
 }

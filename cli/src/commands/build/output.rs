@@ -39,7 +39,8 @@ enum Destination {
 }
 
 /// How an output looks, for hints.
-const FORM: &str = "an output is as in `type=oci,dest=image.tar`; types are `oci`, `docker`, `local` and `tar`";
+const FORM: &str =
+    "an output is as in `type=oci,dest=image.tar`; types are `oci`, `docker`, `local` and `tar`";
 
 /// Reads all outputs, of which one may be standard output.
 pub(super) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<Output>> {
@@ -71,7 +72,9 @@ fn parse(text: &str) -> anyhow::Result<Output> {
     let (mut kind, mut destination) = (None, None);
     for field in text.split(',') {
         let Some((key, value)) = field.split_once('=') else {
-            return Err(usage(format!("`--output {text}` has `{field}` without a `=`")));
+            return Err(usage(format!(
+                "`--output {text}` has `{field}` without a `=`"
+            )));
         };
         let twice = match key {
             "type" => kind.replace(parse_kind(value)?).is_some(),
@@ -93,7 +96,9 @@ fn parse(text: &str) -> anyhow::Result<Output> {
     let destination = match destination {
         None => return Err(usage(format!("`--output {text}` has no `dest`"))),
         Some("-") if kind == Kind::Local => {
-            return Err(usage("files can not go to standard output, but `type=tar` can"));
+            return Err(usage(
+                "files can not go to standard output, but `type=tar` can",
+            ));
         }
         Some("-") => Destination::Stdout,
         Some(path) => Destination::Path(PathBuf::from(path)),
@@ -157,12 +162,16 @@ impl Output {
                 let file = tempfile::NamedTempFile::new_in(directory)
                     .with_context(|| format!("can not write to `{}`", directory.display()))?;
                 let out = std::io::BufWriter::new(file.reopen()?);
-                wait(async { Ok(builder::export_tar(&reached.images, built, out, scratch).await?) })?;
+                wait(async {
+                    Ok(builder::export_tar(&reached.images, built, out, scratch).await?)
+                })?;
                 publish(file, path)?;
             }
             (Kind::Tar, Destination::Stdout) => {
                 let out = std::io::BufWriter::new(std::io::stdout());
-                wait(async { Ok(builder::export_tar(&reached.images, built, out, scratch).await?) })?;
+                wait(async {
+                    Ok(builder::export_tar(&reached.images, built, out, scratch).await?)
+                })?;
             }
             (Kind::Local, Destination::Stdout) => {}
         }
@@ -182,10 +191,12 @@ impl Output {
                 file: path.to_owned(),
                 name: name.filter(|name| name.tag().is_some()).cloned(),
             },
-            _ if path.extension().is_some_and(|extension| extension == "tar") => Place::OciArchive {
-                file: path.to_owned(),
-                tag,
-            },
+            _ if path.extension().is_some_and(|extension| extension == "tar") => {
+                Place::OciArchive {
+                    file: path.to_owned(),
+                    tag,
+                }
+            }
             _ => Place::Layout {
                 directory: path.to_owned(),
                 tag,
@@ -209,7 +220,10 @@ fn copy(reached: &Reached, built: &Built, to: &Place) -> anyhow::Result<()> {
     let from = library_name(built)?;
     let options = CopyOptions::default();
     wait(async {
-        let copied = reached.images.copy(&Place::Library(from), to, &options).await;
+        let copied = reached
+            .images
+            .copy(&Place::Library(from), to, &options)
+            .await;
         copied.map_err(|error| reached.advise(error))
     })?;
     Ok(())

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 
 use crate::entry::{DeviceKind, Entry, Kind};
+use crate::index::LayerIndex;
 use crate::path::EntryPath;
-use crate::sample::{Item, any_layer, archive, entry, every_kind};
+use crate::sample::{Item, any_layer, archive, entry, every_kind, fill};
 use crate::write::Writer;
 
 /// Finds the file that a hard link is of.
@@ -241,6 +242,22 @@ proptest! {
     fn others_read_any_layer(items in any_layer()) {
         python_agrees(&items);
         gnu_tar_agrees(&items);
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_index_of_what_was_written_is_the_index_of_what_is_read(items in any_layer()) {
+        // As below: a newline in a record. And what removes a name is longer
+        // than any name may be.
+        prop_assume!(!items.iter().any(|item| said_with_newline(item, &items)));
+        prop_assume!(!items.iter().any(|(entry, _)| {
+            entry.kind == Kind::Whiteout && entry.path.name().is_some_and(|name| name.len() > 251)
+        }));
+        let mut writer = Writer::new(Vec::new());
+        fill(&mut writer, &items).expect("well formed");
+        let (archive, written) = writer.finish().expect("memory");
+        prop_assert_eq!(LayerIndex::read(&mut archive.as_slice()).expect("valid"), written);
     }
 }
 
