@@ -36,6 +36,8 @@ pub struct Built {
     pub written: usize,
     /// What there is to say of the Dockerfile, though it could be built.
     pub warnings: Vec<Diagnostic>,
+    /// What there is to say of the ignore file.
+    pub ignore_warnings: Vec<Diagnostic>,
     /// The names that it was given; at least one.
     pub names: Vec<ImageName>,
 }
@@ -67,7 +69,7 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
             "there is no local library to keep the image in",
         )
     })?;
-    let ignore = read_ignore(prepared)?;
+    let (ignore, ignore_warnings) = read_ignore(prepared)?;
     let (plan, warnings) = read_plan(prepared)?;
     let progress = request.progress.as_ref();
     progress.note(&Event::Planned {
@@ -112,10 +114,12 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
             "there is no stage to build",
         ));
     };
-    keep(prepared, library, last, warnings).await
+    let mut built = keep(prepared, library, last).await?;
+    (built.warnings, built.ignore_warnings) = (warnings, ignore_warnings);
+    Ok(built)
 }
 
-fn read_ignore(prepared: &Prepared) -> Result<Ignore, Error> {
+fn read_ignore(prepared: &Prepared) -> Result<(Ignore, Vec<Diagnostic>), Error> {
     let bytes = prepared.ignore.as_ref().map(|file| file.bytes.as_slice());
     let (ignore, diagnostics) = Ignore::parse(bytes.unwrap_or_default());
     if diagnostics
@@ -124,7 +128,7 @@ fn read_ignore(prepared: &Prepared) -> Result<Ignore, Error> {
     {
         return Err(Error::mistakes(Mistaken::IgnoreFile, diagnostics));
     }
-    Ok(ignore)
+    Ok((ignore, diagnostics))
 }
 
 fn read_plan(prepared: &Prepared) -> Result<(Plan, Vec<Diagnostic>), Error> {
@@ -149,12 +153,7 @@ fn read_plan(prepared: &Prepared) -> Result<(Plan, Vec<Diagnostic>), Error> {
 }
 
 /// Composes the image, and keeps it in the library under its names.
-async fn keep(
-    prepared: &Prepared,
-    library: &Library,
-    stage: StageState,
-    warnings: Vec<Diagnostic>,
-) -> Result<Built, Error> {
+async fn keep(prepared: &Prepared, library: &Library, stage: StageState) -> Result<Built, Error> {
     let request = &prepared.request;
     let mut config = stage.configured.config;
     config.created = Some(created(request.epoch)?);
@@ -205,7 +204,8 @@ async fn keep(
             )
             .collect(),
         written,
-        warnings,
+        warnings: Vec::new(),
+        ignore_warnings: Vec::new(),
         names,
     })
 }

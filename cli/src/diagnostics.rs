@@ -2,7 +2,7 @@
 //! and hint.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use builder::{Diagnostic, ErrorKind, Mistaken, Prepared, Severity, SourceText, Span};
+use builder::{Built, Diagnostic, ErrorKind, Mistaken, Prepared, Severity, SourceText, Span};
 
 use crate::report::{hinted, say, usage};
 
@@ -27,9 +27,12 @@ pub(crate) fn failed(prepared: &Prepared, error: builder::Error) -> anyhow::Erro
     with_hint(error)
 }
 
-/// Shows what there is to say of a Dockerfile that could be built.
-pub(crate) fn warn(prepared: &Prepared, warnings: &[Diagnostic]) {
-    show(prepared.dockerfile(), warnings);
+/// Shows what there is to say of files that could be built of.
+pub(crate) fn warn(prepared: &Prepared, built: &Built) {
+    show(prepared.dockerfile(), &built.warnings);
+    if let Some(ignore_file) = prepared.ignore_file() {
+        show(ignore_file, &built.ignore_warnings);
+    }
 }
 
 fn with_hint(error: builder::Error) -> anyhow::Error {

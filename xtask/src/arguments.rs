@@ -14,6 +14,8 @@ Commands:
   ci                    Run everything that a change must pass, each part timed
   ci --only PART        Run one part, and what it cannot do without; may be repeated
   soak [--rounds N]     Run the long tests, N rounds each (default 200)
+  fuzz [--seconds N]    Feed every fuzz target for N seconds each (default 600); needs cargo-fuzz
+                        and a nightly compiler
   help, --help, -h      Print this text
 
 Parts of ci, in order:
@@ -35,6 +37,9 @@ Environment:
 /// Rounds of the long tests when `--rounds` is not given: what a release must survive.
 pub(crate) const DEFAULT_ROUNDS: u32 = 200;
 
+/// Seconds for each fuzz target when `--seconds` is not given.
+pub(crate) const DEFAULT_SECONDS: u32 = 600;
+
 /// One command with its arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -48,6 +53,11 @@ pub(crate) enum Request {
     Soak {
         /// How often each long test repeats its story; at least one.
         rounds: u32,
+    },
+    /// Feed the fuzz targets.
+    Fuzz {
+        /// How long each of them; at least one.
+        seconds: u32,
     },
 }
 
@@ -68,7 +78,14 @@ impl Request {
             "help" => Ok(Self::Help),
             "check" => nothing_after(rest).map(|()| Self::Check),
             "ci" => parse_parts(rest).map(Self::Ci),
-            "soak" => parse_rounds(rest),
+            "soak" => {
+                let rounds = parse_number("soak", "--rounds", DEFAULT_ROUNDS, rest)?;
+                Ok(Self::Soak { rounds })
+            }
+            "fuzz" => {
+                let seconds = parse_number("fuzz", "--seconds", DEFAULT_SECONDS, rest)?;
+                Ok(Self::Fuzz { seconds })
+            }
             other => Err(usage(&format!("`{other}` is no command"))),
         }
     }
@@ -91,18 +108,18 @@ fn parse_parts(words: &[String]) -> Result<Vec<Part>, Error> {
     Ok(Part::selection(&asked))
 }
 
-fn parse_rounds(words: &[String]) -> Result<Request, Error> {
-    let rounds = match words {
-        [] => DEFAULT_ROUNDS,
-        [flag, count] if flag == "--rounds" => count
+/// Reads the one number that a command takes.
+fn parse_number(command: &str, flag: &str, default: u32, words: &[String]) -> Result<u32, Error> {
+    match words {
+        [] => Ok(default),
+        [word, number] if word == flag => number
             .parse()
             .ok()
-            .filter(|rounds| *rounds > 0)
-            .ok_or_else(|| usage(&format!("`{count}` is no number of rounds")))?,
-        [flag] if flag == "--rounds" => return Err(usage("`--rounds` needs a number")),
-        [word, ..] => return Err(usage(&format!("`{word}` is no argument of `soak`"))),
-    };
-    Ok(Request::Soak { rounds })
+            .filter(|number| *number > 0)
+            .ok_or_else(|| usage(&format!("`{number}` is no number for `{flag}`"))),
+        [word] if word == flag => Err(usage(&format!("`{flag}` needs a number"))),
+        [word, ..] => Err(usage(&format!("`{word}` is no argument of `{command}`"))),
+    }
 }
 
 fn nothing_after(words: &[String]) -> Result<(), Error> {
@@ -131,6 +148,8 @@ mod tests {
         assert_eq!(parse("ci --only fmt"), Ok(Request::Ci(vec![Part::Fmt])));
         assert_eq!(parse("soak"), Ok(Request::Soak { rounds: 200 }));
         assert_eq!(parse("soak --rounds 7"), Ok(Request::Soak { rounds: 7 }));
+        assert_eq!(parse("fuzz"), Ok(Request::Fuzz { seconds: 600 }));
+        assert_eq!(parse("fuzz --seconds 9"), Ok(Request::Fuzz { seconds: 9 }));
         for line in ["help", "--help", "ci --only -h", "soak --help"] {
             assert_eq!(parse(line), Ok(Request::Help), "{line}");
         }

@@ -1,4 +1,5 @@
-//! The repository's own commands: `cargo xtask check`, `ci` and `soak`.
+//! The repository's own commands: `cargo xtask check`, `ci`, `soak` and
+//! `fuzz`.
 //!
 //! Everything that is promised about the shape of this repository is a function
 //! under `checks` from data to findings, and so both a test and a command. This
@@ -18,6 +19,7 @@ mod command;
 mod error;
 mod exemptions;
 mod finding;
+mod fuzz;
 mod repository;
 mod soak;
 mod source;
@@ -48,6 +50,7 @@ fn obey(request: &Request) -> Result<(), Error> {
         Request::Check => check(),
         Request::Ci(parts) => ci::run(parts),
         Request::Soak { rounds } => soak::run(*rounds),
+        Request::Fuzz { seconds } => fuzz::run(*seconds),
     }
 }
 

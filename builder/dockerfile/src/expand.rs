@@ -5,6 +5,7 @@
 //! done as there. Where a variable has its value from is not known here, and
 //! which texts are expanded at all is for the caller to know.
 
+mod collected;
 mod lexer;
 mod pattern;
 mod replacement;

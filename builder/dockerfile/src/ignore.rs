@@ -113,7 +113,9 @@ impl Ignore {
 /// Warnings alone never end the reading: each pattern behind them counts.
 fn is_refused(diagnostics: &mut Vec<Diagnostic>) -> bool {
     let more = diagnostics.split_off(diagnostics.len().min(MAX_DIAGNOSTICS));
-    let error = more.into_iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+    let error = more
+        .into_iter()
+        .find(|diagnostic| diagnostic.severity == Severity::Error);
     let is_refused = error.is_some();
     diagnostics.extend(error);
     is_refused

@@ -294,3 +294,6 @@ impl Found {
         same(self) == same(now)
     }
 }
+
+#[cfg(test)]
+mod tests;

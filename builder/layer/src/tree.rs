@@ -118,6 +118,10 @@ impl Node {
     }
 }
 
+/// How many directories deep a tree may be: whatever walks one node in another
+/// has to get along with the stack of a thread. Images have some dozens.
+const DEPTH_LIMIT: usize = 512;
+
 /// The permissions of directories that nothing is said of.
 const IMPLIED_MODE: u16 = 0o755;
 
@@ -151,8 +155,10 @@ impl Tree {
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Invalid`] when the directory that it would be
-    /// in is not there, or is none, and when the root would be none.
+    /// in is not there, or is none, and when the root would be none; with
+    /// [`ErrorKind::Limit`] when it would be more than 512 directories deep.
     pub fn insert(&mut self, path: &EntryPath, node: Node) -> Result<(), Error> {
+        check_depth(path)?;
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
             if node.is_directory() {
                 self.root = node;
@@ -182,6 +188,14 @@ impl Tree {
             open: start.into_iter().collect(),
         }
     }
+}
+
+fn check_depth(path: &EntryPath) -> Result<(), Error> {
+    if path.names().count() > DEPTH_LIMIT {
+        let message = format!("a path is more than {DEPTH_LIMIT} directories deep");
+        return Err(Error::new(ErrorKind::Limit, message));
+    }
+    Ok(())
 }
 
 impl Default for Tree {

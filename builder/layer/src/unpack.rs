@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::path::EntryPath;
-use crate::tree::{Contents, Node, NodeKind, Tree};
+use crate::tree::{ContentPlace, Contents, Node, NodeKind, Tree};
 
 /// Says what was not written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,20 +15,23 @@ pub struct Unpacked {
 }
 
 /// Writes a tree into a directory: permissions and times as the tree has them,
-/// owners not. What is in the directory already stays, unless the tree has
-/// something there; no link in it is followed.
+/// owners and extended attributes not. The directory itself is as it was. What
+/// is in it already stays, unless the tree has something there; a directory
+/// gives way to nothing but a directory, unless it is empty. No link in it is
+/// followed.
 ///
 /// # Errors
 ///
 /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when something can not
-/// be written, and as `contents` does.
+/// be written, with [`ErrorKind::Changed`](crate::ErrorKind::Changed) when a
+/// file is not as long as the tree says, and as `contents` does.
 pub fn unpack(
     tree: &Tree,
     contents: &dyn Contents,
     into: &Directory,
 ) -> Result<Unpacked, Error> {
     let mut unpacked = Unpacked::default();
-    let mut first = BTreeMap::new();
+    let mut first: BTreeMap<ContentPlace, EntryPath> = BTreeMap::new();
     let mut directories: Vec<(EntryPath, &Node)> = Vec::new();
     for (path, node) in tree.walk(&EntryPath::root()) {
         if path.is_root() {
@@ -46,8 +49,9 @@ pub fn unpack(
                     continue;
                 }
                 let mut content = contents.open(file.place, file.size)?;
-                into.make_file(&path, &mut content)?;
-                first.insert(file.place, path.clone());
+                into.make_file(&path, &node.metadata, file.size, &mut content)?;
+                first.insert(file.place, path);
+                continue;
             }
             NodeKind::Symlink { target } => into.make_symlink(&path, target)?,
             NodeKind::Fifo => into.make_fifo(&path)?,
@@ -65,3 +69,6 @@ pub fn unpack(
     }
     Ok(unpacked)
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,7 +273,7 @@ fn build(
             reached.advise(error)
         })?;
         if !global.quiet {
-            diagnostics::warn(&prepared, &built.warnings);
+            diagnostics::warn(&prepared, &built);
         }
         Ok(built)
     })

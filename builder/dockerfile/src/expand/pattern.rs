@@ -1,5 +1,5 @@
 //! Patterns of `*` and `?`, as `${name#pattern}` has them. Neither matches a
-//! line break.
+//! line break. A `\` at the end is an error at either side of a value.
 //!
 //! All states of a match are held at once, so that no pattern takes longer
 //! than its own length times that of the value.

@@ -30,7 +30,10 @@ pub(super) struct Class {
 impl Class {
     /// Says whether a letter is in it.
     pub(super) fn has(&self, letter: char) -> bool {
-        let inside = self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&letter));
+        let inside = self
+            .ranges
+            .iter()
+            .any(|(low, high)| (*low..=*high).contains(&letter));
         inside != self.negated
     }
 
@@ -44,7 +47,8 @@ impl Class {
         let mut low = Some('\0');
         for (start, end) in ranges {
             if let Some(from) = low {
-                self.ranges.extend(before(*start).filter(|to| from <= *to).map(|to| (from, to)));
+                self.ranges
+                    .extend(before(*start).filter(|to| from <= *to).map(|to| (from, to)));
             }
             low = (*end..=char::MAX).nth(1);
         }
@@ -90,7 +94,10 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// Starts at the front of an expression.
     pub(super) fn new(expression: &'a [char]) -> Self {
-        Self { rest: expression, escape: None }
+        Self {
+            rest: expression,
+            escape: None,
+        }
     }
 
     /// Reads all of it.
@@ -113,6 +120,11 @@ impl<'a> Source<'a> {
                     states.push(State::Start);
                     continue;
                 }
+                '\\' if self.next_if('A') => {
+                    self.note('A');
+                    states.push(State::Start);
+                    continue;
+                }
                 '.' => Set::Line,
                 '[' => Set::Class(self.class()?),
                 '\\' => match self.escape()? {
@@ -125,7 +137,11 @@ impl<'a> Source<'a> {
                 _ => only(letter),
             };
             let many = self.next_if('*');
-            states.push(if many { State::Many(set) } else { State::One(set) });
+            states.push(if many {
+                State::Many(set)
+            } else {
+                State::One(set)
+            });
         }
         Ok(Translated {
             states: possible.then_some(states),
@@ -149,7 +165,10 @@ impl<'a> Source<'a> {
 
     /// Reads a class behind its `[`.
     fn class(&mut self) -> Result<Class, Invalid> {
-        let mut class = Class { negated: self.next_if('^'), ..Class::default() };
+        let mut class = Class {
+            negated: self.next_if('^'),
+            ..Class::default()
+        };
         let mut first = true;
         loop {
             match self.rest {
@@ -224,15 +243,23 @@ impl<'a> Source<'a> {
         };
         if let Some((ranges, negated)) = perl(letter) {
             self.note(letter);
-            return Ok(Some(Class { negated, ranges: ranges.to_vec() }));
+            return Ok(Some(Class {
+                negated,
+                ranges: ranges.to_vec(),
+            }));
         }
-        // Ends of words and of the text, and quoting: nobody means these.
-        if matches!(letter, 'A' | 'b' | 'B' | 'z' | 'Q' | 'p' | 'P') {
+        // Ends of words and of the text: between letters no path has them.
+        if matches!(letter, 'b' | 'B' | 'z') {
             self.note(letter);
             return Ok(None);
         }
+        // Quoting and classes of scripts are refused: a pattern that matches
+        // nothing would keep what is to be left out.
         let letter = self.escaped(letter)?;
-        Ok(Some(Class { negated: false, ranges: vec![(letter, letter)] }))
+        Ok(Some(Class {
+            negated: false,
+            ranges: vec![(letter, letter)],
+        }))
     }
 
     fn note(&mut self, letter: char) {
@@ -282,7 +309,10 @@ fn name_end(inside: &[char]) -> Option<usize> {
 /// Gives the set of one letter. U+FFFD is any byte that is no letter as well.
 fn only(letter: char) -> Set {
     if letter == char::REPLACEMENT_CHARACTER {
-        return Set::Class(Class { negated: false, ranges: vec![(letter, letter)] });
+        return Set::Class(Class {
+            negated: false,
+            ranges: vec![(letter, letter)],
+        });
     }
     Set::Only(Symbol::letter(letter))
 }

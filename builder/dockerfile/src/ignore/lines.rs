@@ -37,8 +37,14 @@ impl<'a> Lines<'a> {
     /// Starts at the first line.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         match bytes.strip_prefix(BYTE_ORDER_MARK) {
-            Some(rest) => Self { rest, start: BYTE_ORDER_MARK.len() },
-            None => Self { rest: bytes, start: 0 },
+            Some(rest) => Self {
+                rest,
+                start: BYTE_ORDER_MARK.len(),
+            },
+            None => Self {
+                rest: bytes,
+                start: 0,
+            },
         }
     }
 
@@ -84,6 +90,10 @@ impl<'a> Iterator for Lines<'a> {
 
 fn too_long(length: usize, start: usize) -> Diagnostic {
     let message = format!("the line has {length} bytes, more than {MAX_LINE}");
-    Diagnostic::error(code::LINE_TOO_LONG, Span::new(start, start + length), message)
-        .hint("each pattern has a line of its own")
+    Diagnostic::error(
+        code::LINE_TOO_LONG,
+        Span::new(start, start + length),
+        message,
+    )
+    .hint("each pattern has a line of its own")
 }

@@ -15,7 +15,8 @@ use crate::ignore::translate::{Translated, translate};
 use crate::span::Span;
 
 /// Says what a bracket may hold.
-const BRACKET_HINT: &str = "a class is as in `[a-z]` or `[^a-z]`; write `\\[` for the letter itself";
+const BRACKET_HINT: &str =
+    "a class is as in `[a-z]` or `[^a-z]`; write `\\[` for the letter itself";
 
 /// Is what one pattern says.
 #[derive(Debug)]
@@ -134,8 +135,14 @@ fn check_letter(
 }
 
 fn empty_exception(span: Span) -> Diagnostic {
-    Diagnostic::error(code::EMPTY_EXCEPTION, span, "there is nothing behind the `!`")
-        .hint("`!` and a pattern keep what earlier patterns leave out; write `\\!` for the letter itself")
+    Diagnostic::error(
+        code::EMPTY_EXCEPTION,
+        span,
+        "there is nothing behind the `!`",
+    )
+    .hint(
+        "`!` and a pattern keep what earlier patterns leave out; write `\\!` for the letter itself",
+    )
 }
 
 fn unused(span: Span, shown: &str) -> Diagnostic {
@@ -145,7 +152,10 @@ fn unused(span: Span, shown: &str) -> Diagnostic {
 }
 
 fn late_comment(line: &Line<'_>, shown: &str) -> Option<Diagnostic> {
-    let marks = line.text.windows(2).any(|pair| matches!(pair, [b' ' | b'\t', b'#']));
+    let marks = line
+        .text
+        .windows(2)
+        .any(|pair| matches!(pair, [b' ' | b'\t', b'#']));
     if line.text.first() != Some(&b'#') && !marks {
         return None;
     }
@@ -156,7 +166,10 @@ fn late_comment(line: &Line<'_>, shown: &str) -> Option<Diagnostic> {
 
 fn escaped_letter(translated: &Translated, span: Span, shown: &str) -> Option<Diagnostic> {
     let escape = translated.escape.as_ref()?;
-    let message = format!("`{}` in the pattern `{shown}` is not that letter", excerpt(escape));
+    let message = format!(
+        "`{}` in the pattern `{shown}` is not that letter",
+        excerpt(escape)
+    );
     let hint = "names are separated by `/`, and only `* ? [ ] \\` need a `\\` before them";
     Some(Diagnostic::warning(code::ESCAPED_LETTER, span, message).hint(hint))
 }
@@ -167,17 +180,29 @@ fn wrong(invalid: &Invalid, span: Span, shown: &str) -> Diagnostic {
             format!("the `\\` at the end of the pattern `{shown}` escapes nothing"),
             "names are separated by `/`; write `\\\\` for the letter itself",
         ),
-        Invalid::Class => (format!("the pattern `{shown}` has a class that is not whole"), BRACKET_HINT),
+        Invalid::Class => (
+            format!("the pattern `{shown}` has a class that is not whole"),
+            BRACKET_HINT,
+        ),
         Invalid::Range(range) => (
-            format!("the range `{}` in the pattern `{shown}` is empty", excerpt(range)),
+            format!(
+                "the range `{}` in the pattern `{shown}` is empty",
+                excerpt(range)
+            ),
             "a range goes up, as in `[a-z]`",
         ),
         Invalid::NamedClass(name) => (
-            format!("the class `{}` in the pattern `{shown}` is not known", excerpt(name)),
+            format!(
+                "the class `{}` in the pattern `{shown}` is not known",
+                excerpt(name)
+            ),
             "classes with names are as in `[[:alpha:]]`, `[[:digit:]]` or `[[:upper:]]`",
         ),
         Invalid::Escape(escape) => (
-            format!("`{}` in the pattern `{shown}` is no escape", excerpt(escape)),
+            format!(
+                "`{}` in the pattern `{shown}` is no escape",
+                excerpt(escape)
+            ),
             "names are separated by `/`, and only `* ? [ ] \\` need a `\\` before them",
         ),
     };

@@ -129,12 +129,17 @@ impl IgnoreState {
     pub fn enter(&self, name: &[u8]) -> (Self, bool) {
         let parts = &self.program.0;
         let slash = (!self.is_root).then_some(Symbol::SLASH);
-        let letters = slash.into_iter().chain(symbols(name).map(|(_, symbol)| symbol));
+        let letters = slash
+            .into_iter()
+            .chain(symbols(name).map(|(_, symbol)| symbol));
         let active = self.after(letters);
         let mut accepted = vec![false; parts.rules.len()];
         for state in &active {
             let accepts = matches!(parts.states.get(*state), Some(State::Accept));
-            let owner = parts.owners.get(*state).and_then(|rule| accepted.get_mut(*rule));
+            let owner = parts
+                .owners
+                .get(*state)
+                .and_then(|rule| accepted.get_mut(*rule));
             if let (true, Some(accepted)) = (accepts, owner) {
                 *accepted = true;
             }
@@ -142,7 +147,8 @@ impl IgnoreState {
         let mut excluded = false;
         let mut matched = vec![false; parts.rules.len()];
         let known = self.matched.iter().zip(accepted);
-        for ((matched, rule), (above, accepted)) in matched.iter_mut().zip(&parts.rules).zip(known) {
+        for ((matched, rule), (above, accepted)) in matched.iter_mut().zip(&parts.rules).zip(known)
+        {
             // A pattern that would change nothing here is not looked at, and
             // then does not count for what is below either.
             *matched = *above || (accepted && rule.exception == excluded);
@@ -172,7 +178,9 @@ impl IgnoreState {
         let decided = self.matched.iter().rposition(|matched| *matched);
         self.after([Symbol::SLASH]).iter().any(|state| {
             let rule = parts.owners.get(*state).copied();
-            let exception = rule.and_then(|rule| parts.rules.get(rule)).is_some_and(|rule| rule.exception);
+            let exception = rule
+                .and_then(|rule| parts.rules.get(rule))
+                .is_some_and(|rule| rule.exception);
             exception && rule > decided
         })
     }

@@ -44,7 +44,8 @@ pub(super) fn symbols(bytes: &[u8]) -> impl Iterator<Item = (usize, Symbol)> + '
         let letters = chunk.valid().char_indices();
         let letters = letters.map(move |(at, letter)| (valid + at, Symbol::letter(letter)));
         let others = chunk.invalid().iter().enumerate();
-        letters.chain(others.map(move |(at, byte)| (invalid + at, Symbol(BYTES + u32::from(*byte)))))
+        letters
+            .chain(others.map(move |(at, byte)| (invalid + at, Symbol(BYTES + u32::from(*byte)))))
     })
 }
 

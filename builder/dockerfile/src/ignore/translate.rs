@@ -3,7 +3,10 @@
 //! A pattern has a meaning only through the regular expression that it is
 //! rewritten to where these rules come from, letter by letter and in classes
 //! too; four shapes of patterns never are one, and differ from what it would
-//! match. Both are done here as there.
+//! match. Both are done here as there, with four exceptions: `|`, `{` and `}`
+//! are always letters; an escape for the end of a word or of the text makes a
+//! pattern match nothing; one for quoting or for the letters of a script is an
+//! error; and what is malformed is one also where it is not noticed there.
 
 use crate::ignore::class::{Invalid, Source};
 use crate::ignore::program::{LineBreaks, Set, State};
@@ -46,7 +49,10 @@ pub(super) fn translate(pattern: &[Symbol]) -> Result<Translated, Invalid> {
         return Source::new(&expression).read();
     }
     let exactly = |letters: &[Symbol]| -> Vec<State> {
-        letters.iter().map(|letter| State::One(Set::Only(*letter))).collect()
+        letters
+            .iter()
+            .map(|letter| State::One(Set::Only(*letter)))
+            .collect()
     };
     let states = match shape {
         Shape::Prefix => {
@@ -68,9 +74,10 @@ pub(super) fn translate(pattern: &[Symbol]) -> Result<Translated, Invalid> {
 /// names at it.
 fn suffix(letters: &[Symbol], exactly: impl Fn(&[Symbol]) -> Vec<State>) -> Vec<State> {
     let (mut states, rest) = match letters.split_first() {
-        Some((first, rest)) if *first == Symbol::SLASH => {
-            (vec![State::Maybe, State::Directories(LineBreaks::Match)], rest)
-        }
+        Some((first, rest)) if *first == Symbol::SLASH => (
+            vec![State::Maybe, State::Directories(LineBreaks::Match)],
+            rest,
+        ),
         _ => (vec![State::Many(Set::Anything)], letters),
     };
     states.extend(exactly(rest));

@@ -1,7 +1,7 @@
 //! Writing into a directory, without ever following a link out of it.
 
 use std::ffi::OsStr;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -26,40 +26,41 @@ impl Directory {
             match rustix::fs::mkdirat(parent, name, mode) {
                 Err(Errno::EXIST) => {
                     let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                        // One that this very call made private, or an older
-                        // one: its owner has to be able to write into it.
-                        let mode = Mode::from_raw_mode(PRIVATE_DIRECTORY | (stat.st_mode & 0o077));
-                        return rustix::fs::chmodat(parent, name, mode, AtFlags::empty());
+                    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+                        rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
+                        rustix::fs::mkdirat(parent, name, mode)?;
                     }
-                    rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
-                    rustix::fs::mkdirat(parent, name, mode)
                 }
-                made => made,
+                made => made?,
             }
+            // Of one that was there, its owner has to be able to write into it.
+            let handle = open(parent, name, OFlags::DIRECTORY)?;
+            rustix::fs::fchmod(&handle, mode)
         })
     }
 
-    /// Makes a file in the place of what is there.
+    /// Makes a file of this size in bytes in the place of what is there.
     pub(crate) fn make_file(
         &self,
         path: &EntryPath,
+        metadata: &Metadata,
+        size: u64,
         content: &mut dyn Read,
     ) -> Result<(), Error> {
-        let mut made = None;
-        self.make(path, |parent, name| {
+        let handle = self.make(path, |parent, name| {
             clear(parent, name)?;
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            made = Some(rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(PRIVATE))?);
-            Ok(())
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+            let flags = flags | OFlags::CLOEXEC;
+            rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(PRIVATE))
         })?;
-        if let Some(handle) = made {
-            let mut file = std::fs::File::from(handle);
-            io::copy(content, &mut file)
-                .and_then(|_| file.flush())
-                .map_err(|error| Error::io(format!("can not write `{}`", self.display(path)), error))?;
+        let mut file = std::fs::File::from(handle);
+        let copied = io::copy(&mut content.take(size.saturating_add(1)), &mut file)
+            .map_err(|error| Error::io(format!("can not write `{}`", self.display(path)), error))?;
+        if copied != size {
+            let message = format!("the content of `{path}` is not {size} bytes long any more");
+            return Err(Error::new(ErrorKind::Changed, message));
         }
-        Ok(())
+        apply(&file.into(), metadata).map_err(|errno| self.failed("write", path, errno))
     }
 
     /// Makes another name of a file that was made before.
@@ -97,34 +98,49 @@ impl Directory {
     pub(crate) fn set(&self, path: &EntryPath, metadata: &Metadata) -> Result<(), Error> {
         self.make(path, |parent, name| {
             let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-                let mode = Mode::from_raw_mode(u32::from(metadata.mode));
-                rustix::fs::chmodat(parent, name, mode, AtFlags::empty())?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+                let times = times(metadata);
+                return rustix::fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW);
             }
-            let time = Timespec {
-                tv_sec: metadata.mtime,
-                tv_nsec: 0,
-            };
-            let times = Timestamps {
-                last_access: time,
-                last_modification: time,
-            };
-            rustix::fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            apply(&open(parent, name, OFlags::empty())?, metadata)
         })
     }
 
     /// Does something to a name in its directory.
-    fn make(
+    fn make<T>(
         &self,
         path: &EntryPath,
-        work: impl FnOnce(&OwnedFd, &OsStr) -> Result<(), Errno>,
-    ) -> Result<(), Error> {
+        work: impl FnOnce(&OwnedFd, &OsStr) -> Result<T, Errno>,
+    ) -> Result<T, Error> {
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
             return Err(Error::new(ErrorKind::Invalid, "the root is there already"));
         };
         let failed = |errno| self.failed("write", path, errno);
         let parent = self.step(&parent, OFlags::PATH | OFlags::DIRECTORY).map_err(failed)?;
         work(&parent, OsStr::from_bytes(name)).map_err(failed)
+    }
+}
+
+/// Opens what was made, to change what is known of it: by its name alone, a
+/// link could have taken its place. A named pipe is not waited for.
+fn open(parent: &OwnedFd, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty())
+}
+
+fn apply(handle: &OwnedFd, metadata: &Metadata) -> Result<(), Errno> {
+    rustix::fs::fchmod(handle, Mode::from_raw_mode(u32::from(metadata.mode)))?;
+    rustix::fs::futimens(handle, &times(metadata))
+}
+
+fn times(metadata: &Metadata) -> Timestamps {
+    let time = Timespec {
+        tv_sec: metadata.mtime,
+        tv_nsec: 0,
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
     }
 }
 

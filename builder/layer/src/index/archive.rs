@@ -171,26 +171,28 @@ impl Reading {
 /// Finds out where an entry is, and whether its name means that something is
 /// removed there; `None` for what is no part of a layer.
 fn place(name: &[u8]) -> Result<Option<(EntryPath, Option<Kind>)>, Error> {
-    let path = parse(name)?;
-    let Some(parent) = path.parent() else {
-        return Ok(Some((path, None)));
+    let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let name = name.get(..end).unwrap_or_default();
+    let start = name.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let (way, last) = name.split_at_checked(start).unwrap_or_default();
+    let (path, removal) = match last.strip_prefix(WHITEOUT) {
+        None => (parse(name)?, None),
+        Some(_) if last == OPAQUE => (parse(way)?, Some(Kind::Opaque)),
+        // They would remove the directory itself, or the one that it is in.
+        Some(b"" | b"." | b"..") => return Err(invalid(name, "removes something that has no name")),
+        Some(hidden) => (parse(&[way, hidden].concat())?, Some(Kind::Whiteout)),
     };
-    let last = path.name().unwrap_or_default();
-    if parent.names().any(|name| name.starts_with(PRIVATE)) {
+    let way = match removal {
+        Some(Kind::Whiteout) => path.parent().unwrap_or_default(),
+        _ => path.clone(),
+    };
+    if way.names().any(|name| name.starts_with(PRIVATE)) {
         return Ok(None);
     }
-    if parent.names().any(|name| name.starts_with(WHITEOUT)) {
+    if way.names().any(|name| name.starts_with(WHITEOUT)) {
         return Err(invalid(name, "is in something that is removed"));
     }
-    if last == OPAQUE {
-        return Ok(Some((parent, Some(Kind::Opaque))));
-    }
-    match last.strip_prefix(WHITEOUT) {
-        // They would remove the directory itself, or the one that it is in.
-        Some(b"" | b"." | b"..") => Err(invalid(name, "removes something that has no name")),
-        Some(hidden) => Ok(Some((parent.child(hidden), Some(Kind::Whiteout)))),
-        None => Ok(Some((path, None))),
-    }
+    Ok(Some((path, removal)))
 }
 
 /// Says what an entry is whose name says nothing of that.

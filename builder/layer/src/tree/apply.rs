@@ -1,13 +1,13 @@
 //! Layers one on the other (image-spec, "Applying Changesets").
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::entry::{Entry, Kind, Metadata};
 use crate::error::{Error, ErrorKind};
 use crate::index::{LayerIndex, Record};
 use crate::path::EntryPath;
 use crate::tree::{
-    ContentPlace, File, Follow, IMPLIED_MODE, Node, NodeKind, ResolveError, Tree,
+    ContentPlace, File, Follow, IMPLIED_MODE, Node, NodeKind, ResolveError, Tree, check_depth,
 };
 
 impl Tree {
@@ -17,11 +17,17 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Invalid`] when the layer has something in what
-    /// is no directory, or another name for what is no file.
+    /// Fails with [`ErrorKind::Invalid`] when the layer has something where
+    /// links lead in a circle, or another name for what is no file; with
+    /// [`ErrorKind::Limit`] when it has something more than 512 directories
+    /// deep. The tree is then half of what it was to be.
     pub fn apply(&mut self, origin: u32, layer: &LayerIndex) -> Result<(), Error> {
+        let replaced = self.replaced(layer);
         for record in layer.records() {
-            self.hide(&record.entry)?;
+            let mut way = std::iter::successors(record.entry.path.parent(), EntryPath::parent);
+            if replaced.is_empty() || !way.any(|directory| replaced.contains(&directory)) {
+                self.hide(&record.entry)?;
+            }
         }
         for (number, record) in layer.records().iter().enumerate() {
             let place = ContentPlace {
@@ -31,6 +37,18 @@ impl Tree {
             self.add(record, place)?;
         }
         Ok(())
+    }
+
+    /// Finds the directories of a layer that stand in the place of something
+    /// else: there is nothing in them that could be hidden, nor where a link
+    /// leads that was there.
+    fn replaced(&self, layer: &LayerIndex) -> BTreeSet<EntryPath> {
+        let entries = layer.records().iter().map(|record| &record.entry);
+        let replaced = entries.filter(|entry| {
+            entry.kind == Kind::Directory
+                && self.node(&entry.path).is_some_and(|node| !node.is_directory())
+        });
+        replaced.map(|entry| entry.path.clone()).collect()
     }
 
     /// Removes what an entry hides of lower layers.
@@ -132,6 +150,7 @@ impl Tree {
     /// Makes the directories on the way that no layer has, as all who unpack
     /// layers do. A file in the way is replaced by one.
     fn imply_parents(&mut self, path: &EntryPath) -> Result<(), Error> {
+        check_depth(path)?;
         let mut node = &mut self.root;
         let mut names: Vec<&[u8]> = path.names().collect();
         names.pop();
@@ -140,17 +159,21 @@ impl Tree {
                 let message = format!("`{path}` is in something that is no directory");
                 return Err(Error::new(ErrorKind::Invalid, message));
             };
-            let child = children.entry(name.into()).or_insert_with(|| {
+            let implied = || {
                 Node::directory(Metadata {
                     mode: IMPLIED_MODE,
                     ..Metadata::default()
                 })
-            });
+            };
+            let child = children.entry(name.into()).or_insert_with(implied);
             if !child.is_directory() {
-                child.kind = NodeKind::Directory(BTreeMap::new());
+                *child = implied();
             }
             node = child;
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

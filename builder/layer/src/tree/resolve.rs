@@ -52,13 +52,17 @@ impl Tree {
     /// lead in a circle, and when the path is none.
     pub fn resolve(&self, text: &[u8], follow: Follow) -> Result<Resolved<'_>, ResolveError> {
         let mut rest: VecDeque<Vec<u8>> = parts(text).collect();
-        let slash = text.ends_with(b"/");
         let mut at = EntryPath::root();
         let mut links = 0;
         while let Some(part) = rest.pop_front() {
-            if part == b".." {
-                at = at.parent().unwrap_or_default();
-                continue;
+            match part.as_slice() {
+                // What is before it was found to be a directory, or nothing.
+                b"." => continue,
+                b".." => {
+                    at = at.parent().unwrap_or_default();
+                    continue;
+                }
+                _ => {}
             }
             let next = EntryPath::parse(&part)?.below(&at);
             if next.as_bytes().len() > EntryPath::LIMIT {
@@ -70,12 +74,11 @@ impl Tree {
                 at = next;
                 continue;
             };
-            let last = rest.is_empty() && !slash;
             match &node.kind {
-                NodeKind::Symlink { target } if !(last && follow == Follow::AllButLast) => {
+                NodeKind::Symlink { target } if !rest.is_empty() || follow == Follow::All => {
                     links += 1;
                     if links > LINKS_LIMIT {
-                        return Err(ResolveError::Loop(String::from_utf8_lossy(text).into_owned()));
+                        return Err(ResolveError::Loop(text.escape_ascii().to_string()));
                     }
                     if target.starts_with(b"/") {
                         at = EntryPath::root();
@@ -94,9 +97,13 @@ impl Tree {
     }
 }
 
-/// Splits a path, without what means nothing.
+/// Splits a path. A slash at its end says what `.` says: that what is before it
+/// is a directory.
 fn parts(text: &[u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> {
-    text.split(|byte| *byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
-        .map(<[u8]>::to_vec)
+    let end = text.ends_with(b"/").then(|| b".".to_vec());
+    let parts = text.split(|byte| *byte == b'/');
+    parts.filter(|part| !part.is_empty()).map(<[u8]>::to_vec).chain(end)
 }
+
+#[cfg(test)]
+mod tests;

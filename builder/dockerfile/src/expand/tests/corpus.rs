@@ -54,8 +54,11 @@ impl Case {
             "word" => self.word().map(|expanded| expansion(&expanded)),
             "heredoc" => expand_heredoc(&self.text, self.escape(), &self.variables)
                 .map(|expanded| expansion(&expanded)),
-            "words" => expand_words(&self.text, self.escape(), &self.variables)
-                .map(|words| words.iter().fold("=".to_owned(), |all, word| format!("{all}[{word}]"))),
+            "words" => expand_words(&self.text, self.escape(), &self.variables).map(|words| {
+                words
+                    .iter()
+                    .fold("=".to_owned(), |all, word| format!("{all}[{word}]"))
+            }),
             other => panic!("nothing is expanded as `{other}`"),
         };
         shown(&found.unwrap_or_else(|error| {
@@ -88,7 +91,11 @@ fn table() -> PathBuf {
 /// Reads all cases.
 pub(super) fn cases() -> Vec<Case> {
     let table = fs_err::read_to_string(table()).unwrap();
-    table.lines().filter(|line| line.contains('\t')).map(Case::parse).collect()
+    table
+        .lines()
+        .filter(|line| line.contains('\t'))
+        .map(Case::parse)
+        .collect()
 }
 
 #[test]
@@ -136,8 +143,16 @@ fn each_error_says_where_and_what_would_be_right() {
         count += 1;
         let message = error.to_string();
         assert!(error.hint.is_some(), "{message}");
-        assert!(case.text.get(error.range.clone()).is_some_and(|part| !part.is_empty()), "{error:?}");
-        assert!(!message.contains('\n') && !message.ends_with('.'), "{message}");
+        assert!(
+            case.text
+                .get(error.range.clone())
+                .is_some_and(|part| !part.is_empty()),
+            "{error:?}"
+        );
+        assert!(
+            !message.contains('\n') && !message.ends_with('.'),
+            "{message}"
+        );
     }
     assert!(count > 40, "{count}");
 }

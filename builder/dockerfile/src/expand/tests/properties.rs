@@ -11,9 +11,30 @@ use crate::{Escape, expand_heredoc, expand_word, expand_words};
 /// Makes texts that are nearly well formed.
 fn near_valid() -> impl Strategy<Value = String> {
     let pieces = prop_oneof![
-        Just("${"), Just("}"), Just("$"), Just("x"), Just("y"), Just(":-"), Just(":+"), Just(":?"),
-        Just("#"), Just("##"), Just("%"), Just("%%"), Just("/"), Just("//"), Just("*"), Just("?"),
-        Just("\\"), Just("`"), Just("'"), Just("\""), Just(" "), Just("é"), Just("\n"), Just("${x"),
+        Just("${"),
+        Just("}"),
+        Just("$"),
+        Just("x"),
+        Just("y"),
+        Just(":-"),
+        Just(":+"),
+        Just(":?"),
+        Just("#"),
+        Just("##"),
+        Just("%"),
+        Just("%%"),
+        Just("/"),
+        Just("//"),
+        Just("*"),
+        Just("?"),
+        Just("\\"),
+        Just("`"),
+        Just("'"),
+        Just("\""),
+        Just(" "),
+        Just("é"),
+        Just("\n"),
+        Just("${x"),
     ];
     proptest::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat())
 }
@@ -28,17 +49,27 @@ fn check(text: &str, variables: &BTreeMap<String, String>) {
         let words = expand_words(text, escape, variables);
         match (word, words) {
             (Ok(word), Ok(words)) => {
-                assert!(words.iter().all(|part| !part.is_empty() && word.value.contains(part.as_str())));
+                assert!(
+                    words
+                        .iter()
+                        .all(|part| !part.is_empty() && word.value.contains(part.as_str()))
+                );
                 assert!(word.unset.iter().all(|name| !variables.contains_key(name)));
             }
             (Err(word), Err(words)) => {
                 assert_eq!(word, words);
-                assert!(text.get(word.range.clone()).is_some(), "{word:?} in {text:?}");
+                assert!(
+                    text.get(word.range.clone()).is_some(),
+                    "{word:?} in {text:?}"
+                );
             }
             other => panic!("{other:?}"),
         }
         if let Err(error) = expand_heredoc(text, escape, variables) {
-            assert!(text.get(error.range.clone()).is_some(), "{error:?} in {text:?}");
+            assert!(
+                text.get(error.range.clone()).is_some(),
+                "{error:?} in {text:?}"
+            );
         }
     }
 }
@@ -48,14 +79,24 @@ fn lengths(pattern: &[char], value: &[char]) -> Vec<usize> {
     match pattern {
         [] => vec![0],
         ['*', rest @ ..] => {
-            let end = value.iter().position(|letter| *letter == '\n').unwrap_or(value.len());
+            let end = value
+                .iter()
+                .position(|letter| *letter == '\n')
+                .unwrap_or(value.len());
             (0..=end)
-                .flat_map(|skip| lengths(rest, &value[skip..]).into_iter().map(move |length| length + skip))
+                .flat_map(|skip| {
+                    lengths(rest, &value[skip..])
+                        .into_iter()
+                        .map(move |length| length + skip)
+                })
                 .collect()
         }
         [first, rest @ ..] => match value {
             [letter, more @ ..] if first == letter || (*first == '?' && *letter != '\n') => {
-                lengths(rest, more).into_iter().map(|length| length + 1).collect()
+                lengths(rest, more)
+                    .into_iter()
+                    .map(|length| length + 1)
+                    .collect()
             }
             _ => Vec::new(),
         },

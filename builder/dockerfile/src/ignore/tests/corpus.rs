@@ -74,14 +74,23 @@ fn found(case: &Case) -> String {
     let (ignore, diagnostics) = Ignore::parse(&case.bytes);
     let mut found = String::new();
     for path in &case.paths {
-        let verdict = if ignore.matches(path) { "excluded" } else { "kept" };
+        let verdict = if ignore.matches(path) {
+            "excluded"
+        } else {
+            "kept"
+        };
         writeln!(found, "{} -> {verdict}", path.escape_ascii()).unwrap();
     }
     if !diagnostics.is_empty() {
         found.push('\n');
     }
     for said in diagnostics.iter().take(SHOWN) {
-        let Diagnostic { code, message, span, .. } = said;
+        let Diagnostic {
+            code,
+            message,
+            span,
+            ..
+        } = said;
         let severity = match said.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -96,7 +105,10 @@ fn found(case: &Case) -> String {
 fn place(bytes: &[u8], offset: usize) -> String {
     let before = &bytes[..offset];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let start = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     format!("{line}:{}", offset - start + 1)
 }
 
@@ -123,7 +135,10 @@ fn each_case_has_paths_and_each_verdict_occurs() {
     let cases = cases();
     let count: usize = cases.iter().map(|case| case.paths.len()).sum();
     assert!(count >= 300, "{count} paths");
-    let kept = cases.iter().map(|case| case.expected.matches(" -> kept").count()).sum::<usize>();
+    let kept = cases
+        .iter()
+        .map(|case| case.expected.matches(" -> kept").count())
+        .sum::<usize>();
     assert!(kept > 80 && count - kept > 80, "{kept} of {count} kept");
 }
 
@@ -135,9 +150,15 @@ fn each_code_occurs() {
         .filter_map(|line| line.split('"').nth(1))
         .collect();
     assert_eq!(codes.len(), 8);
-    let said: Vec<Diagnostic> = cases().iter().flat_map(|case| Ignore::parse(&case.bytes).1).collect();
+    let said: Vec<Diagnostic> = cases()
+        .iter()
+        .flat_map(|case| Ignore::parse(&case.bytes).1)
+        .collect();
     for code in &codes {
-        assert!(said.iter().any(|said| said.code == *code), "no case says `{code}`");
+        assert!(
+            said.iter().any(|said| said.code == *code),
+            "no case says `{code}`"
+        );
     }
     assert!(said.iter().all(|said| codes.contains(&said.code)));
 }
@@ -147,8 +168,14 @@ fn each_diagnostic_says_what_would_be_right() {
     for case in cases() {
         for said in Ignore::parse(&case.bytes).1 {
             assert!(said.hint.is_some(), "{}: {said}", case.name);
-            assert!(!said.message.ends_with('.') && !said.message.contains('\n'), "{said}");
-            assert!(said.span.end <= case.bytes.len() && said.span.start < said.span.end, "{said}");
+            assert!(
+                !said.message.ends_with('.') && !said.message.contains('\n'),
+                "{said}"
+            );
+            assert!(
+                said.span.end <= case.bytes.len() && said.span.start < said.span.end,
+                "{said}"
+            );
         }
     }
 }

@@ -2,7 +2,11 @@ use crate::ignore::{MAX_DIAGNOSTICS, MAX_FILE, MAX_PATTERNS};
 use crate::{Ignore, Severity};
 
 fn codes(bytes: &[u8]) -> Vec<&'static str> {
-    Ignore::parse(bytes).1.into_iter().map(|said| said.code).collect()
+    Ignore::parse(bytes)
+        .1
+        .into_iter()
+        .map(|said| said.code)
+        .collect()
 }
 
 #[test]
@@ -27,7 +31,10 @@ fn a_file_has_so_many_patterns_and_no_more() {
 #[test]
 fn no_more_is_said_than_can_be_read() {
     // The one behind the last is the error that ended the reading.
-    assert_eq!(codes("[\n".repeat(5_000).as_bytes()).len(), MAX_DIAGNOSTICS + 1);
+    assert_eq!(
+        codes("[\n".repeat(5_000).as_bytes()).len(),
+        MAX_DIAGNOSTICS + 1
+    );
 }
 
 #[test]
@@ -37,7 +44,11 @@ fn warnings_never_end_the_reading() {
     assert_eq!(diagnostics.len(), MAX_DIAGNOSTICS);
     assert!(ignore.matches(b"a"));
     let (_, diagnostics) = Ignore::parse((file + "[\n").as_bytes());
-    assert!(diagnostics.iter().any(|said| said.severity == Severity::Error));
+    assert!(
+        diagnostics
+            .iter()
+            .any(|said| said.severity == Severity::Error)
+    );
 }
 
 #[test]
@@ -53,7 +64,12 @@ fn a_line_is_so_long_and_no_longer() {
 #[test]
 fn patterns_do_not_take_for_ever() {
     let path = "a".repeat(2_000) + "/" + &"a".repeat(2_000);
-    for pattern in ["*a".repeat(100) + "b", "**/a".repeat(100) + "b", "?*".repeat(100) + "/b", "**/".repeat(20_000) + "b*"] {
+    for pattern in [
+        "*a".repeat(100) + "b",
+        "**/a".repeat(100) + "b",
+        "?*".repeat(100) + "/b",
+        "**/".repeat(20_000) + "b*",
+    ] {
         let (ignore, diagnostics) = Ignore::parse(pattern.as_bytes());
         assert!(diagnostics.is_empty());
         assert!(!ignore.matches(path.get(..200).unwrap().as_bytes()));

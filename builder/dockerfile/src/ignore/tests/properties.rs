@@ -31,13 +31,21 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
 fn path() -> impl Strategy<Value = String> {
     proptest::collection::vec("[abc.*é]{1,3}", 1..5)
         .prop_map(|names| names.join("/"))
-        .prop_filter("a path of names", |path| path.split('/').all(|name| name != "." && name != ".."))
+        .prop_filter("a path of names", |path| {
+            path.split('/').all(|name| name != "." && name != "..")
+        })
 }
 
 fn read(lines: &[Line]) -> Ignore {
     let text: String = lines
         .iter()
-        .map(|line| format!("{}{}\n", if line.exception { "!" } else { "" }, line.pattern))
+        .map(|line| {
+            format!(
+                "{}{}\n",
+                if line.exception { "!" } else { "" },
+                line.pattern
+            )
+        })
         .collect();
     let (ignore, diagnostics) = Ignore::parse(text.as_bytes());
     assert_eq!(diagnostics, [], "{text}");
@@ -47,14 +55,21 @@ fn read(lines: &[Line]) -> Ignore {
 /// Checks that a walk says of each path what is said of it alone, and that
 /// nothing is kept in a directory that need not be walked.
 fn check_walk(ignore: &Ignore, path: &[u8]) {
-    let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).collect();
+    let names: Vec<&[u8]> = path
+        .split(|byte| *byte == b'/')
+        .filter(|name| !name.is_empty())
+        .collect();
     let mut state = ignore.root();
     let mut may_hold = state.may_hold_included();
     assert!(may_hold, "the root is always walked");
     for depth in 1..=names.len() {
         let (inside, excluded) = state.enter(names[depth - 1]);
         assert_eq!(excluded, ignore.matches(&names[..depth].join(&b'/')));
-        assert!(excluded || may_hold, "{} is kept", names[..depth].join(&b'/').escape_ascii());
+        assert!(
+            excluded || may_hold,
+            "{} is kept",
+            names[..depth].join(&b'/').escape_ascii()
+        );
         may_hold = may_hold && inside.may_hold_included();
         assert!(excluded || inside.may_hold_included());
         state = inside;

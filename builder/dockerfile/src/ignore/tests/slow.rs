@@ -60,14 +60,21 @@ fn expression(pattern: &[char], path: &[char]) -> bool {
             expression(rest, path) || slashes.clone().any(|at| expression(rest, &path[at + 1..]))
         }
         ['*', rest @ ..] => {
-            let end = path.iter().position(|letter| *letter == '/').unwrap_or(path.len());
+            let end = path
+                .iter()
+                .position(|letter| *letter == '/')
+                .unwrap_or(path.len());
             (0..=end).any(|at| expression(rest, &path[at..]))
         }
-        ['?', rest @ ..] => path.first().is_some_and(|letter| *letter != '/') && expression(rest, &path[1..]),
+        ['?', rest @ ..] => {
+            path.first().is_some_and(|letter| *letter != '/') && expression(rest, &path[1..])
+        }
         ['\\', letter, rest @ ..] => path.first() == Some(letter) && expression(rest, &path[1..]),
         ['[', rest @ ..] => {
             let end = rest.iter().position(|letter| *letter == ']').unwrap();
-            let Some(letter) = path.first() else { return false };
+            let Some(letter) = path.first() else {
+                return false;
+            };
             class(&rest[..end], *letter) && expression(&rest[end + 1..], &path[1..])
         }
         [letter, rest @ ..] => path.first() == Some(letter) && expression(rest, &path[1..]),
