@@ -43,6 +43,8 @@ pub enum Event<'a> {
         step: usize,
         /// The digest of its manifest.
         digest: &'a Digest,
+        /// Where it was found.
+        source: Source,
     },
     /// The layer of a base is read, for what it says of its files.
     Indexing {
@@ -78,6 +80,17 @@ pub enum Event<'a> {
         /// What would be right.
         hint: &'a str,
     },
+}
+
+/// Says where a base was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// In the local library, where somebody put it.
+    Library,
+    /// In its registry.
+    Registry,
+    /// In the layout that is named.
+    Layout,
 }
 
 /// Says what came of a step.

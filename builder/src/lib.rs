@@ -28,7 +28,7 @@ pub use dockerfile::{Diagnostic, Severity, Span};
 
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};
-pub use crate::events::{Event, Outcome, Progress, Silent};
+pub use crate::events::{Event, Outcome, Progress, Silent, Source};
 pub use crate::export::{Exported, export_directory, export_tar};
 pub use crate::image::Format;
 pub use crate::prepare::{Prepared, SourceText};

@@ -68,6 +68,9 @@ pub enum FoundKind {
     Socket,
 }
 
+/// Holds the values of extended attributes by their names.
+pub type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// How many names one directory may have.
 const NAMES_LIMIT: usize = 10_000_000;
 /// The longest list of names of extended attributes, and the longest value of
@@ -125,7 +128,9 @@ impl Directory {
     /// [`ErrorKind::Limit`] when it has more than ten million names.
     pub fn names(&self, path: &EntryPath) -> Result<Vec<Box<[u8]>>, Error> {
         let failed = |errno| self.failed("list", path, errno);
-        let handle = self.step(path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
+        let handle = self
+            .step(path, OFlags::RDONLY | OFlags::DIRECTORY)
+            .map_err(failed)?;
         let mut names = Vec::new();
         for entry in Dir::read_from(&handle).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -162,19 +167,22 @@ impl Directory {
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Io`] when they can not be read.
-    pub fn xattrs(&self, path: &EntryPath) -> Result<BTreeMap<Box<[u8]>, Box<[u8]>>, Error> {
+    pub fn xattrs(&self, path: &EntryPath) -> Result<Attributes, Error> {
         let failed = |errno| self.failed("read the attributes of", path, errno);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let handle = self.step(path, flags).map_err(failed)?;
         let mut list = vec![0; XATTR_LIMIT];
         let length = match rustix::fs::flistxattr(&handle, &mut list[..]) {
             Ok(length) => length,
-            Err(Errno::NOTSUP) => return Ok(BTreeMap::new()),
+            Err(Errno::NOTSUP) => return Ok(Attributes::new()),
             Err(errno) => return Err(failed(errno)),
         };
-        let mut attributes = BTreeMap::new();
+        let mut attributes = Attributes::new();
         let list = list.get(..length).unwrap_or_default();
-        for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        for name in list
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+        {
             let mut value = vec![0; XATTR_LIMIT];
             match rustix::fs::fgetxattr(&handle, OsStr::from_bytes(name), &mut value[..]) {
                 Ok(length) => {
@@ -242,7 +250,12 @@ impl Directory {
         let mut at: Option<OwnedFd> = None;
         for name in names {
             let here = at.as_ref().unwrap_or(&self.handle);
-            at = Some(rustix::fs::openat(here, OsStr::from_bytes(name), way, Mode::empty())?);
+            at = Some(rustix::fs::openat(
+                here,
+                OsStr::from_bytes(name),
+                way,
+                Mode::empty(),
+            )?);
         }
         let here = at.as_ref().unwrap_or(&self.handle);
         let flags = flags | OFlags::NOFOLLOW;
@@ -262,6 +275,10 @@ impl Directory {
 }
 
 impl Found {
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the numbers of the kernel have other types on other processors"
+    )]
     fn of(stat: &Stat) -> Self {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => FoundKind::Directory,
@@ -271,7 +288,7 @@ impl Found {
             FileType::Socket => FoundKind::Socket,
             _ => FoundKind::Device,
         };
-        let seconds = |seconds: i64, nanoseconds| (seconds, u64::try_from(nanoseconds).unwrap_or(0));
+        let seconds = |seconds: i64, nanoseconds: u64| (seconds, nanoseconds);
         Self {
             kind,
             mode: (stat.st_mode & 0o7777) as u16,
@@ -282,14 +299,21 @@ impl Found {
             ctime: seconds(stat.st_ctime, stat.st_ctime_nsec),
             device: stat.st_dev,
             inode: stat.st_ino,
-            links: stat.st_nlink,
+            links: stat.st_nlink.into(),
         }
     }
 
     /// Says whether a file is still the one that was found, and as it was.
     fn is_still(&self, now: &Self) -> bool {
         let same = |found: &Self| {
-            (found.kind, found.device, found.inode, found.size, found.mtime, found.ctime)
+            (
+                found.kind,
+                found.device,
+                found.inode,
+                found.size,
+                found.mtime,
+                found.ctime,
+            )
         };
         same(self) == same(now)
     }

@@ -42,7 +42,9 @@ impl Error {
     #[must_use]
     pub fn io(context: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
         let source = source.into();
-        let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
+        let inner = source
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Self>());
         Self {
             kind: inner.map_or(ErrorKind::Io, Self::kind),
             context: context.into(),

@@ -81,7 +81,10 @@ impl LayerIndex {
             return Err(Error::new(ErrorKind::Unsupported, message));
         };
         let damaged = |reason: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Invalid, format!("the index is damaged: {reason}"))
+            Error::new(
+                ErrorKind::Invalid,
+                format!("the index is damaged: {reason}"),
+            )
         };
         match postcard::take_from_bytes(rest) {
             Ok((index, [])) => Ok(index),

@@ -7,20 +7,22 @@ mod gzip;
 mod index;
 mod pass;
 mod path;
+mod read;
 #[cfg(test)]
 mod sample;
-mod read;
 mod tree;
 mod unpack;
 mod write;
 
-pub use directory::{Directory, Found, FoundKind, Held};
+pub use directory::{Attributes, Directory, Found, FoundKind, Held};
 pub use entry::{DeviceKind, Entry, Kind, Metadata};
 pub use error::{Error, ErrorKind};
 pub use index::{LayerIndex, Record, Stored};
 pub use pass::{Framing, LAYER_FORMAT, Written, write_layer};
 pub use path::{EntryPath, PathError};
 pub use read::decompress;
-pub use tree::{ContentPlace, Contents, File, Follow, Node, NodeKind, ResolveError, Resolved, Tree, Walk};
+pub use tree::{
+    ContentPlace, Contents, File, Follow, Node, NodeKind, ResolveError, Resolved, Tree, Walk,
+};
 pub use unpack::{Unpacked, unpack};
 pub use write::Writer;

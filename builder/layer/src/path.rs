@@ -106,7 +106,8 @@ impl EntryPath {
     /// Gives what this path means below a directory.
     #[must_use]
     pub fn below(&self, directory: &Self) -> Self {
-        self.names().fold(directory.clone(), |path, name| path.child(name))
+        self.names()
+            .fold(directory.clone(), |path, name| path.child(name))
     }
 
     /// Says whether it is `directory` or in it, however deep.
@@ -191,7 +192,11 @@ impl PathError {
     const EXCERPT: usize = 100;
 
     fn new(path: &[u8], reason: &'static str) -> Self {
-        let path = path.escape_ascii_controls().chars().take(Self::EXCERPT).collect();
+        let path = path
+            .escape_ascii_controls()
+            .chars()
+            .take(Self::EXCERPT)
+            .collect();
         Self { path, reason }
     }
 }
@@ -212,7 +217,10 @@ mod tests {
         assert!(path("/").is_root());
         assert_eq!(path("/a/b").to_string(), "/a/b");
         assert_eq!(path("/a\nb").to_string(), "/a\\nb");
-        assert_eq!(EntryPath::parse(b"a\xffb").expect("valid").to_string(), "/a\\xffb");
+        assert_eq!(
+            EntryPath::parse(b"a\xffb").expect("valid").to_string(),
+            "/a\\xffb"
+        );
     }
 
     #[test]
@@ -226,7 +234,10 @@ mod tests {
     fn a_directory_stands_directly_before_what_is_in_it() {
         let mut paths = ["a.b", "a/c", "a", "a-b", "b", "", "a/c/d", "a/B"].map(path);
         paths.sort();
-        assert_eq!(paths, ["", "a", "a/B", "a/c", "a/c/d", "a-b", "a.b", "b"].map(path));
+        assert_eq!(
+            paths,
+            ["", "a", "a/B", "a/c", "a/c/d", "a-b", "a.b", "b"].map(path)
+        );
     }
 
     #[test]

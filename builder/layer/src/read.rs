@@ -32,9 +32,7 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 /// have, and with [`ErrorKind::Io`] when the first bytes can not be read.
 /// Reading fails with an error of the kind [`ErrorKind::Invalid`] where the
 /// compression is damaged, and as `input` does.
-pub fn decompress<'a>(
-    input: impl Read + Send + 'a,
-) -> Result<Box<dyn Read + Send + 'a>, Error> {
+pub fn decompress<'a>(input: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>, Error> {
     let unreadable = |error| Error::io("can not read the layer", error);
     let mut input = Source(input);
     let mut head = Vec::with_capacity(HEAD);
@@ -47,7 +45,8 @@ pub fn decompress<'a>(
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     }
-    let is_skipped = |(first, rest): (&u8, &[u8])| first & 0xf0 == SKIPPED_HALF && rest.starts_with(SKIPPED);
+    let is_skipped =
+        |(first, rest): (&u8, &[u8])| first & 0xf0 == SKIPPED_HALF && rest.starts_with(SKIPPED);
     let is_zstd = head.starts_with(ZSTD) || head.split_first().is_some_and(is_skipped);
     let is_gzip = head.starts_with(GZIP);
     let input = BufReader::with_capacity(PIECE, Cursor::new(head).chain(input));
@@ -56,7 +55,9 @@ pub fn decompress<'a>(
     }
     if is_zstd {
         let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(unreadable)?;
-        decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(unreadable)?;
+        decoder
+            .window_log_max(ZSTD_WINDOW_LOG)
+            .map_err(unreadable)?;
         return Ok(Box::new(Plain(decoder)));
     }
     Ok(Box::new(Told(input)))

@@ -147,7 +147,9 @@ impl Tree {
     /// Finds what is at a path, to be changed; no link is followed.
     pub fn node_mut(&mut self, path: &EntryPath) -> Option<&mut Node> {
         let mut names = path.names();
-        names.try_fold(&mut self.root, |node, name| node.children_mut()?.get_mut(name))
+        names.try_fold(&mut self.root, |node, name| {
+            node.children_mut()?.get_mut(name)
+        })
     }
 
     /// Puts a node at a path, in the place of what is there.
@@ -164,7 +166,10 @@ impl Tree {
                 self.root = node;
                 return Ok(());
             }
-            return Err(Error::new(ErrorKind::Invalid, "the root has to be a directory"));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "the root has to be a directory",
+            ));
         };
         let children = self.node_mut(&parent).and_then(Node::children_mut);
         let Some(children) = children else {
@@ -218,7 +223,8 @@ impl<'a> Iterator for Walk<'a> {
         let (path, node) = self.open.pop()?;
         if let Some(children) = node.children() {
             let children = children.iter().rev();
-            self.open.extend(children.map(|(name, child)| (path.child(name), child)));
+            self.open
+                .extend(children.map(|(name, child)| (path.child(name), child)));
         }
         Some((path, node))
     }

@@ -25,11 +25,7 @@ pub struct Unpacked {
 /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when something can not
 /// be written, with [`ErrorKind::Changed`](crate::ErrorKind::Changed) when a
 /// file is not as long as the tree says, and as `contents` does.
-pub fn unpack(
-    tree: &Tree,
-    contents: &dyn Contents,
-    into: &Directory,
-) -> Result<Unpacked, Error> {
+pub fn unpack(tree: &Tree, contents: &dyn Contents, into: &Directory) -> Result<Unpacked, Error> {
     let mut unpacked = Unpacked::default();
     let mut first: BTreeMap<ContentPlace, EntryPath> = BTreeMap::new();
     let mut directories: Vec<(EntryPath, &Node)> = Vec::new();

@@ -20,6 +20,9 @@ use crate::solve::stage::StageState;
 use crate::step::copy::{self, Copied, Copying, Existing, Source};
 use crate::step::{archive, mode, workdir};
 
+/// How many files of one instruction are warned of by name.
+const WARNINGS_SHOWN: usize = 10;
+
 impl Run<'_> {
     /// Does a `COPY` or `ADD`.
     pub(super) async fn copy(
@@ -167,8 +170,10 @@ impl Run<'_> {
 
     /// Tells of files that are not in the image as they are in the context.
     fn warn_of(&self, context: &Context, copied: &Copied, how: &Copying) {
+        let mut said = Vec::new();
         if how.mode.is_none() {
-            for (path, why) in context.unusual.among(&copied.taken) {
+            let hint = "set its mode with `--chmod`, or build with `--preserve-modes`";
+            said.extend(context.unusual.among(&copied.taken).map(|(path, why)| {
                 let message = match why {
                     Why::Special(mode) => format!(
                         "`{path}` has the mode {mode:04o}, of which set-id and sticky bits were dropped"
@@ -177,20 +182,30 @@ impl Run<'_> {
                         "`{path}` has the mode {mode:04o}, and can be read by everybody in the image"
                     ),
                 };
-                self.warn(
-                    &message,
-                    "set its mode with `--chmod`, or build with `--preserve-modes`",
-                );
-            }
+                (message, hint)
+            }));
         }
         let taken: BTreeSet<&EntryPath> = copied.taken.iter().collect();
-        for (path, what) in &context.skipped {
-            if path.parent().is_some_and(|parent| taken.contains(&parent)) {
-                self.warn(
-                    &format!("`{path}` is {what}, and was left out"),
-                    "exclude it in `.dockerignore`",
-                );
-            }
+        let skipped = context.skipped.iter().filter(|(path, _)| {
+            let parent = path.parent();
+            parent.is_some_and(|parent| taken.contains(&parent))
+        });
+        said.extend(skipped.map(|(path, what)| {
+            let message = format!("`{path}` is {what}, and was left out");
+            (message, "exclude it in `.dockerignore`")
+        }));
+        for (message, hint) in said.iter().take(WARNINGS_SHOWN) {
+            self.warn(message, hint);
+        }
+        if let Some(more) = said
+            .len()
+            .checked_sub(WARNINGS_SHOWN)
+            .filter(|more| *more > 0)
+        {
+            self.warn(
+                &format!("the same is true of {more} more files"),
+                "see above",
+            );
         }
     }
 

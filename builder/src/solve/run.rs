@@ -12,7 +12,7 @@ use crate::blocking;
 use crate::contents::{CONTEXT, Shelf};
 use crate::context::Opened;
 use crate::error::{Error, ErrorKind};
-use crate::events::{Event, Outcome};
+use crate::events::{Event, Outcome, Source};
 use crate::image::{ImageConfig, LayerOf};
 use crate::layers::Layers;
 use crate::plan::{Base, ImageName, Plan, Step};
@@ -63,6 +63,7 @@ impl Run<'_> {
                 self.note(&Event::Resolved {
                     step,
                     digest: &digest,
+                    source: source_of(&base.place),
                 });
                 StageState::new(base.config.clone(), placed(&base))
             }
@@ -351,6 +352,15 @@ impl Run<'_> {
             Ok(bytes)
         })
         .await
+    }
+}
+
+/// Says where a base was found.
+fn source_of(place: &Place) -> Source {
+    match place {
+        Place::Library(_) => Source::Library,
+        Place::Registry(_) => Source::Registry,
+        _ => Source::Layout,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use builder::{Event, Outcome, Progress};
+use builder::{Event, Outcome, Progress, Source};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::progress::{bytes, short, style};
@@ -94,7 +94,14 @@ impl State {
                 let line = self.started(*step, stage, text);
                 self.line(&line);
             }
-            Event::Resolved { digest, .. } => self.line(&format!("      = {digest}")),
+            Event::Resolved { digest, source, .. } => {
+                let place = match source {
+                    Source::Library => "in the library",
+                    Source::Registry => "in its registry",
+                    Source::Layout => "in the layout",
+                };
+                self.line(&format!("      {digest} {place}"));
+            }
             Event::Indexing {
                 digest,
                 position,

@@ -63,5 +63,8 @@ impl Read for Held {
 }
 
 pub(super) fn changed(path: &str) -> Error {
-    Error::new(ErrorKind::Changed, format!("`{path}` changed while it was read"))
+    Error::new(
+        ErrorKind::Changed,
+        format!("`{path}` changed while it was read"),
+    )
 }

@@ -7,6 +7,9 @@ use rustix::fs::{CWD, Timespec, Timestamps, XattrFlags};
 use super::*;
 use crate::sample::path;
 
+/// Is what happens to a file, and its name.
+type Change<T> = (&'static str, fn(&T));
+
 /// Makes a directory with one of each kind, and what leads out of it.
 fn made() -> (tempfile::TempDir, Directory) {
     let root = tempfile::tempdir().expect("space");
@@ -18,7 +21,14 @@ fn made() -> (tempfile::TempDir, Directory) {
     symlink("d", at("to d")).expect("space");
     symlink("/etc", at("out")).expect("space");
     symlink("..", at("d/up")).expect("space");
-    rustix::fs::mknodat(CWD, at("pipe"), FileType::Fifo, Mode::from_raw_mode(0o640), 0).expect("space");
+    rustix::fs::mknodat(
+        CWD,
+        at("pipe"),
+        FileType::Fifo,
+        Mode::from_raw_mode(0o640),
+        0,
+    )
+    .expect("space");
     UnixListener::bind(at("socket")).expect("space");
     let directory = Directory::open(root.path()).expect("it is there");
     (root, directory)
@@ -27,13 +37,22 @@ fn made() -> (tempfile::TempDir, Directory) {
 /// Gives a file a time long ago, so that whatever changes it is seen, however
 /// coarse the clock of the file system is.
 fn past(at: &Path) {
-    let time = Timespec { tv_sec: 1000, tv_nsec: 5 };
-    let times = Timestamps { last_access: time, last_modification: time };
+    let time = Timespec {
+        tv_sec: 1000,
+        tv_nsec: 5,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
     rustix::fs::utimensat(CWD, at, &times, AtFlags::empty()).expect("it is ours");
 }
 
 fn found(directory: &Directory, at: &str) -> Found {
-    directory.stat(&path(at)).expect("readable").expect("it is there")
+    directory
+        .stat(&path(at))
+        .expect("readable")
+        .expect("it is there")
 }
 
 #[test]
@@ -58,8 +77,14 @@ fn what_is_there_is_found() {
     let names = directory.names(&EntryPath::root()).expect("readable");
     let expected = [&b"d"[..], b"out", b"pipe", b"socket", b"to d"];
     assert!(names.iter().map(AsRef::as_ref).eq(expected), "{names:?}");
-    assert_eq!(directory.link(&path("out")).expect("a link"), b"/etc"[..].into());
-    assert_eq!(directory.link(&path("d/up")).expect("a link"), b".."[..].into());
+    assert_eq!(
+        directory.link(&path("out")).expect("a link"),
+        b"/etc"[..].into()
+    );
+    assert_eq!(
+        directory.link(&path("d/up")).expect("a link"),
+        b".."[..].into()
+    );
     assert!(directory.link(&path("d/f")).is_err());
     let null = Directory::open(Path::new("/dev")).expect("it is there");
     assert_eq!(found(&null, "null").kind, FoundKind::Device);
@@ -76,17 +101,25 @@ fn no_link_is_followed() {
         assert!(directory.read(&path(at), &file).is_err(), "{at}");
         // The same where the kernel resolves names one by one.
         let steps = directory.step_by_step(&path(at), OFlags::RDONLY | OFlags::CLOEXEC);
-        assert!(matches!(steps, Err(Errno::LOOP | Errno::NOTDIR)), "{at}: {steps:?}");
+        assert!(
+            matches!(steps, Err(Errno::LOOP | Errno::NOTDIR)),
+            "{at}: {steps:?}"
+        );
     }
     for at in ["out", "to d", "d/up"] {
         assert!(directory.names(&path(at)).is_err(), "{at}");
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let steps = directory.step_by_step(&path(at), flags);
-        assert!(matches!(steps, Err(Errno::LOOP | Errno::NOTDIR)), "{at}: {steps:?}");
+        assert!(
+            matches!(steps, Err(Errno::LOOP | Errno::NOTDIR)),
+            "{at}: {steps:?}"
+        );
     }
     // What both find is the same.
     for at in ["", "d", "d/f", "pipe"] {
-        let one = directory.step_by_step(&path(at), OFlags::PATH).expect("it is there");
+        let one = directory
+            .step_by_step(&path(at), OFlags::PATH)
+            .expect("it is there");
         let stat = rustix::fs::fstat(&one).expect("it is open");
         assert_eq!(Found::of(&stat), found(&directory, at), "{at}");
     }
@@ -96,7 +129,9 @@ fn no_link_is_followed() {
 fn a_file_is_read_as_it_was_found() {
     let (_root, directory) = made();
     for (at, content) in [("d/f", &b"content"[..]), ("d/empty", b"")] {
-        let mut held = directory.read(&path(at), &found(&directory, at)).expect("as it was");
+        let mut held = directory
+            .read(&path(at), &found(&directory, at))
+            .expect("as it was");
         let mut read = Vec::new();
         held.read_to_end(&mut read).expect("as it was");
         assert_eq!(read, content, "{at}");
@@ -106,9 +141,13 @@ fn a_file_is_read_as_it_was_found() {
 
 #[test]
 fn what_takes_its_place_is_not_read() {
-    let changes: [(&str, fn(&Path)); 6] = [
-        ("longer", |at| fs_err::write(at, "content and more").expect("space")),
-        ("other content", |at| fs_err::write(at, "CONTENT").expect("space")),
+    let changes: [Change<Path>; 6] = [
+        ("longer", |at| {
+            fs_err::write(at, "content and more").expect("space")
+        }),
+        ("other content", |at| {
+            fs_err::write(at, "CONTENT").expect("space")
+        }),
         ("another file", |at| {
             fs_err::write(at.with_extension("new"), "content").expect("space");
             past(&at.with_extension("new"));
@@ -116,13 +155,16 @@ fn what_takes_its_place_is_not_read() {
         }),
         ("a pipe", |at| {
             fs_err::remove_file(at).expect("it is there");
-            rustix::fs::mknodat(CWD, at, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("space");
+            rustix::fs::mknodat(CWD, at, FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+                .expect("space");
         }),
         ("a link", |at| {
             fs_err::rename(at, at.with_extension("old")).expect("the same disk");
             symlink(at.with_extension("old"), at).expect("space");
         }),
-        ("nothing", |at| fs_err::remove_file(at).expect("it is there")),
+        ("nothing", |at| {
+            fs_err::remove_file(at).expect("it is there")
+        }),
     ];
     for (name, change) in changes {
         let (root, directory) = made();
@@ -130,22 +172,32 @@ fn what_takes_its_place_is_not_read() {
         change(&root.path().join("d/f"));
         let error = directory.read(&path("d/f"), &before).expect_err(name);
         assert_eq!(error.kind(), ErrorKind::Changed, "{name}");
-        assert!(error.to_string().ends_with("/d/f` changed while it was read"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("/d/f` changed while it was read"),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn what_changes_while_it_is_read_is_no_content() {
-    let changes: [(&str, fn(&fs_err::File)); 4] = [
+    let changes: [Change<fs_err::File>; 4] = [
         ("shorter", |file| file.set_len(5).expect("it is ours")),
-        ("longer", |mut file| file.write_all(&[b'x'; 600]).expect("space")),
-        ("other content", |file| file.file().write_all_at(b"x", 2).expect("space")),
+        ("longer", |mut file| {
+            file.write_all(&[b'x'; 600]).expect("space")
+        }),
+        ("other content", |file| {
+            file.file().write_all_at(b"x", 2).expect("space")
+        }),
         ("other permissions", |file| {
             // This changes no time but the one that nobody can set.
             let file = file.file();
             while {
                 let stat = rustix::fs::fstat(file).expect("it is open");
-                rustix::fs::fchmod(file, Mode::from_raw_mode(stat.st_mode ^ 0o1)).expect("it is ours");
+                rustix::fs::fchmod(file, Mode::from_raw_mode(stat.st_mode ^ 0o1))
+                    .expect("it is ours");
                 let now = rustix::fs::fstat(file).expect("it is open");
                 (now.st_ctime, now.st_ctime_nsec) == (stat.st_ctime, stat.st_ctime_nsec)
             } {}
@@ -155,8 +207,14 @@ fn what_changes_while_it_is_read_is_no_content() {
         for buffer in [1, 3, 7, 100] {
             let (root, directory) = made();
             let at = root.path().join("d/f");
-            let mut held = directory.read(&path("d/f"), &found(&directory, "d/f")).expect("as it was");
-            let file = fs_err::OpenOptions::new().append(name == "longer").write(true).open(at).expect("ours");
+            let mut held = directory
+                .read(&path("d/f"), &found(&directory, "d/f"))
+                .expect("as it was");
+            let file = fs_err::OpenOptions::new()
+                .append(name == "longer")
+                .write(true)
+                .open(at)
+                .expect("ours");
             let mut buffer = vec![0; buffer];
             if buffer.len() < 7 {
                 held.read_exact(&mut buffer).expect("as it was");
@@ -171,7 +229,10 @@ fn what_changes_while_it_is_read_is_no_content() {
 #[test]
 fn attributes_are_read() {
     let (root, directory) = made();
-    assert_eq!(directory.xattrs(&path("d/f")).expect("readable"), BTreeMap::new());
+    assert_eq!(
+        directory.xattrs(&path("d/f")).expect("readable"),
+        BTreeMap::new()
+    );
     let set = |name: &str, value: &[u8]| {
         rustix::fs::setxattr(root.path().join("d/f"), name, value, XattrFlags::empty())
     };
@@ -185,9 +246,17 @@ fn attributes_are_read() {
         (b"user.one"[..].into(), b"1\n\0"[..].into()),
         (b"user.two"[..].into(), b""[..].into()),
     ];
-    assert_eq!(directory.xattrs(&path("d/f")).expect("readable"), expected.into());
+    assert_eq!(
+        directory.xattrs(&path("d/f")).expect("readable"),
+        expected.into()
+    );
     assert!(directory.xattrs(&path("to d")).is_err());
-    assert_eq!(directory.xattrs(&path("pipe")).expect("no one waits for it"), BTreeMap::new());
+    assert_eq!(
+        directory
+            .xattrs(&path("pipe"))
+            .expect("no one waits for it"),
+        BTreeMap::new()
+    );
 }
 
 #[test]

@@ -116,7 +116,9 @@ impl Directory {
             return Err(Error::new(ErrorKind::Invalid, "the root is there already"));
         };
         let failed = |errno| self.failed("write", path, errno);
-        let parent = self.step(&parent, OFlags::PATH | OFlags::DIRECTORY).map_err(failed)?;
+        let parent = self
+            .step(&parent, OFlags::PATH | OFlags::DIRECTORY)
+            .map_err(failed)?;
         work(&parent, OsStr::from_bytes(name)).map_err(failed)
     }
 }

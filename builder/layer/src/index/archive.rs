@@ -114,8 +114,12 @@ impl Reading {
             _ => 0,
         };
         let attributes = metadata.xattrs.iter();
-        let attributes: usize = attributes.map(|(name, value)| name.len() + value.len()).sum();
-        self.text = self.text.saturating_add(path.as_bytes().len() + target + attributes);
+        let attributes: usize = attributes
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        self.text = self
+            .text
+            .saturating_add(path.as_bytes().len() + target + attributes);
         let message = if self.records.len() >= ENTRIES_LIMIT {
             format!("the archive has more than {ENTRIES_LIMIT} entries")
         } else if self.text > TEXT_LIMIT {
@@ -133,7 +137,9 @@ impl Reading {
         member: &Member,
         members: &mut Members<'_>,
     ) -> Result<Stored, Error> {
-        let named = LayerIndex::KEPT.iter().any(|kept| kept.as_bytes() == path.as_bytes());
+        let named = LayerIndex::KEPT
+            .iter()
+            .any(|kept| kept.as_bytes() == path.as_bytes());
         let mut kept = (named && member.size <= LayerIndex::KEPT_LIMIT).then(Vec::new);
         let mut hasher = Hasher::unbroken(Algorithm::Sha256);
         for piece in &member.pieces {
@@ -171,15 +177,23 @@ impl Reading {
 /// Finds out where an entry is, and whether its name means that something is
 /// removed there; `None` for what is no part of a layer.
 fn place(name: &[u8]) -> Result<Option<(EntryPath, Option<Kind>)>, Error> {
-    let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let end = name
+        .iter()
+        .rposition(|byte| *byte != b'/')
+        .map_or(0, |last| last + 1);
     let name = name.get(..end).unwrap_or_default();
-    let start = name.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let start = name
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |slash| slash + 1);
     let (way, last) = name.split_at_checked(start).unwrap_or_default();
     let (path, removal) = match last.strip_prefix(WHITEOUT) {
         None => (parse(name)?, None),
         Some(_) if last == OPAQUE => (parse(way)?, Some(Kind::Opaque)),
         // They would remove the directory itself, or the one that it is in.
-        Some(b"" | b"." | b"..") => return Err(invalid(name, "removes something that has no name")),
+        Some(b"" | b"." | b"..") => {
+            return Err(invalid(name, "removes something that has no name"));
+        }
         Some(hidden) => (parse(&[way, hidden].concat())?, Some(Kind::Whiteout)),
     };
     let way = match removal {
@@ -220,7 +234,11 @@ fn kind(member: &Member) -> Result<Kind, Error> {
         b'5' => Kind::Directory,
         b'6' => Kind::Fifo,
         other => {
-            let message = format!("`{}` is of the kind `{}`, which is not known", shown(name), other.escape_ascii());
+            let message = format!(
+                "`{}` is of the kind `{}`, which is not known",
+                shown(name),
+                other.escape_ascii()
+            );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     })
@@ -242,11 +260,17 @@ fn parse(name: &[u8]) -> Result<EntryPath, Error> {
 const EXCERPT: usize = 200;
 
 fn shown(name: &[u8]) -> String {
-    name.get(..EXCERPT).unwrap_or(name).escape_ascii().to_string()
+    name.get(..EXCERPT)
+        .unwrap_or(name)
+        .escape_ascii()
+        .to_string()
 }
 
 fn invalid(name: &[u8], reason: &str) -> Error {
-    Error::new(ErrorKind::Invalid, format!("`{}` of the archive {reason}", shown(name)))
+    Error::new(
+        ErrorKind::Invalid,
+        format!("`{}` of the archive {reason}", shown(name)),
+    )
 }
 
 #[cfg(test)]

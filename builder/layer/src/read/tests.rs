@@ -4,7 +4,9 @@ use super::*;
 
 /// Content that spans several buffers.
 fn content() -> Vec<u8> {
-    (0..300_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect()
+    (0..300_000_u32)
+        .flat_map(|number| (number / 7).to_le_bytes())
+        .collect()
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {
@@ -48,8 +50,19 @@ fn each_form_is_known_by_its_first_bytes() {
     let skipped = [b"\x5e\x2a\x4d\x18\x03\0\0\0abc".as_slice(), &zstd(&content)].concat();
     let members = [gzip(left), gzip(b""), gzip(right)].concat();
     let frames = [zstd(left), zstd(b""), zstd(right), skipped[..11].to_vec()].concat();
-    for packed in [&content, &gzip(&content), &zstd(&content), &skipped, &members, &frames] {
-        assert!(plain(packed).expect("readable") == content, "{:x?}", &packed[..4]);
+    for packed in [
+        &content,
+        &gzip(&content),
+        &zstd(&content),
+        &skipped,
+        &members,
+        &frames,
+    ] {
+        assert!(
+            plain(packed).expect("readable") == content,
+            "{:x?}",
+            &packed[..4]
+        );
     }
     for short in [&b""[..], b"a", b"\x1f", b"\x28\xb5\x2f", b"BZ", &[0; 600]] {
         assert_eq!(plain(short).expect("readable"), short);
@@ -79,10 +92,16 @@ fn what_is_damaged_is_no_end() {
         let middle = damaged.len() / 2;
         damaged[middle] ^= 0x55;
         let read = plain(&damaged);
-        assert!(read.is_err() || packed.starts_with(ZSTD), "gzip has a checksum");
+        assert!(
+            read.is_err() || packed.starts_with(ZSTD),
+            "gzip has a checksum"
+        );
         assert_ne!(read.unwrap_or_default(), content);
         let behind = [packed.as_slice(), b"something else"].concat();
-        assert_eq!(kind(plain(&behind).expect_err("neither member nor frame")), ErrorKind::Invalid);
+        assert_eq!(
+            kind(plain(&behind).expect_err("neither member nor frame")),
+            ErrorKind::Invalid
+        );
     }
 }
 
@@ -100,7 +119,11 @@ fn what_the_source_fails_with_comes_through() {
             let source = packed[..cut].chain(Fails(ErrorKind::Changed));
             let read = decompress(source).map_err(io::Error::from);
             let error = read.and_then(|mut plain| io::copy(&mut plain, &mut io::sink()));
-            assert_eq!(kind(error.expect_err("the source fails")), ErrorKind::Changed, "{cut}");
+            assert_eq!(
+                kind(error.expect_err("the source fails")),
+                ErrorKind::Changed,
+                "{cut}"
+            );
         }
     }
     let missing = (&[0x1f, 0x8b, 8][..]).chain(Slow(b"", true));
@@ -127,5 +150,8 @@ fn a_window_that_takes_too_much_memory_is_refused() {
     let error = plain(packed).expect_err("too large");
     assert_eq!(kind(error), ErrorKind::Invalid);
     // The same with one of 2^20 bytes is an empty layer.
-    assert_eq!(plain(b"\x28\xb5\x2f\xfd\x00\x50\x01\x00\x00").expect("small"), b"");
+    assert_eq!(
+        plain(b"\x28\xb5\x2f\xfd\x00\x50\x01\x00\x00").expect("small"),
+        b""
+    );
 }

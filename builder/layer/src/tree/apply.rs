@@ -46,7 +46,9 @@ impl Tree {
         let entries = layer.records().iter().map(|record| &record.entry);
         let replaced = entries.filter(|entry| {
             entry.kind == Kind::Directory
-                && self.node(&entry.path).is_some_and(|node| !node.is_directory())
+                && self
+                    .node(&entry.path)
+                    .is_some_and(|node| !node.is_directory())
         });
         replaced.map(|entry| entry.path.clone()).collect()
     }
@@ -91,7 +93,11 @@ impl Tree {
     }
 
     fn add(&mut self, record: &Record, place: ContentPlace) -> Result<(), Error> {
-        let Entry { path, kind, metadata } = &record.entry;
+        let Entry {
+            path,
+            kind,
+            metadata,
+        } = &record.entry;
         let path = &self.real(path)?;
         let kind = match kind {
             Kind::Whiteout | Kind::Opaque => return Ok(()),

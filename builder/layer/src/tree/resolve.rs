@@ -102,7 +102,10 @@ impl Tree {
 fn parts(text: &[u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> {
     let end = text.ends_with(b"/").then(|| b".".to_vec());
     let parts = text.split(|byte| *byte == b'/');
-    parts.filter(|part| !part.is_empty()).map(<[u8]>::to_vec).chain(end)
+    parts
+        .filter(|part| !part.is_empty())
+        .map(<[u8]>::to_vec)
+        .chain(end)
 }
 
 #[cfg(test)]

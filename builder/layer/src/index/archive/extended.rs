@@ -129,8 +129,12 @@ fn number(value: &[u8]) -> Result<Option<i64>, Error> {
     if value.is_empty() {
         return Ok(None);
     }
-    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| malformed("has a number that is none"))
+    let number = std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    number
+        .map(Some)
+        .ok_or_else(|| malformed("has a number that is none"))
 }
 
 /// Reads seconds with or without a fraction, which is cut off: below 1970 too
@@ -147,5 +151,8 @@ fn time(value: &[u8]) -> Result<Option<i64>, Error> {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::new(ErrorKind::Invalid, format!("an extended header of the archive {what}"))
+    Error::new(
+        ErrorKind::Invalid,
+        format!("an extended header of the archive {what}"),
+    )
 }

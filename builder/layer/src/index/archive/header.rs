@@ -54,7 +54,10 @@ impl<'a> Header<'a> {
         let signed: i64 = signed.map(|byte| i64::from(byte.cast_signed())).sum();
         match header.number(CHECKSUM) {
             Some(said) if said == sum || said == signed => Ok(header),
-            _ => Err(Error::new(ErrorKind::Invalid, "a header of the archive has a wrong checksum")),
+            _ => Err(Error::new(
+                ErrorKind::Invalid,
+                "a header of the archive has a wrong checksum",
+            )),
         }
     }
 
@@ -125,7 +128,9 @@ fn number(field: &[u8]) -> Option<i64> {
         let start = if first & 0x40 != 0 { -1 } else { 0 };
         let start = (start << 6) | i128::from(first & 0x3f);
         let rest = field.get(1..)?;
-        let value = rest.iter().fold(start, |value, byte| (value << 8) | i128::from(*byte));
+        let value = rest
+            .iter()
+            .fold(start, |value, byte| (value << 8) | i128::from(*byte));
         return i64::try_from(value).ok();
     }
     let digits = field.split(|byte| *byte == 0).find(|part| !part.is_empty());

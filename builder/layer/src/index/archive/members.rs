@@ -1,7 +1,6 @@
 //! The entries of an archive one after the other, and their content. It says
 //! what the archive says, not what that means in a layer.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use crate::entry::Metadata;
@@ -141,7 +140,10 @@ impl<'a> Members<'a> {
         }
         .map_or_else(|| (size, None), |(size, pieces)| (size, Some(pieces)));
         Ok(Member {
-            link: before.link.or(extended.link.take()).unwrap_or_else(|| header.link()),
+            link: before
+                .link
+                .or(extended.link.take())
+                .unwrap_or_else(|| header.link()),
             flag,
             size,
             major: header.number(header::MAJOR),
@@ -174,7 +176,9 @@ impl<'a> Members<'a> {
             }
         }
         let size = header.number(header::REAL_SIZE);
-        let size = size.and_then(|size| u64::try_from(size).ok()).ok_or_else(none)?;
+        let size = size
+            .and_then(|size| u64::try_from(size).ok())
+            .ok_or_else(none)?;
         Ok(Some((size, pieces(&map, size, self.left, name)?)))
     }
 
@@ -333,11 +337,7 @@ impl Before {
     }
 }
 
-fn metadata(
-    header: &Header<'_>,
-    extended: &mut Extended,
-    name: &[u8],
-) -> Result<Metadata, Error> {
+fn metadata(header: &Header<'_>, extended: &mut Extended, name: &[u8]) -> Result<Metadata, Error> {
     let owner = |extended: Option<i64>, field, why| {
         let number = extended.or_else(|| header.number(field));
         let number = number.and_then(|number| u32::try_from(number).ok());
@@ -348,10 +348,18 @@ fn metadata(
     let mtime = extended.mtime.or_else(|| header.number(header::MTIME));
     Ok(Metadata {
         mode: mode.ok_or_else(|| broken(name, "has permissions that are none"))?,
-        uid: owner(extended.uid, header::UID, "has an owner that no system knows")?,
-        gid: owner(extended.gid, header::GID, "has a group that no system knows")?,
+        uid: owner(
+            extended.uid,
+            header::UID,
+            "has an owner that no system knows",
+        )?,
+        gid: owner(
+            extended.gid,
+            header::GID,
+            "has a group that no system knows",
+        )?,
         mtime: mtime.ok_or_else(|| broken(name, "has a time that is none"))?,
-        xattrs: std::mem::replace(&mut extended.attributes, BTreeMap::new()),
+        xattrs: std::mem::take(&mut extended.attributes),
     })
 }
 
@@ -359,7 +367,10 @@ fn metadata(
 /// end where the file does, and to take up all that the archive has of it.
 fn pieces(map: &[u64], size: u64, stored: u64, name: &[u8]) -> Result<Vec<Piece>, Error> {
     if size > SPARSE_LIMIT {
-        let message = format!("`{}` is a sparse file of more than {SPARSE_LIMIT} bytes", shown(name));
+        let message = format!(
+            "`{}` is a sparse file of more than {SPARSE_LIMIT} bytes",
+            shown(name)
+        );
         return Err(Error::new(ErrorKind::Limit, message));
     }
     let none = || broken(name, "is sparse, and its map is none");
@@ -369,7 +380,10 @@ fn pieces(map: &[u64], size: u64, stored: u64, name: &[u8]) -> Result<Vec<Piece>
             return Err(none());
         };
         let hole = offset.checked_sub(end).ok_or_else(none)?;
-        end = offset.checked_add(length).filter(|end| *end <= size).ok_or_else(none)?;
+        end = offset
+            .checked_add(length)
+            .filter(|end| *end <= size)
+            .ok_or_else(none)?;
         data = data.checked_add(length).ok_or_else(none)?;
         pieces.extend([Piece::Hole(hole), Piece::Data(length)]);
     }
@@ -386,7 +400,10 @@ fn invalid(what: &str) -> Error {
 }
 
 fn broken(name: &[u8], why: &str) -> Error {
-    Error::new(ErrorKind::Invalid, format!("`{}` of the archive {why}", shown(name)))
+    Error::new(
+        ErrorKind::Invalid,
+        format!("`{}` of the archive {why}", shown(name)),
+    )
 }
 
 fn unreadable(error: io::Error) -> Error {

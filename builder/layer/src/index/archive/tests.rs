@@ -84,7 +84,10 @@ fn check(members: &[Vec<u8>], expected: &[&str]) {
 #[track_caller]
 fn refused(members: &[Vec<u8>], kind: ErrorKind, part: &str) {
     let error = read(members).expect_err("malformed");
-    assert!(error.kind() == kind && error.to_string().contains(part), "{error:?}");
+    assert!(
+        error.kind() == kind && error.to_string().contains(part),
+        "{error:?}"
+    );
 }
 
 fn digest(content: &[u8]) -> Digest {
@@ -95,16 +98,31 @@ fn digest(content: &[u8]) -> Digest {
 
 #[test]
 fn names_are_read_as_they_are_meant() {
-    let dot = [member("./", b'5', b""), member("./a", b'0', b"x"), member("/b//c/", b'5', b"")];
+    let dot = [
+        member("./", b'5', b""),
+        member("./a", b'0', b"x"),
+        member("/b//c/", b'5', b""),
+    ];
     check(&dot, &["//", "/a 1", "/b/c/"]);
     let long = "l".repeat(200);
-    let by_gnu = [member("././@LongLink", b'L', format!("{long}\0").as_bytes()), member("l", b'0', b"")];
+    let by_gnu = [
+        member("././@LongLink", b'L', format!("{long}\0").as_bytes()),
+        member("l", b'0', b""),
+    ];
     check(&by_gnu, &[&format!("/{long} 0")]);
-    let target = [member("././@LongLink", b'K', format!("{long}\0").as_bytes()), link("s", b'2', "l")];
+    let target = [
+        member("././@LongLink", b'K', format!("{long}\0").as_bytes()),
+        link("s", b'2', "l"),
+    ];
     check(&target, &[&format!("/s -> {long}")]);
-    let by_pax = [extended(&[("path", b"no"), ("path", b"x\ny=z"), ("linkpath", b"")]), link("l", b'2', "t")];
+    let by_pax = [
+        extended(&[("path", b"no"), ("path", b"x\ny=z"), ("linkpath", b"")]),
+        link("l", b'2', "t"),
+    ];
     check(&by_pax, &["/x\\ny=z -> t"]);
-    let by_prefix = header(b"a", b'0', 0, |block| block[345..348].copy_from_slice(b"p/q"));
+    let by_prefix = header(b"a", b'0', 0, |block| {
+        block[345..348].copy_from_slice(b"p/q")
+    });
     check(&[by_prefix], &["/p/q/a 0"]);
     let by_star = header(b"a", b'0', 0, |block| {
         block[345..348].copy_from_slice(b"p/q");
@@ -135,11 +153,36 @@ fn whiteouts_are_known_by_their_names() {
         member("x", b'0', b""),
     ];
     let hidden = format!("/{} gone", &longest[4..]);
-    check(&members, &["/d opaque", "/ opaque", "/d/a gone", "/b gone", "/c gone", &hidden]);
-    for name in [".wh.", "a/.wh..", "a/.wh...", ".wh.a/b", ".wh.a/.", ".wh.a/.wh..wh..opq"] {
-        refused(&[member(name, b'0', b"")], ErrorKind::Invalid, name.trim_end_matches("/."));
+    check(
+        &members,
+        &[
+            "/d opaque",
+            "/ opaque",
+            "/d/a gone",
+            "/b gone",
+            "/c gone",
+            &hidden,
+        ],
+    );
+    for name in [
+        ".wh.",
+        "a/.wh..",
+        "a/.wh...",
+        ".wh.a/b",
+        ".wh.a/.",
+        ".wh.a/.wh..wh..opq",
+    ] {
+        refused(
+            &[member(name, b'0', b"")],
+            ErrorKind::Invalid,
+            name.trim_end_matches("/."),
+        );
     }
-    let by_aufs = [member(".wh..wh.plnk/1.2", b'0', b"x"), member(".wh..wh.orph/.", b'5', b""), member("a", b'0', b"")];
+    let by_aufs = [
+        member(".wh..wh.plnk/1.2", b'0', b"x"),
+        member(".wh..wh.orph/.", b'5', b""),
+        member("a", b'0', b""),
+    ];
     check(&by_aufs, &["/a 0"]);
 }
 
@@ -156,13 +199,30 @@ fn metadata_is_that_of_the_entry() {
         ("comment", b"\n"),
     ];
     let global = member("g", b'g', b"13 path=evil\n");
-    let index = read(&[global, extended(records), member("a", b'0', b""), member("b", b'0', b"")]).expect("valid");
+    let index = read(&[
+        global,
+        extended(records),
+        member("a", b'0', b""),
+        member("b", b'0', b""),
+    ])
+    .expect("valid");
     let xattrs = [
         (b"security.capability"[..].into(), bytes[..].into()),
         (b"user.empty"[..].into(), b""[..].into()),
     ];
-    let first = Metadata { mode: 0o644, uid: u32::MAX, gid: 2, mtime: -2, xattrs: xattrs.into() };
-    let second = Metadata { uid: 1, mtime: 3, xattrs: BTreeMap::new(), ..first.clone() };
+    let first = Metadata {
+        mode: 0o644,
+        uid: u32::MAX,
+        gid: 2,
+        mtime: -2,
+        xattrs: xattrs.into(),
+    };
+    let second = Metadata {
+        uid: 1,
+        mtime: 3,
+        xattrs: BTreeMap::new(),
+        ..first.clone()
+    };
     assert_eq!(printed(&index), ["/a 0", "/b 0"]);
     assert_eq!(index.records()[0].entry.metadata, first);
     assert_eq!(index.records()[1].entry.metadata, second);
@@ -174,7 +234,13 @@ fn metadata_is_that_of_the_entry() {
         block[136..148].fill(0xff);
     });
     let index = read(&[odd]).expect("valid");
-    let odd = Metadata { mode: 0o7755, uid: u32::MAX - 1, gid: 0, mtime: -1, ..Metadata::default() };
+    let odd = Metadata {
+        mode: 0o7755,
+        uid: u32::MAX - 1,
+        gid: 0,
+        mtime: -1,
+        ..Metadata::default()
+    };
     assert_eq!(index.records()[0].entry.metadata, odd);
 }
 
@@ -187,7 +253,9 @@ fn content_is_where_the_index_says() {
         long.clone().into_bytes(),
         vec![0; 300_000_usize.next_multiple_of(512) - 300_000],
         // What has no content has none, whatever its size says.
-        header(b"link", b'1', 1024, |block| block[157..160].copy_from_slice(b"big")),
+        header(b"link", b'1', 1024, |block| {
+            block[157..160].copy_from_slice(b"big")
+        }),
         member("etc/passwd", b'0', b"first"),
         member("etc/passwd", b'7', b"second"),
         member("etc/group", b'0', b"of"),
@@ -198,53 +266,122 @@ fn content_is_where_the_index_says() {
         }),
         member("pipe", b'6', b""),
     ];
-    let expected = ["/big 300000", "/link = /big", "/etc/passwd 5", "/etc/passwd 6", "/etc/group 2", "/etc/group -> x", "/null 1:3", "/pipe |"];
+    let expected = [
+        "/big 300000",
+        "/link = /big",
+        "/etc/passwd 5",
+        "/etc/passwd 6",
+        "/etc/group 2",
+        "/etc/group -> x",
+        "/null 1:3",
+        "/pipe |",
+    ];
     check(&members, &expected);
     let index = read(&members).expect("valid");
     let archive = members.concat();
-    for (record, content) in [(0, long.as_bytes()), (2, b"first"), (3, b"second"), (4, b"of")] {
+    for (record, content) in [
+        (0, long.as_bytes()),
+        (2, b"first"),
+        (3, b"second"),
+        (4, b"of"),
+    ] {
         let stored = index.records()[record].content.as_ref().expect("a file");
         let offset = usize::try_from(stored.offset.expect("in one piece")).expect("small");
         assert!(archive[offset..].starts_with(content));
         assert_eq!(stored.digest, digest(content));
     }
-    assert_eq!(index.records().iter().filter(|record| record.content.is_some()).count(), 4);
+    assert_eq!(
+        index
+            .records()
+            .iter()
+            .filter(|record| record.content.is_some())
+            .count(),
+        4
+    );
     assert_eq!(index.kept(&path("etc/passwd")), Some(&b"second"[..]));
     assert_eq!(index.kept(&path("etc/group")), None);
 }
 
 #[test]
-fn what_is_malformed_is_named() {
-    use ErrorKind::{Invalid, Limit, Unsupported};
-    let device = |major: &[u8; 8]| header(b"dev", b'4', 0, |block| block[329..337].copy_from_slice(major));
-    refused(&[member("a/../../etc/x", b'0', b"")], Invalid, "a/../../etc/x");
-    refused(&[link("x", b'1', "../y")], Invalid, "../y");
-    refused(&[link("x", b'1', "")], Invalid, "`x` of the archive is another name");
-    refused(&[link("x", b'2', "")], Invalid, "`x` of the archive is a link");
-    refused(&[extended(&[("linkpath", &[b'x'; 4096])]), link("x", b'2', "")], Invalid, "no path");
-    refused(&[extended(&[("linkpath", b"a\0b")]), link("x", b'2', "")], Invalid, "no path");
-    refused(&[extended(&[("path", b"a\0b")]), member("x", b'0', b"")], Invalid, "NUL");
-    refused(&[member("/", b'0', b"")], Invalid, "root");
-    refused(&[member("x", b'V', b"")], Unsupported, "`x` is of the kind `V`");
-    refused(&[device(b"\xff\xff\xff\xff\xff\xff\xff\xff")], Invalid, "`dev`");
-    refused(&[device(b"000000x\0")], Invalid, "`dev`");
-    refused(&[extended(&[("uid", b"4294967296")]), member("x", b'0', b"")], Invalid, "`x` of the archive has an owner");
-    refused(&[extended(&[("gid", b"-1")]), member("x", b'0', b"")], Invalid, "a group");
-    refused(&[extended(&[("size", b"-1")]), member("x", b'0', b"")], Invalid, "a size");
-    refused(&[extended(&[("mtime", b"1.x")]), member("x", b'0', b"")], Invalid, "a time");
-    refused(&[extended(&[("SCHILY.xattr.", b"")]), member("x", b'0', b"")], Invalid, "an attribute");
-    refused(&[extended(&[])], Invalid, "ends where");
-    refused(&[extended(&[]), member("x", b'g', b"")], Invalid, "global");
-    refused(&[member("x", b'0', b""), vec![0; 512], member("y", b'0', b"")], Invalid, "goes on");
-    refused(&[header(b"x", b'x', 1024 * 1024 + 1, |_| {})], Limit, "1048576");
-    refused(&[header(b"x", b'L', 1 << 32, |_| {})], Limit, "1048576");
-    for records in ["x", "5 a=b\n", "7 a=b\n", "6 a=b!", "4 a\n", "99999999999999999999 a=b\n", "-6 a=b\n", "6 a=b\n\0"] {
-        let member = member("x", b'x', records.as_bytes());
-        refused(&[member], Invalid, "no list of records");
+fn names_that_lead_elsewhere_are_refused() {
+    let parent = [member("a/../../etc/x", b'0', b"")];
+    refused(&parent, ErrorKind::Invalid, "a/../../etc/x");
+    refused(&[link("x", b'1', "../y")], ErrorKind::Invalid, "../y");
+    refused(
+        &[link("x", b'1', "")],
+        ErrorKind::Invalid,
+        "`x` of the archive is another name",
+    );
+    refused(
+        &[link("x", b'2', "")],
+        ErrorKind::Invalid,
+        "`x` of the archive is a link",
+    );
+    for target in [&b"a\0b"[..], &[b'x'; 4096]] {
+        let link = [extended(&[("linkpath", target)]), link("x", b'2', "")];
+        refused(&link, ErrorKind::Invalid, "no path");
+    }
+    let nul = [extended(&[("path", b"a\0b")]), member("x", b'0', b"")];
+    refused(&nul, ErrorKind::Invalid, "NUL");
+    refused(&[member("/", b'0', b"")], ErrorKind::Invalid, "root");
+}
+
+#[test]
+fn what_an_entry_can_not_be_is_refused() {
+    for (key, value, part) in [
+        ("uid", &b"4294967296"[..], "`x` of the archive has an owner"),
+        ("gid", b"-1", "`x` of the archive has a group"),
+        ("size", b"-1", "`x` of the archive has a size"),
+        ("mtime", b"1.x", "a time"),
+        ("mtime", b"9223372036854775808", "a number"),
+        ("SCHILY.xattr.", b"", "an attribute"),
+    ] {
+        let members = [extended(&[(key, value)]), member("x", b'0', b"")];
+        refused(&members, ErrorKind::Invalid, part);
+    }
+    refused(
+        &[member("x", b'V', b"")],
+        ErrorKind::Unsupported,
+        "`x` is of the kind `V`",
+    );
+    for major in [b"\xff\xff\xff\xff\xff\xff\xff\xff", b"000000x\0"] {
+        let device = header(b"dev", b'4', 0, |block| {
+            block[329..337].copy_from_slice(major)
+        });
+        refused(&[device], ErrorKind::Invalid, "`dev`");
     }
     let mut damaged = member("x", b'0', b"");
     damaged[0] = b'y';
-    refused(&[damaged], Invalid, "checksum");
+    refused(&[damaged], ErrorKind::Invalid, "checksum");
+}
+
+#[test]
+fn headers_of_other_headers_are_refused() {
+    refused(&[extended(&[])], ErrorKind::Invalid, "ends where");
+    let global = [extended(&[]), member("x", b'g', b"")];
+    refused(&global, ErrorKind::Invalid, "global");
+    let zeros = [member("x", b'0', b""), vec![0; 512], member("y", b'0', b"")];
+    refused(&zeros, ErrorKind::Invalid, "goes on");
+    for (flag, size) in [(b'x', 1024 * 1024 + 1), (b'L', 1 << 32), (b'g', 1 << 32)] {
+        refused(
+            &[header(b"x", flag, size, |_| {})],
+            ErrorKind::Limit,
+            "1048576",
+        );
+    }
+    for records in [
+        "x",
+        "5 a=b\n",
+        "7 a=b\n",
+        "6 a=b!",
+        "4 a\n",
+        "99999999999999999999 a=b\n",
+        "-6 a=b\n",
+        "6 a=b\n\0",
+    ] {
+        let member = member("x", b'x', records.as_bytes());
+        refused(&[member], ErrorKind::Invalid, "no list of records");
+    }
 }
 
 #[test]
@@ -255,12 +392,19 @@ fn an_archive_may_end_without_its_end() {
     assert_eq!(read(&whole).expect("two entries"), ["/a 3", "/b 0"]);
     assert_eq!(read(&whole[..515]).expect("nothing fills it up"), ["/a 3"]);
     for cut in [1, 511, 512, 514, 1025, 1535] {
-        assert_eq!(read(&whole[..cut]).expect_err("cut off").kind(), ErrorKind::Invalid, "{cut}");
+        assert_eq!(
+            read(&whole[..cut]).expect_err("cut off").kind(),
+            ErrorKind::Invalid,
+            "{cut}"
+        );
     }
     // What stands behind the end is read and counts for nothing.
     let behind = [whole, vec![0; 1024], b"something else".repeat(1000)].concat();
     let mut rest = behind.as_slice();
-    assert_eq!(printed(&LayerIndex::read(&mut rest).expect("two entries")).len(), 2);
+    assert_eq!(
+        printed(&LayerIndex::read(&mut rest).expect("two entries")).len(),
+        2
+    );
     assert!(rest.is_empty());
 }
 
@@ -311,15 +455,27 @@ fn the_holes_of_sparse_files_are_zeros() {
     let check = |members: &[Vec<u8>]| {
         let index = read(&[members, &[member("after", b'0', b"")]].concat()).expect("valid");
         assert_eq!(printed(&index), ["/sparse 1200", "/after 0"]);
-        let stored = Stored { offset: None, digest: digest(&expected) };
+        let stored = Stored {
+            offset: None,
+            digest: digest(&expected),
+        };
         assert_eq!(index.records()[0].content, Some(stored));
     };
     check(&[sparse(&[(0, 3), (1024, 2), (1200, 0)], 1200, b"abcde")]);
     let many: Vec<(u64, u64)> = (0..300).map(|run| (4 * run, 4)).collect();
     check(&[sparse(&many, 1200, &expected)]);
-    let map: &[(&str, &[u8])] = &[("GNU.sparse.map", b"0,3,1024,2"), ("GNU.sparse.size", b"1200")];
-    let named: &[(&str, &[u8])] = &[("GNU.sparse.name", b"sparse"), ("GNU.sparse.numblocks", b"2")];
-    check(&[extended(&[map, named].concat()), member("no", b'0', b"abcde")]);
+    let map: &[(&str, &[u8])] = &[
+        ("GNU.sparse.map", b"0,3,1024,2"),
+        ("GNU.sparse.size", b"1200"),
+    ];
+    let named: &[(&str, &[u8])] = &[
+        ("GNU.sparse.name", b"sparse"),
+        ("GNU.sparse.numblocks", b"2"),
+    ];
+    check(&[
+        extended(&[map, named].concat()),
+        member("no", b'0', b"abcde"),
+    ]);
     let pairs: &[(&str, &[u8])] = &[
         ("GNU.sparse.size", b"1200"),
         ("GNU.sparse.offset", b"0"),
@@ -327,19 +483,37 @@ fn the_holes_of_sparse_files_are_zeros() {
         ("GNU.sparse.offset", b"1024"),
         ("GNU.sparse.numbytes", b"2"),
     ];
-    check(&[extended(&[pairs, named].concat()), member("no", b'0', b"abcde")]);
-    let version: &[(&str, &[u8])] = &[("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"1200")];
+    check(&[
+        extended(&[pairs, named].concat()),
+        member("no", b'0', b"abcde"),
+    ]);
+    let version: &[(&str, &[u8])] = &[
+        ("GNU.sparse.major", b"1"),
+        ("GNU.sparse.minor", b"0"),
+        ("GNU.sparse.realsize", b"1200"),
+    ];
     let mut content = b"2\n0\n3\n1024\n2\n".to_vec();
     content.resize(512, 0);
     content.extend_from_slice(b"abcde");
-    check(&[extended(&[version, named].concat()), member("no", b'0', &content)]);
+    check(&[
+        extended(&[version, named].concat()),
+        member("no", b'0', &content),
+    ]);
 }
 
 #[test]
 fn maps_of_sparse_files_have_to_fit() {
     let refused_map = |runs: &[(u64, u64)], size| {
-        let content = vec![b'x'; usize::try_from(runs.iter().map(|run| run.1 & 0xfff).sum::<u64>()).expect("small")];
-        refused(&[sparse(runs, size, &content)], ErrorKind::Invalid, "its map is none");
+        let content = vec![
+            b'x';
+            usize::try_from(runs.iter().map(|run| run.1 & 0xfff).sum::<u64>())
+                .expect("small")
+        ];
+        refused(
+            &[sparse(runs, size, &content)],
+            ErrorKind::Invalid,
+            "its map is none",
+        );
     };
     refused_map(&[(10, 5), (0, 5)], 100);
     refused_map(&[(0, 5), (4, 5)], 100);
@@ -348,17 +522,48 @@ fn maps_of_sparse_files_have_to_fit() {
     let short = sparse(&[(0, 5)], 10, b"abc");
     refused(&[short], ErrorKind::Invalid, "its map is none");
     let head = |map: &str, content: &[u8]| {
-        let records = [("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"99")];
+        let records = [
+            ("GNU.sparse.major", &b"1"[..]),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.realsize", b"99"),
+        ];
         [extended(&records), member(map, b'0', content)]
     };
-    for content in ["", "1\n", "x\n", "2\n0\n1\n0", "99999999999999999999\n", "1\n99999999999999999999\n", "600000\n"] {
-        refused(&head("m", content.as_bytes()), ErrorKind::Invalid, "`m` of the archive is sparse");
+    for content in [
+        "",
+        "1\n",
+        "x\n",
+        "2\n0\n1\n0",
+        "99999999999999999999\n",
+        "1\n99999999999999999999\n",
+        "600000\n",
+    ] {
+        refused(
+            &head("m", content.as_bytes()),
+            ErrorKind::Invalid,
+            "`m` of the archive is sparse",
+        );
         let mut block = content.as_bytes().to_vec();
         block.resize(512, 0);
-        refused(&head("m", &block), ErrorKind::Invalid, "`m` of the archive is sparse");
+        refused(
+            &head("m", &block),
+            ErrorKind::Invalid,
+            "`m` of the archive is sparse",
+        );
     }
     let other = [("GNU.sparse.major", &b"2"[..]), ("GNU.sparse.minor", b"0")];
-    refused(&[extended(&other), member("m", b'0', b"")], ErrorKind::Unsupported, "`m` is sparse");
-    let huge = [("GNU.sparse.map", &b"0,0"[..]), ("GNU.sparse.size", b"9000000000000000000")];
-    refused(&[extended(&huge), member("m", b'0', b"")], ErrorKind::Limit, "`m` is a sparse file");
+    refused(
+        &[extended(&other), member("m", b'0', b"")],
+        ErrorKind::Unsupported,
+        "`m` is sparse",
+    );
+    let huge = [
+        ("GNU.sparse.map", &b"0,0"[..]),
+        ("GNU.sparse.size", b"9000000000000000000"),
+    ];
+    refused(
+        &[extended(&huge), member("m", b'0', b"")],
+        ErrorKind::Limit,
+        "`m` is a sparse file",
+    );
 }

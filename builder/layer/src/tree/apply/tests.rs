@@ -53,7 +53,13 @@ fn opaque(text: &str) -> Item {
 }
 
 fn below() -> Vec<Item> {
-    vec![directory("d"), file("d/a", b""), directory("d/e"), file("d/e/b", b""), file("f", b"")]
+    vec![
+        directory("d"),
+        file("d/a", b""),
+        directory("d/e"),
+        file("d/e/b", b""),
+        file("f", b""),
+    ]
 }
 
 /// Checks what a layer makes of the one [`below`] it.
@@ -66,7 +72,10 @@ fn check(upper: &[Item], expected: &[&str]) {
 #[test]
 fn what_is_removed_is_gone_with_all_that_is_in_it() {
     check(&[gone("d")], &["/f 0.4 644"]);
-    check(&[gone("d/e"), gone("none"), gone("none/x")], &["/d/ 755", "/d/a 0.1 644", "/f 0.4 644"]);
+    check(
+        &[gone("d/e"), gone("none"), gone("none/x")],
+        &["/d/ 755", "/d/a 0.1 644", "/f 0.4 644"],
+    );
 }
 
 #[test]
@@ -77,7 +86,13 @@ fn only_lower_layers_lose_wherever_a_whiteout_stands() {
     check(&[opaque("d"), file("d/x", b"")], &same);
     let again = ["/d/ 755", "/d/a 1.1 644", "/f 0.4 644"];
     check(&[directory("d"), file("d/a", b""), gone("d")], &again);
-    let own = ["/d/ 755", "/d/a 0.1 644", "/d/e/ 755", "/d/e/b 0.3 644", "/f 1.0 644"];
+    let own = [
+        "/d/ 755",
+        "/d/a 0.1 644",
+        "/d/e/ 755",
+        "/d/e/b 0.3 644",
+        "/f 1.0 644",
+    ];
     check(&[file("f", b""), gone("f")], &own);
 }
 
@@ -100,39 +115,86 @@ fn other_kinds_take_the_place_with_all_that_is_in_it() {
 fn a_directory_that_comes_again_keeps_what_is_in_it() {
     let mut again = directory("d");
     again.0.metadata.mode = 0o1777;
-    let all = ["/d/ 1777", "/d/a 0.1 644", "/d/e/ 755", "/d/e/b 0.3 644", "/f 0.4 644"];
+    let all = [
+        "/d/ 1777",
+        "/d/a 0.1 644",
+        "/d/e/ 755",
+        "/d/e/b 0.3 644",
+        "/f 0.4 644",
+    ];
     check(&[again], &all);
     let mut root = directory("");
     root.0.metadata.mode = 0o700;
     let tree = applied(&[&below(), &[root]]).expect("well formed");
-    assert_eq!(tree.node(&EntryPath::root()).expect("always").metadata.mode, 0o700);
+    assert_eq!(
+        tree.node(&EntryPath::root()).expect("always").metadata.mode,
+        0o700
+    );
     assert_eq!(tree.walk(&EntryPath::root()).count(), 6);
 }
 
 #[test]
 fn what_stands_twice_counts_as_the_later_one() {
-    let upper = [gone("d"), file("x", b"1"), hard_link("y", "x"), file("x", b"22")];
+    let upper = [
+        gone("d"),
+        file("x", b"1"),
+        hard_link("y", "x"),
+        file("x", b"22"),
+    ];
     check(&upper, &["/f 0.4 644", "/x 1.3 644", "/y 1.1 644"]);
-    let upper = [gone("d"), directory("x"), file("x/y", b""), file("x", b""), directory("x")];
+    let upper = [
+        gone("d"),
+        directory("x"),
+        file("x/y", b""),
+        file("x", b""),
+        directory("x"),
+    ];
     check(&upper, &["/f 0.4 644", "/x/ 755"]);
 }
 
 #[test]
 fn directories_that_no_layer_has_are_made() {
     let upper = [gone("d"), file("f/x", b""), file("g/h/x", b"")];
-    check(&upper, &["/f/ 755", "/f/x 1.1 644", "/g/ 755", "/g/h/ 755", "/g/h/x 1.2 644"]);
+    check(
+        &upper,
+        &[
+            "/f/ 755",
+            "/f/x 1.1 644",
+            "/g/ 755",
+            "/g/h/ 755",
+            "/g/h/x 1.2 644",
+        ],
+    );
 }
 
 #[test]
 fn other_names_of_files_are_the_same_file() {
     let mut first = file("x", b"");
     first.0.metadata.mode = 0o4711;
-    let upper = [gone("d"), first, hard_link("y", "x"), hard_link("z", "y"), hard_link("w", "f")];
-    check(&upper, &["/f 0.4 644", "/w 0.4 644", "/x 1.1 4711", "/y 1.1 4711", "/z 1.1 4711"]);
+    let upper = [
+        gone("d"),
+        first,
+        hard_link("y", "x"),
+        hard_link("z", "y"),
+        hard_link("w", "f"),
+    ];
+    check(
+        &upper,
+        &[
+            "/f 0.4 644",
+            "/w 0.4 644",
+            "/x 1.1 4711",
+            "/y 1.1 4711",
+            "/z 1.1 4711",
+        ],
+    );
     for (link, target) in [("x", "none"), ("x", "d"), ("x", "d/e/b/c"), ("x", "")] {
         let error = applied(&[&below(), &[hard_link(link, target)]]).expect_err("no file");
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.to_string().contains("`/x` is another name"), "{error}");
+        assert!(
+            error.to_string().contains("`/x` is another name"),
+            "{error}"
+        );
     }
     // What the layer itself removes is no file any more.
     assert!(applied(&[&below(), &[gone("f"), hard_link("x", "f")]]).is_err());
@@ -140,10 +202,21 @@ fn other_names_of_files_are_the_same_file() {
 
 #[test]
 fn links_of_lower_layers_lead_to_where_they_say() {
-    let lower = [directory("usr"), directory("usr/lib"), file("usr/lib/a", b""), symlink("lib", "usr/lib")];
+    let lower = [
+        directory("usr"),
+        directory("usr/lib"),
+        file("usr/lib/a", b""),
+        symlink("lib", "usr/lib"),
+    ];
     let upper = [file("lib/b", b""), gone("lib/a"), directory("lib/c")];
     let tree = applied(&[&lower, &upper]).expect("well formed");
-    let merged = ["/lib -> usr/lib 777", "/usr/ 755", "/usr/lib/ 755", "/usr/lib/b 1.0 644", "/usr/lib/c/ 755"];
+    let merged = [
+        "/lib -> usr/lib 777",
+        "/usr/ 755",
+        "/usr/lib/ 755",
+        "/usr/lib/b 1.0 644",
+        "/usr/lib/c/ 755",
+    ];
     assert_eq!(printed(&tree), merged);
     // A directory in the place of the link is another directory: what is in
     // it, or removed from it, is not where the link leads.
@@ -152,23 +225,45 @@ fn links_of_lower_layers_lead_to_where_they_say() {
         [directory("lib"), gone("lib/a"), file("lib/b", b"")],
     ] {
         let tree = applied(&[&lower, &upper]).expect("well formed");
-        let apart = ["/lib/ 755", "/lib/b 1.2 644", "/usr/ 755", "/usr/lib/ 755", "/usr/lib/a 0.2 644"];
+        let apart = [
+            "/lib/ 755",
+            "/lib/b 1.2 644",
+            "/usr/ 755",
+            "/usr/lib/ 755",
+            "/usr/lib/a 0.2 644",
+        ];
         assert_eq!(printed(&tree), apart);
     }
     let circle = [symlink("a", "b"), symlink("b", "a"), file("a/x", b"")];
-    assert_eq!(applied(&[&circle]).expect_err("a circle").kind(), ErrorKind::Invalid);
+    assert_eq!(
+        applied(&[&circle]).expect_err("a circle").kind(),
+        ErrorKind::Invalid
+    );
     // None leads out of the tree.
     let out = [symlink("a", "../../x"), file("a/b", b"")];
-    assert_eq!(printed(&applied(&[&out]).expect("inside"))[1..], ["/x/ 755", "/x/b 0.1 644"]);
+    assert_eq!(
+        printed(&applied(&[&out]).expect("inside"))[1..],
+        ["/x/ 755", "/x/b 0.1 644"]
+    );
 }
 
 #[test]
 fn attributes_and_devices_are_kept() {
-    let kind = Kind::Device { kind: crate::DeviceKind::Character, major: 1, minor: 3 };
+    let kind = Kind::Device {
+        kind: crate::DeviceKind::Character,
+        major: 1,
+        minor: 3,
+    };
     let mut item = other("null", kind);
-    item.0.metadata.xattrs.insert(b"user.a"[..].into(), b"\n"[..].into());
+    item.0
+        .metadata
+        .xattrs
+        .insert(b"user.a"[..].into(), b"\n"[..].into());
     let tree = applied(&[&[item.clone()]]).expect("well formed");
-    assert_eq!(tree.node(&path("null")).expect("a device").metadata, item.0.metadata);
+    assert_eq!(
+        tree.node(&path("null")).expect("a device").metadata,
+        item.0.metadata
+    );
 }
 
 #[test]
@@ -184,15 +279,24 @@ fn the_deepest_tree_fits_on_a_small_stack() {
         // A link leads no deeper than that.
         let link = symlink("l", path(&deepest).parent().expect("deep").as_bytes());
         deeper.apply(1, &layer(&[link])).expect("well formed");
-        for below in [file("l/x/y", b""), directory("l/x/y"), hard_link("l/x/y", &deepest)] {
+        for below in [
+            file("l/x/y", b""),
+            directory("l/x/y"),
+            hard_link("l/x/y", &deepest),
+        ] {
             let error = deeper.apply(2, &layer(&[below])).expect_err("too deep");
             assert_eq!(error.kind(), ErrorKind::Limit);
         }
         let longest = file("d/".repeat(EntryPath::LIMIT / 2) + "f", b"");
-        assert_eq!(applied(&[&[longest]]).expect_err("too deep").kind(), ErrorKind::Limit);
+        assert_eq!(
+            applied(&[&[longest]]).expect_err("too deep").kind(),
+            ErrorKind::Limit
+        );
     };
     // Far smaller than those of the threads that blocking work runs on.
-    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(work);
+    let thread = std::thread::Builder::new()
+        .stack_size(1024 * 1024)
+        .spawn(work);
     thread.expect("a thread").join().expect("it ends well");
 }
 
@@ -208,7 +312,18 @@ fn model(model: &mut Model, origin: u32, items: &[Item]) {
             _ => {}
         }
     }
-    for (position, (Entry { path, kind, metadata }, _)) in items.iter().enumerate() {
+    for (
+        position,
+        (
+            Entry {
+                path,
+                kind,
+                metadata,
+            },
+            _,
+        ),
+    ) in items.iter().enumerate()
+    {
         let what = match kind {
             Kind::Whiteout | Kind::Opaque => continue,
             Kind::Directory => String::from("/"),
@@ -245,7 +360,9 @@ fn any_item() -> impl Strategy<Value = Item> {
             10 => Kind::Fifo,
             _ => {
                 text.push('l');
-                Kind::Symlink { target: b"a"[..].into() }
+                Kind::Symlink {
+                    target: b"a"[..].into(),
+                }
             }
         };
         let mut item = (entry(text, kind), Vec::new());

@@ -13,17 +13,23 @@ use crate::sample::path;
 fn link(tree: &mut Tree, at: &str, target: &str) {
     let node = Node {
         metadata: Metadata::default(),
-        kind: NodeKind::Symlink { target: target.as_bytes().into() },
+        kind: NodeKind::Symlink {
+            target: target.as_bytes().into(),
+        },
     };
     tree.insert(&path(at), node).expect("in order");
 }
 
 fn directory(tree: &mut Tree, at: &str) {
-    tree.insert(&path(at), Node::directory(Metadata::default())).expect("in order");
+    tree.insert(&path(at), Node::directory(Metadata::default()))
+        .expect("in order");
 }
 
 fn fifo(tree: &mut Tree, at: &str) {
-    let node = Node { metadata: Metadata::default(), kind: NodeKind::Fifo };
+    let node = Node {
+        metadata: Metadata::default(),
+        kind: NodeKind::Fifo,
+    };
     tree.insert(&path(at), node).expect("in order");
 }
 
@@ -36,7 +42,9 @@ fn the_rest_of_a_path_may_be_missing() {
     link(&mut tree, "dangling", "/usr/none");
     fifo(&mut tree, "usr/pipe");
     let found = |text: &str, follow| {
-        let resolved = tree.resolve(text.as_bytes(), follow).expect("it leads somewhere");
+        let resolved = tree
+            .resolve(text.as_bytes(), follow)
+            .expect("it leads somewhere");
         (resolved.path, resolved.node.is_some())
     };
     for (text, expected, is_there) in [
@@ -50,14 +58,27 @@ fn the_rest_of_a_path_may_be_missing() {
         ("dangling/../lib", "usr/lib", true),
         ("x/../../lib/..", "usr", true),
     ] {
-        assert_eq!(found(text, Follow::All), (path(expected), is_there), "{text}");
+        assert_eq!(
+            found(text, Follow::All),
+            (path(expected), is_there),
+            "{text}"
+        );
     }
     assert_eq!(found("lib", Follow::AllButLast), (path("lib"), true));
     assert_eq!(found("lib/", Follow::AllButLast), (path("usr/lib"), true));
-    assert_eq!(found("lib/../pipe", Follow::AllButLast), (path("usr/pipe"), true));
+    assert_eq!(
+        found("lib/../pipe", Follow::AllButLast),
+        (path("usr/pipe"), true)
+    );
     for text in ["usr/pipe/", "usr/pipe/.", "usr/pipe/..", "usr/pipe/x"] {
-        let error = tree.resolve(text.as_bytes(), Follow::All).expect_err("a pipe");
-        assert_eq!(error, ResolveError::NotADirectory(path("usr/pipe")), "{text}");
+        let error = tree
+            .resolve(text.as_bytes(), Follow::All)
+            .expect_err("a pipe");
+        assert_eq!(
+            error,
+            ResolveError::NotADirectory(path("usr/pipe")),
+            "{text}"
+        );
     }
     for text in [&b"a\0b"[..], &[b'x'; 256], &b"xy/".repeat(1366)] {
         let error = tree.resolve(text, Follow::All).expect_err("no path");
@@ -77,7 +98,9 @@ fn as_many_links_as_the_kernel_follows() {
     let resolved = tree.resolve(b"40", Follow::All).expect("40 links");
     assert_eq!(resolved.path, path("0"));
     for text in ["41", "itself", "longer", "itself/../0"] {
-        let error = tree.resolve(text.as_bytes(), Follow::All).expect_err("too many");
+        let error = tree
+            .resolve(text.as_bytes(), Follow::All)
+            .expect_err("too many");
         assert!(matches!(error, ResolveError::Loop(_)), "{error}");
     }
     assert!(tree.resolve(b"41", Follow::AllButLast).is_ok());
@@ -105,14 +128,21 @@ fn any_text() -> impl Strategy<Value = String> {
         2 => Just(String::from("..")),
         1 => Just(String::new()),
     ];
-    (any::<bool>(), proptest::collection::vec(part, 1..5), any::<bool>()).prop_map(
-        |(absolute, parts, slash)| {
+    (
+        any::<bool>(),
+        proptest::collection::vec(part, 1..5),
+        any::<bool>(),
+    )
+        .prop_map(|(absolute, parts, slash)| {
             let start = if absolute { "/" } else { "" };
             let end = if slash { "/" } else { "" };
             let text = format!("{start}{}{end}", parts.join("/"));
-            if text.is_empty() { String::from(".") } else { text }
-        },
-    )
+            if text.is_empty() {
+                String::from(".")
+            } else {
+                text
+            }
+        })
 }
 
 /// Makes a tree in memory and on disk of parts, as far as they fit together.

@@ -30,17 +30,33 @@ fn full(root: &Path) {
     for (name, target) in [("link", "../x/"), ("long link", &*"t/".repeat(150))] {
         std::os::unix::fs::symlink(target, root.join(name)).expect("space");
     }
-    rustix::fs::mknodat(CWD, root.join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("space");
+    rustix::fs::mknodat(
+        CWD,
+        root.join("pipe"),
+        FileType::Fifo,
+        Mode::from_raw_mode(0o600),
+        0,
+    )
+    .expect("space");
     let sparse = fs_err::File::create(root.join("sparse")).expect("space");
     for (number, part) in (1..40_u64).zip(b"0123456789".iter().cycle()) {
         let piece = [*part; 4096];
-        std::os::unix::fs::FileExt::write_all_at(sparse.file(), &piece, number * 65536).expect("space");
+        std::os::unix::fs::FileExt::write_all_at(sparse.file(), &piece, number * 65536)
+            .expect("space");
     }
     sparse.set_len(40 * 65536 + 7).expect("space");
-    let times = [("empty", -7), ("first", 0), ("short", 1 << 33), ("sparse", 1_700_000_000)];
+    let times = [
+        ("empty", -7),
+        ("first", 0),
+        ("short", 1 << 33),
+        ("sparse", 1_700_000_000),
+    ];
     for (name, tv_sec) in times {
         let time = Timespec { tv_sec, tv_nsec: 0 };
-        let times = Timestamps { last_access: time, last_modification: time };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
         rustix::fs::utimensat(CWD, root.join(name), &times, AtFlags::empty()).expect("space");
     }
     rustix::fs::chmod(root.join("first"), Mode::from_raw_mode(0o4751)).expect("it is ours");
@@ -59,7 +75,10 @@ fn on_disk(root: &Path) -> Vec<String> {
                 open.extend(names.iter().rev().map(|name| at.child(name)));
                 String::from("/")
             }
-            FoundKind::Symlink => format!(" -> {}", directory.link(&at).expect("a link").escape_ascii()),
+            FoundKind::Symlink => format!(
+                " -> {}",
+                directory.link(&at).expect("a link").escape_ascii()
+            ),
             FoundKind::File => {
                 let mut content = Vec::new();
                 let mut held = directory.read(&at, &found).expect("readable");
@@ -68,7 +87,10 @@ fn on_disk(root: &Path) -> Vec<String> {
             }
             _ => String::from(" |"),
         };
-        lines.push(format!("{at}{what} {:o} {} {}", found.mode, found.uid, found.mtime.0));
+        lines.push(format!(
+            "{at}{what} {:o} {} {}",
+            found.mode, found.uid, found.mtime.0
+        ));
     }
     lines
 }
@@ -94,7 +116,10 @@ fn in_archive(archive: &[u8]) -> Vec<String> {
             _ => String::from(" |"),
         };
         let metadata = &node.metadata;
-        format!("{at}{what} {:o} {} {}", metadata.mode, metadata.uid, metadata.mtime)
+        format!(
+            "{at}{what} {:o} {} {}",
+            metadata.mode, metadata.uid, metadata.mtime
+        )
     });
     lines.collect()
 }
@@ -129,7 +154,11 @@ fn what_gnu_tar_writes() {
         &["--format=posix", "--label=a name"],
     ] {
         let mut command = Command::new("tar");
-        command.args(["--create", "--directory"]).arg(root.path()).args(options).arg(".");
+        command
+            .args(["--create", "--directory"])
+            .arg(root.path())
+            .args(options)
+            .arg(".");
         assert_eq!(in_archive(&written(&mut command)), lines, "{options:?}");
     }
 }
@@ -137,16 +166,29 @@ fn what_gnu_tar_writes() {
 #[test]
 fn sparse_files_are_known_in_each_form() {
     let (root, _) = made();
-    for options in [&["--format=gnu"][..], &["--format=posix"], &["--format=posix", "--sparse-version=0.1"]] {
+    for options in [
+        &["--format=gnu"][..],
+        &["--format=posix"],
+        &["--format=posix", "--sparse-version=0.1"],
+    ] {
         let mut command = Command::new("tar");
-        command.args(["--create", "--sparse", "--directory"]).arg(root.path()).args(options).arg("sparse");
+        command
+            .args(["--create", "--sparse", "--directory"])
+            .arg(root.path())
+            .args(options)
+            .arg("sparse");
         let archive = written(&mut command);
         assert!(archive.len() < 512 * 1024, "it has holes");
         let index = LayerIndex::read(&mut archive.as_slice()).expect("an archive");
         let [record] = index.records() else {
             panic!("one file: {index:?}");
         };
-        assert_eq!(record.entry.kind, Kind::File { size: 40 * 65536 + 7 });
+        assert_eq!(
+            record.entry.kind,
+            Kind::File {
+                size: 40 * 65536 + 7
+            }
+        );
         assert_eq!(record.content.as_ref().expect("a file").offset, None);
     }
 }
@@ -174,15 +216,23 @@ fn the_oldest_forms() {
     let long = root.path().join("l".repeat(90));
     fs_err::create_dir(&long).expect("space");
     fs_err::write(root.path().join("first"), "x").expect("space");
-    fs_err::hard_link(root.path().join("first"), root.path().join("second")).expect("the same disk");
+    fs_err::hard_link(root.path().join("first"), root.path().join("second"))
+        .expect("the same disk");
     fs_err::write(long.join("short"), "x").expect("space");
     for form in ["v7", "ustar"] {
         if form == "ustar" {
             fs_err::write(long.join("n".repeat(90)), "far").expect("space");
         }
         let mut command = Command::new("tar");
-        command.args(["--create", "--directory"]).arg(root.path()).args(["--format", form, "."]);
-        assert_eq!(in_archive(&written(&mut command)), on_disk(root.path()), "{form}");
+        command
+            .args(["--create", "--directory"])
+            .arg(root.path())
+            .args(["--format", form, "."]);
+        assert_eq!(
+            in_archive(&written(&mut command)),
+            on_disk(root.path()),
+            "{form}"
+        );
     }
 }
 
@@ -197,7 +247,10 @@ fn read_any(archive: &[u8]) {
 /// Gives each header of an archive a right checksum, so that damage gets past
 /// the first check.
 fn sum_up(archive: &mut [u8]) {
-    for block in archive.chunks_exact_mut(512).filter(|block| block[257..262] == *b"ustar") {
+    for block in archive
+        .chunks_exact_mut(512)
+        .filter(|block| block[257..262] == *b"ustar")
+    {
         block[148..156].fill(b' ');
         let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
         block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
