@@ -1,0 +1,6 @@
+//! Builds through the library, with a home of their own and no network: exact
+//! digests, and what is written when.
+
+mod digests;
+mod scene;
+mod writes;
