@@ -1,4 +1,9 @@
 //! Indexes of archives, whoever wrote them.
+//!
+//! Archives are read here and not by a library, because what is read has to be
+//! what those read who run images: extended headers have values with line feeds
+//! in them (capabilities do), and a length that is believed; some sparse files
+//! are told by them alone; and no header may fill the memory.
 
 mod extended;
 mod header;
@@ -43,7 +48,7 @@ impl LayerIndex {
     /// Fails with [`ErrorKind::Invalid`] when it is no archive, or has a name
     /// that leads out of it; with [`ErrorKind::Unsupported`] for what no layer
     /// may have; with [`ErrorKind::Limit`] when it has too many entries, too
-    /// much text, or a sparse file that is too large; and as `input` does.
+    /// much text, or sparse files that are too large; and as `input` does.
     pub fn read(input: &mut dyn Read) -> Result<Self, Error> {
         let mut reading = Reading {
             records: Vec::new(),

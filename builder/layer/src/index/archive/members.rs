@@ -13,8 +13,8 @@ use super::shown;
 /// The longest header that is extended, or long name, in bytes; those who run
 /// images read no longer ones either.
 const EXTENDED_LIMIT: u64 = 1024 * 1024;
-/// The largest sparse file in bytes: few bytes of an archive can say that many
-/// zeros are to be read.
+/// The bytes that the sparse files of an archive may have together, with their
+/// holes: few bytes of an archive can say that many zeros are to be read.
 const SPARSE_LIMIT: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Reads an archive.
@@ -26,6 +26,8 @@ pub(super) struct Members<'a> {
     left: u64,
     /// How many bytes fill up its last block.
     fill: u64,
+    /// How many bytes the sparse files so far have.
+    sparse: u64,
 }
 
 /// Is an entry of an archive.
@@ -69,6 +71,7 @@ impl<'a> Members<'a> {
             position: 0,
             left: 0,
             fill: 0,
+            sparse: 0,
         }
     }
 
@@ -179,7 +182,7 @@ impl<'a> Members<'a> {
         let size = size
             .and_then(|size| u64::try_from(size).ok())
             .ok_or_else(none)?;
-        Ok(Some((size, pieces(&map, size, self.left, name)?)))
+        Ok(Some((size, self.pieces(&map, size, name)?)))
     }
 
     /// Finds out whether an extended header says that a file is sparse.
@@ -208,7 +211,7 @@ impl<'a> Members<'a> {
         };
         let size = sparse.size.and_then(|size| u64::try_from(size).ok());
         let size = size.ok_or_else(|| broken(name, "is sparse, and has no size"))?;
-        Ok(Some((size, pieces(map, size, self.left, name)?)))
+        Ok(Some((size, self.pieces(map, size, name)?)))
     }
 
     /// Reads the map that the content of a sparse file starts with: lines of
@@ -248,6 +251,39 @@ impl<'a> Members<'a> {
             }
         }
         Ok(numbers)
+    }
+
+    /// Makes the parts of a sparse file of its map, which has to be in order, to
+    /// end where the file does, and to take up all that the archive has of it.
+    fn pieces(&mut self, map: &[u64], size: u64, name: &[u8]) -> Result<Vec<Piece>, Error> {
+        self.sparse = self.sparse.saturating_add(size);
+        if self.sparse > SPARSE_LIMIT {
+            let message = format!(
+                "with `{}` the sparse files of the archive have more than {SPARSE_LIMIT} bytes",
+                shown(name)
+            );
+            return Err(Error::new(ErrorKind::Limit, message));
+        }
+        let none = || broken(name, "is sparse, and its map is none");
+        let (mut pieces, mut end, mut data) = (Vec::new(), 0_u64, 0_u64);
+        for run in map.chunks(2) {
+            let &[offset, length] = run else {
+                return Err(none());
+            };
+            let hole = offset.checked_sub(end).ok_or_else(none)?;
+            end = offset
+                .checked_add(length)
+                .filter(|end| *end <= size)
+                .ok_or_else(none)?;
+            data = data.checked_add(length).ok_or_else(none)?;
+            pieces.extend([Piece::Hole(hole), Piece::Data(length)]);
+        }
+        if data != self.left {
+            return Err(none());
+        }
+        pieces.push(Piece::Hole(size.saturating_sub(end)));
+        pieces.retain(|piece| !matches!(piece, Piece::Hole(0) | Piece::Data(0)));
+        Ok(pieces)
     }
 
     /// Reads the whole content of a header that says something of another one.
@@ -361,38 +397,6 @@ fn metadata(header: &Header<'_>, extended: &mut Extended, name: &[u8]) -> Result
         mtime: mtime.ok_or_else(|| broken(name, "has a time that is none"))?,
         xattrs: std::mem::take(&mut extended.attributes),
     })
-}
-
-/// Makes the parts of a sparse file of its map, which has to be in order, to
-/// end where the file does, and to take up all that the archive has of it.
-fn pieces(map: &[u64], size: u64, stored: u64, name: &[u8]) -> Result<Vec<Piece>, Error> {
-    if size > SPARSE_LIMIT {
-        let message = format!(
-            "`{}` is a sparse file of more than {SPARSE_LIMIT} bytes",
-            shown(name)
-        );
-        return Err(Error::new(ErrorKind::Limit, message));
-    }
-    let none = || broken(name, "is sparse, and its map is none");
-    let (mut pieces, mut end, mut data) = (Vec::new(), 0_u64, 0_u64);
-    for run in map.chunks(2) {
-        let &[offset, length] = run else {
-            return Err(none());
-        };
-        let hole = offset.checked_sub(end).ok_or_else(none)?;
-        end = offset
-            .checked_add(length)
-            .filter(|end| *end <= size)
-            .ok_or_else(none)?;
-        data = data.checked_add(length).ok_or_else(none)?;
-        pieces.extend([Piece::Hole(hole), Piece::Data(length)]);
-    }
-    if data != stored {
-        return Err(none());
-    }
-    pieces.push(Piece::Hole(size.saturating_sub(end)));
-    pieces.retain(|piece| !matches!(piece, Piece::Hole(0) | Piece::Data(0)));
-    Ok(pieces)
 }
 
 fn invalid(what: &str) -> Error {

@@ -269,7 +269,7 @@ proptest! {
         thread_local!(static WHOLE: Vec<u8> = {
             let mut whole = archive(&every_kind());
             whole.truncate(whole.len() - 1024);
-            whole.extend(sparse(&[(0, 3), (1024, 2)], 1200, b"abcde"));
+            whole.extend(sparse::sparse(&[(0, 3), (1024, 2)], 1200, b"abcde"));
             whole.extend(extended(&[("GNU.sparse.map", b"0,3,9,1"), ("GNU.sparse.size", b"12")]));
             whole.extend(member("map", b'0', b"abcd"));
             whole.extend(extended(&[("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"12")]));
