@@ -78,6 +78,36 @@ fn lost() -> layer::Error {
     )
 }
 
+/// The most bytes that a layer or a context may have without its compression.
+/// Real ones stay far below; a bomb does not.
+const UNPACKED_LIMIT: u64 = 256 * 1024 * 1024 * 1024;
+
+/// Reads no more than anything may have that is unpacked.
+pub(crate) struct Bounded<R> {
+    reader: R,
+    left: u64,
+}
+
+impl<R: Read> Bounded<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self {
+            reader,
+            left: UNPACKED_LIMIT,
+        }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            let message = format!("it unpacks to more than {UNPACKED_LIMIT} bytes");
+            io::Error::from(layer::Error::new(layer::ErrorKind::Limit, message))
+        })?;
+        Ok(read)
+    }
+}
+
 /// Reads a part of a file, wherever others read in it.
 pub(crate) struct Range<'a> {
     pub(crate) file: &'a fs_err::File,

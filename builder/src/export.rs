@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ::image::Images;
-use layer::{Contents as _, Directory, Entry, EntryPath, Kind, Metadata, Node, NodeKind, Tree};
+use layer::{Contents as _, Directory, Entry, EntryPath, Kind, Metadata, NodeKind, Tree};
 
 use crate::blocking;
 use crate::contents::Shelf;
@@ -90,7 +90,7 @@ pub async fn export_tar(
             }
             let metadata = node.metadata.clone();
             let NodeKind::File(file) = &node.kind else {
-                let kind = kind_of(node);
+                let kind = node.kind.to_entry();
                 writer
                     .entry(&Entry {
                         path,
@@ -138,23 +138,6 @@ pub async fn export_tar(
         })
     })
     .await
-}
-
-/// Says what a node that is no file is in an archive.
-fn kind_of(node: &Node) -> Kind {
-    match &node.kind {
-        NodeKind::Directory(_) => Kind::Directory,
-        NodeKind::File(file) => Kind::File { size: file.size },
-        NodeKind::Symlink { target } => Kind::Symlink {
-            target: target.clone(),
-        },
-        NodeKind::Fifo => Kind::Fifo,
-        NodeKind::Device { kind, major, minor } => Kind::Device {
-            kind: *kind,
-            major: *major,
-            minor: *minor,
-        },
-    }
 }
 
 /// Has the whole file system of an image at hand.

@@ -13,7 +13,7 @@ use layer::{ContentPlace, Contents, LayerIndex};
 use oci::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 
 use crate::blocking;
-use crate::contents::{Shelf, Unpacked};
+use crate::contents::{Bounded, Shelf, Unpacked};
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress};
 use crate::image::LayerOf;
@@ -461,7 +461,7 @@ impl<R: Read, F: FnMut(&[u8])> Read for Tapped<R, F> {
 
 /// Reads a layer without its compression, and checks what it holds.
 struct Unpacking<'a> {
-    plain: Box<dyn Read + Send + 'a>,
+    plain: Bounded<Box<dyn Read + Send + 'a>>,
     hasher: Hasher,
     layer: Digest,
 }
@@ -471,7 +471,7 @@ impl<'a> Unpacking<'a> {
         let plain = layer::decompress(packed)
             .map_err(|error| Error::layer(format!("the layer `{layer}` can not be read"), error))?;
         Ok(Self {
-            plain,
+            plain: Bounded::new(plain),
             hasher: Hasher::unbroken(Algorithm::Sha256),
             layer,
         })

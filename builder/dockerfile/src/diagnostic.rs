@@ -69,3 +69,23 @@ impl fmt::Display for Diagnostic {
 }
 
 impl std::error::Error for Diagnostic {}
+
+/// Is how many characters of a value a message shows.
+pub(crate) const MAX_EXCERPT: usize = 60;
+
+/// Shows a value in one line, at a length that can be read.
+pub(crate) fn excerpt(value: &str) -> String {
+    let mut shown = String::new();
+    for (count, letter) in value.chars().enumerate() {
+        if count == MAX_EXCERPT {
+            shown.push('…');
+            break;
+        }
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}

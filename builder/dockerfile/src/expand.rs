@@ -27,8 +27,6 @@ const MAX_DEPTH: usize = 64;
 const MAX_WRITTEN: usize = 8 << 20;
 /// Is how many steps the patterns of one text may take together.
 const MAX_STEPS: usize = 1 << 25;
-/// Is how many characters of a value a message shows.
-const MAX_EXCERPT: usize = 60;
 
 /// Knows the values of variables.
 pub trait Variables {
@@ -166,21 +164,4 @@ fn once_each(names: Vec<&str>) -> Vec<String> {
     let mut names = names;
     names.retain(|name| seen.insert(*name));
     names.into_iter().map(str::to_owned).collect()
-}
-
-/// Shows a value in one line, at a length that can be read.
-pub(crate) fn excerpt(value: &str) -> String {
-    let mut shown = String::new();
-    for (count, letter) in value.chars().enumerate() {
-        if count == MAX_EXCERPT {
-            shown.push('…');
-            break;
-        }
-        if letter.is_control() {
-            shown.extend(letter.escape_default());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
 }

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use oci::Digest;
 
-use crate::entry::{DeviceKind, Metadata};
+use crate::entry::{DeviceKind, Kind, Metadata};
 use crate::error::{Error, ErrorKind};
 use crate::path::EntryPath;
 
@@ -84,6 +84,26 @@ pub trait Contents: Sync {
     /// Fails with [`ErrorKind::Changed`] when the file is not any more as it
     /// was found, and when it can not be read. What is read may fail alike.
     fn open(&self, place: ContentPlace, size: u64) -> Result<Box<dyn Read + Send + '_>, Error>;
+}
+
+impl NodeKind {
+    /// Says what this is in a layer, as a name of its own.
+    #[must_use]
+    pub fn to_entry(&self) -> Kind {
+        match self {
+            Self::Directory(_) => Kind::Directory,
+            Self::File(file) => Kind::File { size: file.size },
+            Self::Symlink { target } => Kind::Symlink {
+                target: target.clone(),
+            },
+            Self::Fifo => Kind::Fifo,
+            Self::Device { kind, major, minor } => Kind::Device {
+                kind: *kind,
+                major: *major,
+                minor: *minor,
+            },
+        }
+    }
 }
 
 impl Node {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dockerfile::Ignore;
 use layer::{EntryPath, Kind, LayerIndex, Metadata, Node, NodeKind, Tree};
 
-use crate::contents::{CONTEXT, Unpacked};
+use crate::contents::{Bounded, CONTEXT, Unpacked};
 use crate::context::directory::normalize;
 use crate::context::{Context, Files, Look, Unusual};
 use crate::error::{Error, ErrorKind};
@@ -32,7 +32,7 @@ impl Archive {
         };
         let file = tempfile::tempfile_in(scratch).map_err(stored)?;
         let mut file = fs_err::File::from_parts(file, scratch.join("context"));
-        let mut plain = layer::decompress(source).map_err(failed)?;
+        let mut plain = Bounded::new(layer::decompress(source).map_err(failed)?);
         io::copy(&mut plain, &mut file).map_err(|error| {
             Error::caused(
                 ErrorKind::Context,

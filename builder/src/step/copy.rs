@@ -424,19 +424,7 @@ impl Work<'_> {
                 format!("`{path}` is a directory, in the place of which a file would be copied"),
             ));
         }
-        let kind = match &node.kind {
-            NodeKind::Directory(_) => Kind::Directory,
-            NodeKind::File(file) => Kind::File { size: file.size },
-            NodeKind::Symlink { target } => Kind::Symlink {
-                target: target.clone(),
-            },
-            NodeKind::Fifo => Kind::Fifo,
-            NodeKind::Device { kind, major, minor } => Kind::Device {
-                kind: *kind,
-                major: *major,
-                minor: *minor,
-            },
-        };
+        let kind = node.kind.to_entry();
         self.twins.remove(&path);
         if let Content::Place { place, .. } = &content {
             self.twins.insert(path.clone(), (number, *place));

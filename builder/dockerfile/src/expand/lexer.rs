@@ -4,11 +4,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::diagnostic::excerpt;
 use crate::expand::collected::Collected;
 use crate::expand::pattern::{Budget, Exhausted, Pattern, Reach};
-use crate::expand::{
-    ExpandError, MAX_DEPTH, MAX_STEPS, MAX_WRITTEN, Variables, excerpt, replacement,
-};
+use crate::expand::{ExpandError, MAX_DEPTH, MAX_STEPS, MAX_WRITTEN, Variables, replacement};
 
 /// Names the forms that are known, for those who meant one of them.
 const FORMS: &str =

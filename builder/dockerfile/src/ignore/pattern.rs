@@ -4,7 +4,7 @@
 //! shows: `/!name` is an exception, and `! /` is none.
 
 use crate::diagnostic::Diagnostic;
-use crate::expand::excerpt;
+use crate::diagnostic::excerpt;
 use crate::ignore::class::Invalid;
 use crate::ignore::clean::clean;
 use crate::ignore::code;

@@ -2,9 +2,10 @@
 //! Text for a shell is not read.
 
 use crate::ast::{Command, Healthcheck, Run};
+use crate::diagnostic::excerpt;
 use crate::parse::instruction::{Body, missing};
 use crate::parse::json::Array;
-use crate::parse::report::{Report, excerpt, nearest};
+use crate::parse::report::{Report, nearest};
 use crate::parse::{code, words};
 use crate::span::Span;
 use crate::text::Text;

@@ -2,9 +2,10 @@
 //! `check` say is kept and not looked at.
 
 use crate::ast::{Directive, Dockerfile, Escape};
+use crate::diagnostic::excerpt;
 use crate::parse::code;
 use crate::parse::lines::Line;
-use crate::parse::report::{Report, excerpt};
+use crate::parse::report::Report;
 use crate::text::Text;
 
 /// The names that directives have.

@@ -4,9 +4,10 @@
 mod duration;
 
 use crate::ast::Flag;
+use crate::diagnostic::excerpt;
 use crate::parse::code;
 use crate::parse::keyword::{Form, Keyword, Rule};
-use crate::parse::report::{Report, excerpt, nearest};
+use crate::parse::report::{Report, nearest};
 use crate::span::Span;
 use crate::text::{Builder, Text};
 

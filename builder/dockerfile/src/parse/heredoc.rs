@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::ast::Heredoc;
+use crate::diagnostic::excerpt;
 use crate::parse::lines::Lines;
-use crate::parse::report::{Report, excerpt};
+use crate::parse::report::Report;
 use crate::parse::{code, shell_words, words};
 use crate::span::Span;
 use crate::text::Text;

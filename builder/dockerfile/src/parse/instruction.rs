@@ -1,12 +1,13 @@
 //! One instruction, from its joined lines to what it says.
 
 use crate::ast::{Escape, Flag, Heredoc, Instruction, Kind};
+use crate::diagnostic::excerpt;
 use crate::parse::flags::{self, Arguments};
 use crate::parse::heredoc::{self, Ends, Mark};
 use crate::parse::json::Array;
 use crate::parse::keyword::Keyword;
 use crate::parse::lines::Lines;
-use crate::parse::report::{Report, excerpt, nearest};
+use crate::parse::report::{Report, nearest};
 use crate::parse::{code, command, pairs, paths, words};
 use crate::span::Span;
 use crate::text::Text;

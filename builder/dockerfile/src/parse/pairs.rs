@@ -1,8 +1,9 @@
 //! `ENV`, `LABEL` and `ARG`. Names and values keep their quotes.
 
 use crate::ast::{Argument, Pair};
+use crate::diagnostic::excerpt;
 use crate::parse::instruction::{Body, missing};
-use crate::parse::report::{Report, excerpt};
+use crate::parse::report::Report;
 use crate::parse::{code, words};
 use crate::text::Text;
 

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use crate::ast::{Copy, Flag, Heredoc, Source};
+use crate::diagnostic::excerpt;
 use crate::parse::instruction::{Body, missing};
 use crate::parse::json::Array;
 use crate::parse::keyword::Keyword;
-use crate::parse::report::{Report, excerpt};
+use crate::parse::report::Report;
 use crate::parse::{code, command, heredoc, words};
 use crate::span::Span;
 use crate::text::Text;

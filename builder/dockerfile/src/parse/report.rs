@@ -1,13 +1,11 @@
 //! What has been said about a file so far, and how values are shown in it.
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, MAX_EXCERPT, Severity};
 use crate::parse::code;
 use crate::span::Span;
 
 /// Is how many things are said about one file.
 pub(crate) const MAX_DIAGNOSTICS: usize = 1_000;
-/// Is how many characters of a value a message shows.
-const MAX_EXCERPT: usize = 60;
 /// Is how many changes a word may be away from one that was meant.
 const MAX_DISTANCE: usize = 2;
 
@@ -76,23 +74,6 @@ impl Hint<'_> {
             diagnostic.hint = Some(hint.into());
         }
     }
-}
-
-/// Shows a value in one line, at a length that can be read.
-pub(crate) fn excerpt(value: &str) -> String {
-    let mut shown = String::new();
-    for (count, letter) in value.chars().enumerate() {
-        if count == MAX_EXCERPT {
-            shown.push('…');
-            break;
-        }
-        if letter.is_control() {
-            shown.extend(letter.escape_default());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
 }
 
 /// Finds the word that was most likely meant.

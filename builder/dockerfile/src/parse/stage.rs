@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::ast::From;
+use crate::diagnostic::excerpt;
 use crate::parse::code;
 use crate::parse::instruction::Body;
-use crate::parse::report::{Report, excerpt};
+use crate::parse::report::Report;
 use crate::parse::words;
 use crate::span::Span;
 use crate::text::{Builder, Text};

@@ -267,7 +267,11 @@ fn what_can_not_be_copied_says_why() {
         (&["."], "/", "`/bin` is in the way"),
         (&["b.txt"], "/etc/", "`/etc/b.txt` is a directory"),
         (&["f"], "/f", "`/f` is in the way"),
-        (&["b.txt"], "/f/", "can not copy to `/f/`: `/f` is no directory"),
+        (
+            &["b.txt"],
+            "/f/",
+            "can not copy to `/f/`: `/f` is no directory",
+        ),
         (
             &["b.txt"],
             "/f/x",
