@@ -9,6 +9,7 @@
 //! | `linger` | reading on after a refusal |
 //! | `jobs` | work that runs to its end whatever the client does |
 //! | `observe` | request ids, the log line of a request, metrics |
+//! | `pulse` | connections that stand still, told from slow ones |
 //! | `serve` | sockets, TLS, and the way down |
 //!
 //! The crate reads no environment, no file and no clock: [`Settings`] holds
@@ -21,6 +22,7 @@ mod health;
 mod jobs;
 mod linger;
 mod observe;
+mod pulse;
 mod router;
 mod serve;
 mod settings;

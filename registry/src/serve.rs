@@ -3,23 +3,24 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use store::{Options, Store};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::pulse::{Felt, HEAD_PATIENCE, Pulse};
 use crate::router::router;
 use crate::settings::Settings;
 use crate::tls::Certificate;
@@ -27,15 +28,19 @@ use crate::tls::Certificate;
 /// The connections that are served at once; more wait to be accepted.
 const CONNECTIONS_LIMIT: usize = 4096;
 
-/// How long a client may take to send the head of a request, or to shake
-/// hands.
-const HEAD_PATIENCE: Duration = Duration::from_secs(30);
-
 /// The largest head of a request, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
 
 /// How long requests may go on after the server was told to stop.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client that stands still may take to say goodbye.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The bytes that the system may hold that are not sent yet. It says that a
+/// client has read when half of them are gone, so a client that reads slowly
+/// is seen to.
+const UNSENT_LIMIT: u32 = 256 * 1024;
 
 /// How long to wait when no connection can be accepted, as when there is no
 /// free descriptor.
@@ -114,7 +119,7 @@ impl Server {
         } = self;
         let tls = certificate.map(|certificate| TlsAcceptor::from(certificate.config()));
         let router = router(app.clone());
-        let graceful = GracefulShutdown::new();
+        let stopping = CancellationToken::new();
         let limit = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
@@ -124,17 +129,19 @@ impl Server {
                 accepted = accept(&listener, &limit) => accepted,
             };
             while connections.try_join_next().is_some() {}
-            let watcher = graceful.watcher();
+            let stopping = stopping.clone();
             let (router, tls) = (router.clone(), tls.clone());
             connections.spawn(async move {
                 let (stream, _permit) = accepted;
+                let pulse = Pulse::new();
+                let stream = Felt::new(stream, pulse.clone());
                 match tls {
-                    None => serve(stream, router, watcher).await,
+                    None => serve(stream, router, pulse, stopping).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) =
                             tokio::time::timeout(HEAD_PATIENCE, tls.accept(stream)).await
                         {
-                            serve(stream, router, watcher).await;
+                            serve(stream, router, pulse, stopping).await;
                         }
                     }
                 }
@@ -142,8 +149,9 @@ impl Server {
         }
         drop(listener);
         tracing::info!("stopping: waiting for requests to end");
-        let drained = tokio::time::timeout(DRAIN_PATIENCE, graceful.shutdown()).await;
-        if drained.is_err() {
+        stopping.cancel();
+        let all = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_PATIENCE, all).await.is_err() {
             tracing::warn!("requests were cut off after 30 seconds");
         }
         connections.shutdown().await;
@@ -164,6 +172,8 @@ async fn accept(
                 // Answers are written whole; waiting to fill a packet only
                 // delays them.
                 let _ = stream.set_nodelay(true);
+                // Without it only very slow clients are taken for still ones.
+                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_LIMIT);
                 return (stream, permit);
             }
             Err(error) => {
@@ -174,10 +184,13 @@ async fn accept(
     }
 }
 
+/// Serves a connection until its client goes, or stands still for too long,
+/// or the server stops.
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
+    pulse: Pulse,
+    stopping: CancellationToken,
 ) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
@@ -189,20 +202,28 @@ async fn serve(
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEAD_LIMIT).unwrap_or(u32::MAX));
     let service = TowerToHyperService::new(router);
-    let asked = Arc::new(AtomicBool::new(false));
-    let sees = Arc::clone(&asked);
+    let feels = pulse.clone();
     let service = service_fn(move |request| {
-        sees.store(true, Ordering::Relaxed);
-        service.call(request)
+        let working = feels.begin();
+        let answering = service.call(request);
+        async move {
+            let answer = answering.await;
+            drop(working);
+            answer
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let connection = watcher.watch(connection.into_owned());
     tokio::pin!(connection);
-    // Nothing above has a clock before it knows which version of HTTP this
-    // is, so whoever does not say would hold a connection for ever.
-    let silent = tokio::time::timeout(HEAD_PATIENCE, &mut connection).await;
-    if silent.is_err() && asked.load(Ordering::Relaxed) {
-        // How a connection ends is the client's business.
+    // How a connection ends is the client's business.
+    let stands_still = tokio::select! {
+        _ended = connection.as_mut() => return,
+        () = stopping.cancelled() => false,
+        () = pulse.stops() => true,
+    };
+    connection.as_mut().graceful_shutdown();
+    if stands_still {
+        let _ended = tokio::time::timeout(GOODBYE_PATIENCE, connection).await;
+    } else {
         let _ended = connection.await;
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use blob::Backend;
-use store::Clock;
+use blob::{Backend, Mark};
+use store::{Clock, Store};
 
 use crate::auth::Htpasswd;
 use crate::tls::Certificate;
@@ -25,6 +25,11 @@ pub struct Settings {
     pub clock: Clock,
     /// What makes names that nobody guesses.
     pub random: Random,
+}
+
+impl Settings {
+    /// How a directory says that a registry's storage is in it.
+    pub const MARK: Mark = Store::MARK;
 }
 
 /// Says who may do what.

@@ -206,16 +206,20 @@ fn backend(config: &Config, sources: &Sources) -> anyhow::Result<Arc<dyn Backend
     if sync == Sync::Never {
         tracing::warn!("what is acknowledged is not on the disk yet: a power cut loses it");
     }
-    let opened = Local::open(Path::new(&serve.storage), Sharing::Exclusive, sync);
-    let busy = matches!(&opened, Err(error) if error.kind() == blob::ErrorKind::Busy);
-    let opened = opened.map(|local| Arc::new(local) as Arc<dyn Backend>);
-    if busy {
-        opened.hint(
-            "one process serves a directory; stop the other one, or name another by `--storage`",
-        )
-    } else {
-        Ok(opened?)
-    }
+    let root = Path::new(&serve.storage);
+    let opened = Local::open(root, &Settings::MARK, Sharing::Exclusive, sync);
+    let hint = match opened.as_ref().map_err(blob::Error::kind) {
+        Err(blob::ErrorKind::Busy) => {
+            "one process serves a directory; stop the other one, or name another by `--storage`"
+        }
+        Err(blob::ErrorKind::Unsupported) => {
+            "name a directory that is empty, or that `wharf serve` made, by `--storage`"
+        }
+        _ => return Ok(Arc::new(opened?)),
+    };
+    opened
+        .map(|local| Arc::new(local) as Arc<dyn Backend>)
+        .hint(hint)
 }
 
 /// Starts the log, on standard error.

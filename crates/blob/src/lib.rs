@@ -26,6 +26,6 @@ pub use backend::{Backend, Expected, Page, Record, Saved, Swapped, Upload, Versi
 pub use blobs::{Blobs, Intake, blob_key};
 pub use error::{Error, ErrorKind};
 pub use key::Key;
-pub use local::{Local, Sharing, Sync};
+pub use local::{Local, Mark, Owner, Sharing, Sync};
 pub use object::Object;
 pub use stream::{ByteRange, ByteStream};

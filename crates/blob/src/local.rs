@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! ROOT/lock            held by whoever has the directory
+//! ROOT/<mark>          says what the directory is for
 //! ROOT/tmp/            records before they have their name; swept at start
 //! ROOT/<key>           everything else
 //! ```
@@ -30,12 +31,16 @@ use crate::stream::{ByteRange, ByteStream};
 
 mod directory;
 mod locks;
+mod mark;
+mod owner;
 mod page;
 mod read;
 mod record;
 mod upload;
 
 use directory::Directory;
+pub use mark::Mark;
+pub use owner::Owner;
 use upload::LocalUpload;
 
 /// Says who else may use the directory.
@@ -63,18 +68,30 @@ pub struct Local {
 }
 
 impl Local {
-    /// Opens a directory, and makes it if it is not there.
+    /// Opens a directory, and makes and marks it if it is not there. Nothing
+    /// is changed in one that is not empty and has no mark.
     ///
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Busy`] when another process has the directory
-    /// in a way that excludes this one, and when it can not be made, read or
-    /// locked.
-    pub fn open(root: &Path, sharing: Sharing, sync: Sync) -> Result<Self, Error> {
-        let directory = Directory::open(root, sharing, sync)?;
+    /// in a way that excludes this one, with [`ErrorKind::Unsupported`] when
+    /// it is somebody else's, and when it can not be made, read or locked.
+    pub fn open(root: &Path, mark: &Mark, sharing: Sharing, sync: Sync) -> Result<Self, Error> {
+        let directory = Directory::open(root, mark, sharing, sync)?;
         Ok(Self {
             directory: Arc::new(directory),
         })
+    }
+
+    /// Takes a part of an area of uploads for this process alone, among those
+    /// that share the directory, and removes what processes that are gone
+    /// left in that area. It blocks.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the area can not be written.
+    pub fn own(&self, area: &Key) -> Result<Owner, Error> {
+        Owner::new(Arc::clone(&self.directory), area)
     }
 
     /// Gives the path of the directory.
@@ -171,3 +188,6 @@ async fn blocking<T: Send + 'static>(
         .await
         .map_err(|error| Error::caused(ErrorKind::Unavailable, "storage work was cut off", error))?
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blob::testing::{Failing, conformance, listing};
-use blob::{Backend, ByteRange, Expected, Key, Local, Object, Sharing, Swapped, Sync, Version};
+use blob::{
+    Backend, ByteRange, Expected, Key, Local, Mark, Object, Sharing, Swapped, Sync, Version,
+};
 use bytes::Bytes;
 use proptest::prelude::*;
+
+const MARK: Mark = Mark {
+    what: "backend of tests",
+    name: "mark",
+    value: b"1",
+    before: &["lock", "tmp"],
+};
 
 /// Runs the suite on directories, a new one for each check.
 async fn local(sharing: Sharing, sync: Sync) {
@@ -17,7 +26,7 @@ async fn local(sharing: Sharing, sync: Sync) {
     conformance(async || {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let directory = root.path().join(number.to_string());
-        Arc::new(Local::open(&directory, sharing, sync).unwrap()) as Arc<dyn Backend>
+        Arc::new(Local::open(&directory, &MARK, sharing, sync).unwrap()) as Arc<dyn Backend>
     })
     .await;
 }
@@ -296,7 +305,7 @@ proptest! {
     #[test]
     fn a_directory_behaves_as_a_map(story in proptest::collection::vec(act(), 1..60)) {
         let root = tempfile::tempdir().unwrap();
-        let local = Local::open(root.path(), Sharing::Exclusive, Sync::Never).unwrap();
+        let local = Local::open(root.path(), &MARK, Sharing::Exclusive, Sync::Never).unwrap();
         runtime().block_on(play(&local, &story));
     }
 }

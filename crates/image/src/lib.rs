@@ -39,6 +39,7 @@ mod plan;
 mod platform;
 mod progress;
 mod registry;
+mod regular;
 mod source;
 mod tape;
 mod target;

@@ -6,7 +6,9 @@
 //! ROOT/names/<registry>/<repo>/<reference> {"digest","mediaType","size"}
 //! ROOT/origins/<algorithm>/<hex>           ["registry/repository", ...]
 //! ROOT/notes/<topic>/<algorithm>/<hex>     small records of who builds images
-//! ROOT/uploads/<random>-<n>                content that has no digest yet
+//! ROOT/uploads/<owner>                     locked as long as a process uses the library
+//! ROOT/uploads/<owner>-<n>                 content of that process that has no digest yet
+//! ROOT/library                             says what this is
 //! ```
 //!
 //! An image may be here without some of its layers, where it is known which
@@ -17,12 +19,10 @@
 //! a tag, or a digest where the image was put in by digest alone. Content is
 //! not collected here: removing a name removes the name.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use blob::{Backend, Blobs, Expected, Key, Local, Sharing};
+use blob::{Backend, Blobs, Expected, Key, Local, Mark, Owner, Sharing};
 use oci::{Descriptor, Digest, ImageName, MediaType, Reference};
 
 use crate::error::{Error, ErrorKind};
@@ -41,11 +41,20 @@ pub use origins::Origin;
 pub struct Library {
     backend: Arc<dyn Backend>,
     blobs: Blobs,
-    /// Tells this process's uploads from those of others, also of those in
-    /// containers, whose process numbers are the same.
-    own: u64,
-    next: Arc<AtomicU64>,
+    /// Tells this process's uploads from those of others.
+    owner: Arc<Owner>,
 }
+
+/// How a directory says that it is a library. Those that were made before
+/// there was the mark have nothing but what is named here.
+const MARK: Mark = Mark {
+    what: "library of images",
+    name: "library",
+    value: br#"{"library":1}"#,
+    before: &[
+        "blobs", "lock", "names", "notes", "origins", "tmp", "turn", "uploads",
+    ],
+};
 
 /// Is an image of the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,26 +78,26 @@ struct Stored {
 const PAGE: usize = 1000;
 
 impl Library {
-    /// Opens a library, and makes it if it is not there. It blocks.
+    /// Opens a library, and makes it if it is not there. What processes left
+    /// that were killed while they took in content is removed. It blocks.
     ///
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Home`] when the directory can not be made,
-    /// written or locked.
+    /// written or locked, and when it has something else in it.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        let local = Local::open(root, Sharing::Shared, blob::Sync::Always).map_err(|error| {
-            Error::caused(
-                ErrorKind::Home,
-                format!("can not use `{}` as the local library", root.display()),
-                error,
-            )
-        })?;
+        let failed = |error| {
+            let context = format!("can not use `{}` as the local library", root.display());
+            Error::caused(ErrorKind::Home, context, error)
+        };
+        let sync = blob::Sync::Always;
+        let local = Local::open(root, &MARK, Sharing::Shared, sync).map_err(failed)?;
+        let owner = local.own(&Key::top("uploads")).map_err(failed)?;
         let backend: Arc<dyn Backend> = Arc::new(local);
         Ok(Self {
             blobs: Blobs::new(Arc::clone(&backend)),
             backend,
-            own: RandomState::new().hash_one(std::process::id()),
-            next: Arc::default(),
+            owner: Arc::new(owner),
         })
     }
 

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use tar::{EntryType, Header, PaxExtensions};
 
 use crate::error::{Error, ErrorKind};
+use crate::regular;
 use crate::source::Part;
 use crate::temporary::Temporary;
 
@@ -66,13 +67,7 @@ impl Tape {
     pub(crate) fn open(path: &Path, scratch: &Path, limit: u64) -> Result<Self, Error> {
         let shown = path.display().to_string();
         let failed = |error| Error::file(format!("can not read the archive `{shown}`"), error);
-        let mut file = fs_err::File::open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                format!("`{shown}` is no file"),
-            ));
-        }
+        let mut file = regular::open(path).map_err(failed)?;
         let mut magic = Vec::new();
         (&mut file)
             .take(6)
@@ -175,7 +170,7 @@ fn unpack(path: &Path, scratch: &Path, limit: u64) -> Result<fs_err::File, Error
     let failed = |error| Error::file(format!("can not decompress the archive `{shown}`"), error);
     fs_err::create_dir_all(scratch).map_err(failed)?;
     let mut unpacked = Temporary::in_directory(scratch).map_err(failed)?;
-    let packed = std::io::BufReader::new(fs_err::File::open(path).map_err(failed)?);
+    let packed = std::io::BufReader::new(regular::open(path).map_err(failed)?);
     let mut plain = flate2::bufread::MultiGzDecoder::new(packed).take(limit.saturating_add(1));
     let mut piece = vec![0; blob::Intake::PIECE];
     let mut written: u64 = 0;

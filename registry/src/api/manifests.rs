@@ -1,27 +1,23 @@
 //! `/v2/<name>/manifests/<reference>` (distribution-spec, "Pulling
 //! manifests", "Pushing Manifests" and "Deleting Manifests").
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use oci::{Algorithm, Digest, MANIFEST_LIMIT, Manifest, MediaType, Reference, RepositoryName, Tag};
 use serde_json::json;
 use store::{Delete, Pull, Push};
 
+use super::BODY_PAUSE;
 use super::endpoint::parse;
 use super::error::{ApiError, Code};
 use super::query::Query;
 use super::respond::{Answer, OCI_SUBJECT, OCI_TAG, has_already};
 use crate::app::App;
 use crate::auth::Caller;
-
-/// How long the body of a manifest may take.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The tags that one push may move.
 const TAGS_LIMIT: usize = 64;
@@ -118,27 +114,26 @@ pub(crate) async fn delete(
 
 async fn read(body: Body) -> Result<Bytes, ApiError> {
     let limit = usize::try_from(MANIFEST_LIMIT).unwrap_or(usize::MAX);
-    let collected = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, limit).collect())
-        .await
-        .map_err(|_elapsed| {
-            ApiError::new(
-                408,
-                Code::ManifestInvalid,
-                "the body took more than 60 seconds",
-            )
+    let mut body = Limited::new(body, limit);
+    let mut bytes = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(BODY_PAUSE, body.frame()).await;
+        let frame = frame.map_err(|_elapsed| {
+            let message = "the body paused for more than 60 seconds";
+            ApiError::new(408, Code::ManifestInvalid, message)
         })?;
-    match collected {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
-            413,
-            Code::SizeInvalid,
-            format!("a manifest has at most {MANIFEST_LIMIT} bytes"),
-        )),
-        Err(error) => Err(ApiError::new(
-            400,
-            Code::ManifestInvalid,
-            format!("the body did not come whole: {error}"),
-        )),
+        match frame {
+            None => return Ok(bytes.freeze()),
+            Some(Ok(frame)) => bytes.extend(frame.into_data().ok()),
+            Some(Err(error)) if error.is::<LengthLimitError>() => {
+                let message = format!("a manifest has at most {MANIFEST_LIMIT} bytes");
+                return Err(ApiError::new(413, Code::SizeInvalid, message));
+            }
+            Some(Err(error)) => {
+                let message = format!("the body did not come whole: {error}");
+                return Err(ApiError::new(400, Code::ManifestInvalid, message));
+            }
+        }
     }
 }
 

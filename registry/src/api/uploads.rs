@@ -13,6 +13,7 @@ use oci::{Algorithm, Digest, RepositoryName};
 use serde_json::json;
 use store::{Push, Repository, Start, UploadId, Writer};
 
+use super::BODY_PAUSE;
 use super::endpoint::parse;
 use super::error::{ApiError, Code};
 use super::query::Query;
@@ -20,10 +21,6 @@ use super::range::{coming, content_length};
 use super::respond::{Answer, blob_made, upload_answer};
 use crate::app::App;
 use crate::auth::Caller;
-
-/// How long a body may pause. A client that is gone without a word would hold
-/// its upload for ever.
-const BODY_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long a request waits for another one that writes to the same upload: a
 /// client that lost its connection is back before the server has noticed.

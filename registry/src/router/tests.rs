@@ -37,7 +37,13 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let local = Local::open(folder.path(), Sharing::Exclusive, Sync::Never).expect("opens");
+        let local = Local::open(
+            folder.path(),
+            &Settings::MARK,
+            Sharing::Exclusive,
+            Sync::Never,
+        )
+        .expect("opens");
         let backend: Arc<dyn Backend> = Arc::new(local);
         let count = AtomicU64::new(1);
         let settings = Settings {

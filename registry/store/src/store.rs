@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use blob::{Backend, Blobs, Key, Swapped};
+use blob::{Backend, Blobs, Key, Mark, Swapped};
 use bytes::Bytes;
 use oci::{Digest, MANIFEST_LIMIT, RepositoryName};
 
@@ -66,6 +66,15 @@ struct Inner {
 impl Store {
     /// The version of the tree of keys that this program reads and writes.
     pub const FORMAT: u32 = 1;
+
+    /// How a directory says that it is the storage of a registry: by the key
+    /// of the format.
+    pub const MARK: Mark = Mark {
+        what: "registry's storage",
+        name: "format",
+        value: br#"{"format":1}"#,
+        before: &["lock", "tmp"],
+    };
 
     /// Opens the store, and marks an empty backend as one.
     ///
@@ -152,5 +161,19 @@ impl Store {
     /// Says whether this is so.
     pub(crate) async fn is_fact(&self, key: &Key) -> Result<bool, Error> {
         Ok(self.backend().head(key).await?.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_marked_by_the_record_of_the_format() {
+        let record = records::to_bytes(&FormatRecord {
+            format: Store::FORMAT,
+        });
+        assert_eq!(record, Store::MARK.value);
+        assert_eq!(keys::format().as_str(), Store::MARK.name);
     }
 }

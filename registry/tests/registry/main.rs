@@ -12,6 +12,7 @@ mod mounts;
 mod ping;
 mod referrers;
 mod scene;
+mod still;
 mod stop;
 mod tags;
 mod uploads;

@@ -8,6 +8,7 @@ mod compared;
 mod comparisons;
 mod digests;
 mod listing;
+mod shelves;
 mod tree;
 
 use std::ffi::OsString;
@@ -101,7 +102,11 @@ impl Build {
     pub(crate) fn run(&self) -> (String, String) {
         let output = self.output();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{:?} failed:\n{said}", self.arguments);
+        assert!(
+            output.status.success(),
+            "{:?} failed:\n{said}",
+            self.arguments
+        );
         let digest = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         (digest, said)
     }

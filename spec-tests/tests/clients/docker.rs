@@ -242,16 +242,18 @@ fn field(text: &str, label: &str) -> String {
 }
 
 /// A docker daemon with directories and a socket of its own.
-struct Daemon {
+pub(crate) struct Daemon {
     process: Child,
-    docker: Tool,
+    /// Its command line.
+    pub(crate) docker: Tool,
     config: String,
     context: String,
     archive: String,
 }
 
 impl Daemon {
-    fn start(cage: &Cage) -> Self {
+    /// Starts it and waits until it answers.
+    pub(crate) fn start(cage: &Cage) -> Self {
         let at = |name: &str| cage.path(name).display().to_string();
         let log = fs_err::File::create(cage.path("dockerd.log")).expect("a writable directory");
         let socket = format!("unix://{}", at("docker.sock"));

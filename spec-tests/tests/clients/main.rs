@@ -10,6 +10,7 @@
     reason = "a test's progress is read by people when it fails"
 )]
 
+mod build;
 mod buildah;
 mod cage;
 mod cases;

@@ -2,6 +2,7 @@
 //! made durable.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::locks::KeyLocks;
-use super::{Sharing, Sync};
+use super::mark::{self, Mark, Marked};
+use super::{Sharing, Sync, record};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 
@@ -40,35 +42,23 @@ pub(super) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const DURABLE_LIMIT: usize = 16 * 1024;
 
 impl Directory {
-    pub(super) fn open(root: &Path, sharing: Sharing, sync: Sync) -> Result<Self, Error> {
+    pub(super) fn open(
+        root: &Path,
+        mark: &Mark,
+        sharing: Sharing,
+        sync: Sync,
+    ) -> Result<Self, Error> {
         let failed =
             |what: &str| format!("can not {what} the storage directory `{}`", root.display());
         fs_err::create_dir_all(root).map_err(|error| Error::io(failed("make"), error))?;
         let root = root
             .canonicalize()
             .map_err(|error| Error::io(failed("find"), error))?;
-        let lock = rustix::fs::open(
-            root.join("lock"),
-            OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC,
-            FILE_MODE,
-        )
-        .map_err(|error| Error::io(failed("write to"), error))?;
-        let operation = match sharing {
-            Sharing::Exclusive => FlockOperation::NonBlockingLockExclusive,
-            Sharing::Shared => FlockOperation::NonBlockingLockShared,
-        };
-        rustix::fs::flock(&lock, operation).map_err(|error| match error {
-            Errno::WOULDBLOCK => Error::new(
-                ErrorKind::Busy,
-                format!(
-                    "the storage directory `{}` is in use by another process",
-                    root.display()
-                ),
-            ),
-            error => Error::io(failed("lock"), error),
-        })?;
+        // Before anything is changed: the directory may be somebody else's.
+        let marked = mark::check(&root, mark)?;
+        let lock = take(&root, sharing)?;
         let temporary = root.join("tmp");
-        if sharing == Sharing::Exclusive {
+        if sharing == Sharing::Exclusive && marked == Marked::Ours {
             sweep(&temporary).map_err(|error| Error::io(failed("sweep `tmp` of"), error))?;
         }
         let locks = KeyLocks::new(match sharing {
@@ -86,6 +76,10 @@ impl Directory {
         directory
             .sync_root()
             .map_err(|error| Error::io(failed_in(&directory.root), error))?;
+        if marked == Marked::Not {
+            // Whoever made it at the same time wrote the same.
+            let _ = record::create(&directory, &Key::top(mark.name), &mark.value.into())?;
+        }
         Ok(directory)
     }
 
@@ -161,6 +155,32 @@ impl Directory {
     }
 }
 
+/// Takes the directory, as long as the file that is given is open.
+fn take(root: &Path, sharing: Sharing) -> Result<OwnedFd, Error> {
+    let failed = |what: &str| format!("can not {what} the storage directory `{}`", root.display());
+    let lock = rustix::fs::open(
+        root.join("lock"),
+        OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC,
+        FILE_MODE,
+    )
+    .map_err(|error| Error::io(failed("write to"), error))?;
+    let operation = match sharing {
+        Sharing::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        Sharing::Shared => FlockOperation::NonBlockingLockShared,
+    };
+    rustix::fs::flock(&lock, operation).map_err(|error| match error {
+        Errno::WOULDBLOCK => Error::new(
+            ErrorKind::Busy,
+            format!(
+                "the storage directory `{}` is in use by another process",
+                root.display()
+            ),
+        ),
+        error => Error::io(failed("lock"), error),
+    })?;
+    Ok(lock)
+}
+
 /// Every path here lies below the root and so has a parent.
 fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
@@ -198,7 +218,18 @@ fn sweep(temporary: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     for entry in entries {
-        fs_err::remove_file(entry?.path())?;
+        let entry = entry?;
+        if is_temporary(&entry.file_name()) && entry.file_type()?.is_file() {
+            fs_err::remove_file(entry.path())?;
+        }
     }
     Ok(())
+}
+
+/// Says whether a file in `tmp` is named as [`Directory::temporary`] does.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.to_str()
+        .and_then(|name| name.split_once('-'))
+        .is_some_and(|(process, number)| is_number(process) && is_number(number))
 }

@@ -169,7 +169,7 @@ pub(super) fn write_all(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> io
     Ok(())
 }
 
-fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
         Ok(file) => file,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),

@@ -104,7 +104,7 @@ impl Writing {
     /// Ends the archive and gives it its name.
     pub(crate) async fn finish(self) -> Result<(), Error> {
         blocking::run(move || {
-            let finished = self.tape.finish(&self.target);
+            let finished = self.tape.finish();
             finished.map_err(|error| write_failed(&self.target, error))
         })
         .await

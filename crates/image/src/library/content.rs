@@ -2,7 +2,6 @@
 //! keep beside them.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 
 use blob::{ByteRange, Expected, Intake, Key, Swapped};
 use bytes::Bytes;
@@ -50,7 +49,7 @@ impl Library {
     }
 
     pub(super) async fn keep_as(&self, digest: &Digest, bytes: Bytes) -> Result<(), Error> {
-        let kept = self.blobs.put(&self.place(), digest, bytes).await;
+        let kept = self.blobs.put(&self.owner.place(), digest, bytes).await;
         kept.map_err(|error| Error::stored(format!("can not keep `{digest}`"), error))
     }
 
@@ -60,7 +59,7 @@ impl Library {
     ///
     /// Fails with [`ErrorKind::Storage`](crate::ErrorKind::Storage).
     pub async fn begin(&self, hasher: Hasher) -> Result<Incoming, Error> {
-        let place = self.place();
+        let place = self.owner.place();
         let intake = self.blobs.begin(&place, hasher).await.map_err(unwritable)?;
         Ok(Incoming {
             library: self.clone(),
@@ -126,12 +125,6 @@ impl Library {
         let opened = self.blobs.open(&digest, range).await.map_err(failed)?;
         Ok(opened.map(|stream| Box::pin(stream.map(move |piece| piece.map_err(failed))) as Pieces))
     }
-
-    /// Names a place for an upload that nobody else has.
-    fn place(&self) -> Key {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Key::top("uploads").child(&format!("{:016x}-{number}", self.own))
-    }
 }
 
 /// Names what a record of the library is about.
@@ -156,8 +149,8 @@ impl Topic {
     }
 }
 
-/// Takes in one blob. What is neither published nor discarded stays behind
-/// under `uploads`.
+/// Takes in one blob. What is neither published nor discarded is removed when
+/// the library is closed, or opened again by another process.
 pub struct Incoming {
     library: Library,
     place: Key,
@@ -200,7 +193,7 @@ impl Incoming {
         published.map_err(|error| Error::stored(format!("can not keep `{digest}`"), error))
     }
 
-    /// Forgets what was taken in. It is found by its age where that fails.
+    /// Forgets what was taken in.
     pub async fn discard(self) {
         if let Ok(Some(saved)) = self.intake.give_up().await {
             // Whatever made the caller give up is the error to tell.

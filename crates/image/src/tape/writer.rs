@@ -2,17 +2,20 @@
 //! times, no owners, one mode.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tar::{EntryType, Header};
 
 use super::BLOCK;
+use crate::regular;
 use crate::temporary::Temporary;
 
 /// Writes an archive beside its place. All of it blocks.
 #[derive(Debug)]
 pub(crate) struct TapeWriter {
     temporary: Temporary,
+    /// The file that the archive will be, behind all links.
+    target: PathBuf,
     position: u64,
     /// Where the header of the entry that is being written lies, and its name.
     open: Option<(u64, String)>,
@@ -23,8 +26,10 @@ const SHORT_NAME: usize = 100;
 
 impl TapeWriter {
     pub(crate) fn create(target: &Path) -> std::io::Result<Self> {
+        let target = regular::target(target)?;
         Ok(Self {
-            temporary: Temporary::beside(target)?,
+            temporary: Temporary::beside(&target)?,
+            target,
             position: 0,
             open: None,
         })
@@ -73,9 +78,9 @@ impl TapeWriter {
     }
 
     /// Ends the archive and gives it its name, durably.
-    pub(crate) fn finish(mut self, target: &Path) -> std::io::Result<()> {
+    pub(crate) fn finish(mut self) -> std::io::Result<()> {
         self.write(&[0; 2 * BLOCK as usize])?;
-        self.temporary.keep(target)
+        self.temporary.keep(&self.target)
     }
 
     fn pad(&mut self) -> std::io::Result<()> {

@@ -145,3 +145,49 @@ async fn two_processes_share_a_library() {
     assert_eq!(listed.len(), 2);
     room.copy("local:b", "oci:@/out").await.expect("whole");
 }
+
+/// Writes a small file, and the directories above it.
+fn write(path: &std::path::Path) {
+    fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
+    fs_err::write(path, "x").expect("written");
+}
+
+#[test]
+fn what_killed_processes_left_is_removed() {
+    let room = Room::new();
+    let home = room.path("home");
+    let left = home.join("uploads/0123456789abcdef-4");
+    write(&left);
+    let _library = Library::open(&home).expect("opens");
+    assert!(!left.exists());
+}
+
+#[test]
+fn a_library_is_not_taken_for_something_else_nor_is_anything_for_a_library() {
+    let room = Room::new();
+    // As a registry's storage begins.
+    let registry = room.path("registry");
+    write(&registry.join("format"));
+    let error = Library::open(&registry).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Home);
+    let cause = std::error::Error::source(&error)
+        .expect("a cause")
+        .to_string();
+    let told = "is no library of images: it has `format`, and no file `library`";
+    assert!(cause.ends_with(told), "{cause}");
+    assert_eq!(listing(&registry), ["format"]);
+
+    // As it was before there was a mark.
+    let old = room.path("old");
+    write(&old.join("names/docker.io/x/1"));
+    write(&old.join("blobs/sha256/00"));
+    drop(Library::open(&old).expect("opens"));
+    let marked = [
+        "blobs/sha256/00",
+        "library",
+        "lock",
+        "names/docker.io/x/1",
+        "turn",
+    ];
+    assert_eq!(listing(&old), marked);
+}

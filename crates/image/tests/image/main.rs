@@ -6,5 +6,6 @@ mod docker_archives;
 mod fixture;
 mod interop;
 mod library;
+mod nodes;
 mod registry;
 mod round_trips;

@@ -6,7 +6,7 @@ use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use image::PlatformChoice;
+use image::{Origin, PlatformChoice};
 
 use crate::fixture::{Content, Room, digest_of, listing, write_files};
 
@@ -211,4 +211,71 @@ async fn docker_archives_and_the_library_reach_it() {
         .await
         .expect("pulled");
     assert_eq!(pushed.digest, back.digest);
+}
+
+#[tokio::test]
+async fn what_the_library_lacks_comes_from_where_it_was() {
+    let room = Room::new();
+    let Some(server) = serve(&room) else {
+        return;
+    };
+    let mut content = Content::default();
+    let image = content.image("one", "amd64");
+    write_files(&room.path("in"), &content.layout(&[("v1", &image)]));
+    let remote = |name: &str| format!("docker://{}/{name}", server.address);
+    room.copy("oci:@/in:v1", &remote("base:1"))
+        .await
+        .expect("pushed");
+    let library = room.images.library().expect("a library");
+    let platform = PlatformChoice::All;
+    let place = room.place(&remote("base:1"));
+    let inspected = room.images.inspect(&place, &platform).await.expect("there");
+    let origin = Origin {
+        registry: server.address.parse().expect("a registry"),
+        repository: "base".parse().expect("a repository"),
+    };
+    for layer in inspected.manifest.layers() {
+        assert_eq!(library.origins(&layer.digest).await.expect("none"), []);
+        // Twice is once.
+        for _ in 0..2 {
+            library
+                .add_origin(&layer.digest, &origin)
+                .await
+                .expect("noted");
+        }
+        let known = library.origins(&layer.digest).await.expect("one");
+        assert_eq!(known, [origin.clone()]);
+    }
+    for bytes in [
+        inspected.config.expect("a config"),
+        inspected.manifest.bytes().clone(),
+    ] {
+        library.keep(bytes).await.expect("kept");
+    }
+    let name = "localhost/shop:1".parse().expect("a name");
+    let descriptor = inspected.manifest.descriptor();
+    library.set(&name, &descriptor).await.expect("named");
+
+    let layers = inspected.manifest.layers().len() as u64;
+    let pushed = room
+        .copy("local:localhost/shop:1", &remote("shop:1"))
+        .await
+        .expect("pushed");
+    assert_eq!((pushed.blobs_mounted, pushed.blobs_copied), (layers, 1));
+    let written = room
+        .copy("local:localhost/shop:1", "oci:@/out:v1")
+        .await
+        .expect("written");
+    assert_eq!(
+        (written.digest, written.blobs_copied),
+        (descriptor.digest, layers + 1)
+    );
+    let blobs = listing(&room.path("home")).into_iter();
+    let kept = blobs.filter(|name| name.starts_with("blobs/")).count();
+    assert_eq!(kept, 2, "layers pass by and are not kept");
+    drop(server);
+    let said = room
+        .refused("local:localhost/shop:1", "oci:@/other:v1")
+        .await;
+    assert!(said.contains("where it came from"), "{said}");
 }

@@ -258,7 +258,7 @@ async fn wrong_content_is_never_kept() {
                 "{to}: {error}"
             );
         }
-        for (place, kept) in [("out", 3), ("home", 3)] {
+        for (place, kept) in [("out", 3), ("home", 4)] {
             let found = listing(&room.path(place));
             assert!(
                 !found.iter().any(|file| file.contains(&victim.hex())),

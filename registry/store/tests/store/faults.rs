@@ -12,7 +12,7 @@ use blob::testing::{Failing, Fault, Moment};
 use blob::{Backend, ByteRange, ErrorKind, Local, Object, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Manifest, Reference, Tag};
-use store::{Delete, Error, Pull, Start, UploadId};
+use store::{Delete, Error, Pull, Start, Store, UploadId};
 
 use crate::promises;
 use crate::scene::{Scene, digest, image, referrer, repository};
@@ -267,7 +267,8 @@ async fn whatever_fails_in_a_directory_nothing_acknowledged_is_lost() {
     let make = || {
         let number = next.fetch_add(1, Ordering::Relaxed).to_string();
         let folder = root.path().join(number);
-        let local = Local::open(&folder, Sharing::Exclusive, Sync::Never).expect("opens");
+        let local =
+            Local::open(&folder, &Store::MARK, Sharing::Exclusive, Sync::Never).expect("opens");
         Arc::new(local) as Arc<dyn Backend>
     };
     // In memory it is every step; here each one is ten times as dear.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use blob::{Backend, Local, Object, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Manifest, Reference, Tag};
-use store::{Error, UploadId};
+use store::{Error, Store, UploadId};
 use tokio::task::JoinSet;
 
 use crate::promises;
@@ -147,7 +147,8 @@ async fn on_threads_in_memory() {
 async fn on_threads_in_a_directory() {
     for seed in 0..40 {
         let folder = tempfile::tempdir().expect("a folder");
-        let local = Local::open(folder.path(), Sharing::Exclusive, Sync::Never).expect("opens");
+        let local = Local::open(folder.path(), &Store::MARK, Sharing::Exclusive, Sync::Never)
+            .expect("opens");
         race(Arc::new(local), seed).await;
     }
 }

@@ -49,7 +49,8 @@ impl Scene {
 
     pub(crate) async fn in_directory() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let local = Local::open(folder.path(), Sharing::Exclusive, Sync::Never).expect("opens");
+        let local = Local::open(folder.path(), &Store::MARK, Sharing::Exclusive, Sync::Never)
+            .expect("opens");
         let scene = Self::over(Arc::new(local)).await;
         Self {
             _folder: Some(folder),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blob::{Expected, Key, Local, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest};
-use store::{Error, Pull, Start, UploadId};
+use store::{Error, Pull, Start, Store, UploadId};
 
 use crate::scene::{Scene, on_every_backend, repository};
 
@@ -43,7 +43,8 @@ async fn begun(scene: &Scene, content: &'static [u8]) -> UploadId {
 async fn another_process_continues_where_the_first_was_acknowledged() {
     let folder = tempfile::tempdir().expect("a folder");
     let open = || {
-        let local = Local::open(folder.path(), Sharing::Exclusive, Sync::Never).expect("opens");
+        let local = Local::open(folder.path(), &Store::MARK, Sharing::Exclusive, Sync::Never)
+            .expect("opens");
         Scene::over(Arc::new(local))
     };
     let scene = open().await.expect("opens");

@@ -58,6 +58,96 @@ pub(crate) fn busybox(cage: &Cage) -> String {
     layout(cage, "busybox-base", &fixtures::busybox(cage))
 }
 
+/// Files of [`furnished`], and the number of who owns them.
+const FURNITURE: &[(&str, u32, &str)] = &[
+    (
+        "etc/passwd",
+        0,
+        "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/srv:/bin/sh\nalone:x:77:88::/:/bin/sh\n",
+    ),
+    (
+        "etc/group",
+        0,
+        "root:x:0:\nstaff:x:50:app\nappgroup:x:1001:\n",
+    ),
+    ("etc/motd", 0, "welcome\n"),
+    ("srv/real/kept.txt", 0, "kept"),
+    ("srv/nested/x", 1000, "x of the base"),
+    ("srv/nested/y/z", 1000, "z of the base"),
+    ("srv/private/secret", 1000, "secret"),
+    ("srv/file", 1000, "a file"),
+    ("srv/set/member", 50, "member"),
+];
+
+/// Directories of [`furnished`] with other permissions than 0755.
+const ROOMS: &[(&str, &str)] = &[
+    ("tmp", "1777"),
+    ("srv/private", "0700"),
+    ("srv/set", "2775"),
+    ("srv/nested/y", "0711"),
+    ("var/lib/empty", "0555"),
+];
+
+/// Links of [`furnished`], and where they lead.
+const SIGNS: &[(&str, &str)] = &[
+    ("bin", "usr/bin"),
+    ("lib", "usr/lib"),
+    ("var/run", "/run"),
+    ("var/lock", "/run/lock"),
+    ("opt/absolute", "/srv/real"),
+    ("opt/relative", "../srv/real"),
+    ("opt/chain", "absolute"),
+    ("opt/up", "../../../../srv/real"),
+    ("opt/file", "../etc/motd"),
+    ("opt/nowhere", "/made/by/nobody"),
+];
+
+/// Makes the tar of a small root file system with busybox, users, and links of every
+/// kind, merged into `/usr` as Debian's is.
+pub(crate) fn furnished(cage: &Cage) -> PathBuf {
+    fixtures::busybox(cage);
+    let root = cage.make("furnished");
+    let chown = |name: &str, owner: u32| {
+        let line = format!("chown -h {owner}:{owner} {}", root.join(name).display());
+        Tool::from_line(&line).run("");
+    };
+    let line = format!(
+        "cp -a {} {}",
+        cage.path("busybox/bin").display(),
+        root.join("usr/bin").display()
+    );
+    for name in ["usr/lib", "run/lock", "opt", "root", "srv/empty"] {
+        fs_err::create_dir_all(root.join(name)).expect("a writable directory");
+    }
+    Tool::from_line(&line).run("");
+    for (name, owner, content) in FURNITURE {
+        let path = root.join(name);
+        let parent = path.parent().expect("it is below the root");
+        fs_err::create_dir_all(parent).expect("a writable directory");
+        fs_err::write(&path, content).expect("a writable directory");
+        chown(name, *owner);
+    }
+    for (name, mode) in ROOMS {
+        let path = root.join(name);
+        fs_err::create_dir_all(&path).expect("a writable directory");
+        Tool::from_line(&format!("chmod {mode} {}", path.display())).run("");
+    }
+    for name in ["srv/nested", "srv/private"] {
+        chown(name, 1000);
+    }
+    for (name, target) in SIGNS {
+        fs_err::os::unix::fs::symlink(target, root.join(name)).expect("a writable directory");
+    }
+    let tar = cage.path("furnished.tar");
+    let line = format!(
+        "tar --sort=name --numeric-owner -C {} -cf {} .",
+        root.display(),
+        tar.display()
+    );
+    Tool::from_line(&line).run("");
+    tar
+}
+
 /// Opens a directory of the test to every user of this machine.
 pub(crate) fn open_to_all(path: &PathBuf) {
     Tool::from_line("chmod 0755").run(&path.display().to_string());

@@ -44,7 +44,8 @@ fn everywhere(cage: &Cage, cases: &mut Cases) {
     let home = |name: &str| cage.make(&format!("homes/{name}"));
     let homes = cage.path("homes");
     let owned = |path: &Path| {
-        Tool::from_line(&format!("chown -R {SOMEBODY}:{SOMEBODY}")).run(&path.display().to_string());
+        Tool::from_line(&format!("chown -R {SOMEBODY}:{SOMEBODY}"))
+            .run(&path.display().to_string());
     };
     let somebody = home("somebody");
     for path in [&theirs, &somebody] {
@@ -54,30 +55,66 @@ fn everywhere(cage: &Cage, cases: &mut Cases) {
     Tool::from_line("chmod 1777").run(&cage.path("tmp").display().to_string());
     let pack = |name: &str, flags: &str, context: &Path| -> PathBuf {
         let tar = cage.path(name);
-        let line = format!("tar -C {} {flags} -cf {} .", context.display(), tar.display());
+        let line = format!(
+            "tar -C {} {flags} -cf {} .",
+            context.display(),
+            tar.display()
+        );
         Tool::from_line(&line).run("");
         tar
     };
     let (sorted, packed) = (
         pack("sorted.tar", "--sort=name --format=pax", &first),
-        pack("packed.tar.gz", "--gzip --format=gnu --sort=none", &on_tmpfs),
+        pack(
+            "packed.tar.gz",
+            "--gzip --format=gnu --sort=none",
+            &on_tmpfs,
+        ),
     );
     let warm = home("warm");
     let rows: Vec<(&str, Build)> = vec![
         ("root, ext4, umask 0022, cold", Build::of(&first, &warm)),
         ("the same, cached", Build::of(&first, &warm)),
-        ("the same, --no-cache", Build::of(&first, &warm).with("--no-cache")),
-        ("one thread", Build::of(&first, &home("one")).with("--threads 1")),
-        ("two threads", Build::of(&first, &home("two")).with("--threads 2")),
-        ("seven threads", Build::of(&first, &home("seven")).with("--threads 7")),
+        (
+            "the same, --no-cache",
+            Build::of(&first, &warm).with("--no-cache"),
+        ),
+        (
+            "one thread",
+            Build::of(&first, &home("one")).with("--threads 1"),
+        ),
+        (
+            "two threads",
+            Build::of(&first, &home("two")).with("--threads 2"),
+        ),
+        (
+            "seven threads",
+            Build::of(&first, &home("seven")).with("--threads 7"),
+        ),
         ("tmpfs, shuffled", Build::of(&on_tmpfs, &home("tmpfs"))),
-        ("umask 0002, shuffled", Build::of(&shared, &home("shared")).umask("0002")),
-        ("umask 0077, shuffled", Build::of(&private, &home("private")).umask("0077")),
+        (
+            "umask 0002, shuffled",
+            Build::of(&shared, &home("shared")).umask("0002"),
+        ),
+        (
+            "umask 0077, shuffled",
+            Build::of(&private, &home("private")).umask("0077"),
+        ),
         ("another uid", Build::of(&theirs, &somebody).user(SOMEBODY)),
-        ("tar on stdin", Build::of(&first, &home("sorted")).piped(&sorted)),
-        ("unsorted tar.gz on stdin", Build::of(&first, &home("packed")).piped(&packed)),
+        (
+            "tar on stdin",
+            Build::of(&first, &home("sorted")).piped(&sorted),
+        ),
+        (
+            "unsorted tar.gz on stdin",
+            Build::of(&first, &home("packed")).piped(&packed),
+        ),
         ("a tar as the context", Build::of(&sorted, &home("file"))),
-        ("Dockerfile beside the context", Build::of(&first, &home("beside")).with(&format!("-f {}", first.join("Dockerfile").display()))),
+        (
+            "Dockerfile beside the context",
+            Build::of(&first, &home("beside"))
+                .with(&format!("-f {}", first.join("Dockerfile").display())),
+        ),
     ];
     let mut digests = Vec::new();
     for (name, build) in &rows {
@@ -95,7 +132,9 @@ fn everywhere(cage: &Cage, cases: &mut Cases) {
         assert_eq!(digests.len(), 1, "{digests:?}");
     });
     cases.run("another time is another digest", || {
-        let (digest, _) = Build::of(&first, &warm).with("--source-date-epoch 86400").run();
+        let (digest, _) = Build::of(&first, &warm)
+            .with("--source-date-epoch 86400")
+            .run();
         assert_ne!(digest, digests[0]);
     });
 }

@@ -18,12 +18,7 @@ pub(crate) fn list(root: &Path) -> Listing {
     listing
 }
 
-fn walk(
-    directory: &Path,
-    prefix: &str,
-    listing: &mut Listing,
-    names: &mut BTreeMap<u64, String>,
-) {
+fn walk(directory: &Path, prefix: &str, listing: &mut Listing, names: &mut BTreeMap<u64, String>) {
     let mut entries: Vec<_> = fs_err::read_dir(directory)
         .expect("a readable directory")
         .flatten()
@@ -42,14 +37,21 @@ fn walk(
         } else if kind.is_file() {
             let first = names.entry(metadata.ino()).or_insert_with(|| name.clone());
             if *first == name {
-                format!("file {}", digest(&fs_err::read(&path).expect("a readable file")))
+                format!(
+                    "file {}",
+                    digest(&fs_err::read(&path).expect("a readable file"))
+                )
             } else {
                 format!("another name of {first}")
             }
         } else {
             "something else".to_owned()
         };
-        let mode = if kind.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 };
+        let mode = if kind.is_symlink() {
+            0o777
+        } else {
+            metadata.mode() & 0o7777
+        };
         let line = format!("{mode:04o} {}:{} {what}", metadata.uid(), metadata.gid());
         listing.insert(name.clone(), line);
         if kind.is_dir() {

@@ -20,7 +20,8 @@ pub(crate) fn make(root: &Path, shuffle: usize) {
         let path = directory.join(name(*number));
         fs_err::write(&path, content(*number)).expect("a writable directory");
         let mode = if number % 7 == 0 { 0o755 } else { 0o644 };
-        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("our own file");
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+            .expect("our own file");
     }
     for number in numbers.iter().filter(|number| *number % 50 == 3) {
         let directory = root.join(directory(*number));
@@ -28,7 +29,9 @@ pub(crate) fn make(root: &Path, shuffle: usize) {
         let other = root.join("links").join(format!("hard-{number}"));
         fs_err::create_dir_all(root.join("links")).expect("a writable directory");
         fs_err::hard_link(&file, other).expect("one file system");
-        let target = Path::new("..").join(self::directory(*number)).join(name(*number));
+        let target = Path::new("..")
+            .join(self::directory(*number))
+            .join(name(*number));
         let link = root.join("links").join(format!("soft-{number}"));
         fs_err::os::unix::fs::symlink(target, link).expect("a writable directory");
     }
@@ -74,7 +77,8 @@ pub(crate) fn mask(root: &Path, umask: u32) {
         }
         let executable = metadata.is_dir() || metadata.permissions().mode() & 0o100 != 0;
         let mode = if executable { 0o777 } else { 0o666 } & !umask;
-        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("our own file");
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+            .expect("our own file");
         if metadata.is_dir() {
             mask(&path, umask);
         }
