@@ -3,4 +3,5 @@
 
 mod digests;
 mod scene;
+mod sources;
 mod writes;
