@@ -398,7 +398,7 @@ fn platform(
     };
     let parsed = match dockerfile::expand_word(text.as_str(), arguments.escape(), arguments) {
         Ok(expanded) => match expanded.value.parse() {
-            Ok(image::PlatformChoice::One(platform)) => Ok(platform),
+            Ok(image::PlatformChoice::One(platform)) => Ok(platform.normalized()),
             Ok(image::PlatformChoice::All) => Err("`all` is not one platform".to_owned()),
             Err(error) => Err(error.to_string()),
         },

@@ -54,7 +54,10 @@ impl Prepared {
     ///
     /// Fails with [`ErrorKind::Context`] when the context or the Dockerfile
     /// can not be read.
-    pub async fn new(request: Request) -> Result<Self, Error> {
+    pub async fn new(mut request: Request) -> Result<Self, Error> {
+        // Another spelling of one platform must not be another image.
+        request.platform = request.platform.normalized();
+        request.build_platform = request.build_platform.normalized();
         blocking::run(move || {
             let (context, text) = Opened::open(&request.context, &request.scratch)?;
             let dockerfile = match text {

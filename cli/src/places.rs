@@ -132,5 +132,5 @@ fn open_library(environment: &Environment, need: Need) -> anyhow::Result<Option<
                 directory.display()
             )
         })
-        .hint("set `WHARF_HOME` to a directory that can be written")
+        .hint("set `WHARF_HOME` to a directory that is empty or a library, and can be written")
 }

@@ -337,3 +337,22 @@ async fn the_compressor_names_neither_time_nor_system() {
     // No flags and no name; a time of 0; no hint of the level; system unknown.
     assert_eq!(packed[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 }
+
+#[tokio::test]
+async fn the_spelling_of_a_platform_shows_nothing() {
+    let scene = furnished();
+    let mut digests = Vec::new();
+    for (architecture, variant) in [("arm64", None), ("arm64", Some("v8")), ("aarch64", None)] {
+        let mut request = scene.request(COPIES);
+        request.platform.architecture = architecture.to_owned();
+        request.platform.variant = variant.map(ToOwned::to_owned);
+        let built = scene.run(request).await.expect("it can be built");
+        digests.push(built.descriptor.digest);
+        let stated = variant.map_or_else(String::new, |variant| format!("/{variant}"));
+        let file =
+            format!("FROM --platform=linux/{architecture}{stated} scratch\nCOPY . /srv/deep/\n");
+        digests.push(scene.build(&file).await.descriptor.digest);
+    }
+    digests.dedup();
+    assert_eq!(digests.len(), 1);
+}

@@ -107,3 +107,79 @@ impl std::fmt::Display for Platform {
         Ok(())
     }
 }
+
+impl Platform {
+    /// Gives the one spelling of this platform (image-spec, "Platform
+    /// Variants"): names in Go's words, and a variant only where the
+    /// architecture implies none, as `v7` of `arm`.
+    #[must_use]
+    pub fn normalized(self) -> Self {
+        let os = match self.os.to_ascii_lowercase() {
+            os if os == "macos" => "darwin".to_owned(),
+            os => os,
+        };
+        let architecture = self.architecture.to_ascii_lowercase();
+        let variant = self.variant.map(|variant| variant.to_ascii_lowercase());
+        let (architecture, variant) = match (architecture.as_str(), variant.as_deref()) {
+            ("i386", _) => ("386", None),
+            ("amd64" | "x86_64" | "x86-64", None | Some("" | "v1")) => ("amd64", None),
+            ("x86_64" | "x86-64", variant) => ("amd64", variant),
+            ("arm64" | "aarch64", None | Some("" | "8" | "v8")) => ("arm64", None),
+            ("aarch64", variant) => ("arm64", variant),
+            ("armhf", _) | ("arm", None | Some("" | "7")) => ("arm", Some("v7")),
+            ("armel", _) | ("arm", Some("6")) => ("arm", Some("v6")),
+            ("arm", Some("5")) => ("arm", Some("v5")),
+            ("arm", Some("8")) => ("arm", Some("v8")),
+            (architecture, variant) => {
+                (architecture, variant.filter(|variant| !variant.is_empty()))
+            }
+        };
+        Self {
+            architecture: architecture.to_owned(),
+            os,
+            variant: variant.map(ToOwned::to_owned),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_has_one_spelling() {
+        for (written, normal) in [
+            ("linux/amd64", "linux/amd64"),
+            ("linux/amd64/v1", "linux/amd64"),
+            ("Linux/x86_64", "linux/amd64"),
+            ("linux/amd64/v3", "linux/amd64/v3"),
+            ("linux/x86-64/V2", "linux/amd64/v2"),
+            ("linux/i386", "linux/386"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/aarch64/8", "linux/arm64"),
+            ("linux/arm64/v9", "linux/arm64/v9"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/arm/7", "linux/arm/v7"),
+            ("linux/armhf", "linux/arm/v7"),
+            ("linux/arm/6", "linux/arm/v6"),
+            ("linux/armel", "linux/arm/v6"),
+            ("linux/arm/v5", "linux/arm/v5"),
+            ("macOS/arm64", "darwin/arm64"),
+            ("linux/riscv64", "linux/riscv64"),
+            ("linux/ppc64le/power9", "linux/ppc64le/power9"),
+        ] {
+            let mut parts = written.splitn(3, '/').map(ToOwned::to_owned);
+            let platform = Platform {
+                os: parts.next().unwrap_or_default(),
+                architecture: parts.next().unwrap_or_default(),
+                os_version: None,
+                os_features: Vec::new(),
+                variant: parts.next(),
+            };
+            let normalized = platform.normalized();
+            assert_eq!(normalized.to_string(), normal, "{written}");
+            assert_eq!(normalized.clone().normalized(), normalized);
+        }
+    }
+}
