@@ -52,6 +52,8 @@ impl Building {
             Bars::Hidden => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style(BAR));
+        // There is none before something takes its time.
+        bar.finish_and_clear();
         Self {
             shown: Some(Mutex::new(State {
                 steps: 0,
@@ -135,10 +137,11 @@ impl State {
             shown.push_str("...");
         }
         let width = self.steps.to_string().len();
-        let stage = if self.stages > 1 {
-            format!("{stage} ")
-        } else {
-            String::new()
+        let is_number = stage.bytes().all(|byte| byte.is_ascii_digit());
+        let stage = match (self.stages, is_number) {
+            (0 | 1, _) => String::new(),
+            (_, true) => format!("stage {stage}, "),
+            (_, false) => format!("{stage}, "),
         };
         format!("[{stage}{step:width$}/{}] {shown}", self.steps)
     }

@@ -67,8 +67,10 @@ fn of_commit(context: &Path) -> anyhow::Result<u64> {
 /// Says which time counts.
 pub(super) fn tell(epoch: u64) {
     say(&match epoch {
-        0 => "files and image are of the time 0; SOURCE_DATE_EPOCH sets another".to_owned(),
-        epoch => format!("files and image are of the time {epoch}"),
+        0 => {
+            "times are 0 (1970); SOURCE_DATE_EPOCH or `--source-date-epoch` sets another".to_owned()
+        }
+        epoch => format!("times are {epoch}"),
     });
 }
 
