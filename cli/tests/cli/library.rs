@@ -96,7 +96,9 @@ fn a_home_that_can_not_be_written_is_told() {
             "{error}"
         );
         assert!(
-            error.ends_with("hint: set `WHARF_HOME` to a directory that can be written\n"),
+            error.ends_with(
+                "hint: set `WHARF_HOME` to a directory that is empty or a library, and can be written\n"
+            ),
             "{error}"
         );
     }
