@@ -88,45 +88,29 @@ pub async fn export_tar(
             if path.is_root() {
                 continue;
             }
-            let metadata = node.metadata.clone();
-            let NodeKind::File(file) = &node.kind else {
-                let kind = node.kind.to_entry();
-                writer
-                    .entry(&Entry {
-                        path,
-                        kind,
-                        metadata,
-                    })
-                    .map_err(failed)?;
-                continue;
+            let mut entry = Entry {
+                path,
+                kind: node.kind.to_entry(),
+                metadata: node.metadata.clone(),
             };
-            if let Some(target) = first.get(&file.place) {
-                let kind = Kind::HardLink {
-                    target: EntryPath::clone(target),
-                };
-                let metadata = Metadata::default();
-                writer
-                    .entry(&Entry {
-                        path,
-                        kind,
-                        metadata,
-                    })
-                    .map_err(failed)?;
-                continue;
-            }
-            first.insert(file.place, path.clone());
-            let mut content = shelf.open(file.place, file.size).map_err(failed)?;
-            let kind = Kind::File { size: file.size };
-            writer
-                .file(
-                    &Entry {
-                        path,
-                        kind,
-                        metadata,
-                    },
-                    &mut content,
-                )
-                .map_err(failed)?;
+            let written = match &node.kind {
+                NodeKind::File(file) => match first.get(&file.place) {
+                    Some(target) => {
+                        entry.kind = Kind::HardLink {
+                            target: EntryPath::clone(target),
+                        };
+                        entry.metadata = Metadata::default();
+                        writer.entry(&entry)
+                    }
+                    None => {
+                        first.insert(file.place, entry.path.clone());
+                        let mut content = shelf.open(file.place, file.size).map_err(failed)?;
+                        writer.file(&entry, &mut content)
+                    }
+                },
+                _ => writer.entry(&entry),
+            };
+            written.map_err(failed)?;
         }
         let (mut out, _) = writer.finish().map_err(failed)?;
         out.flush().map_err(|error| {

@@ -3,6 +3,8 @@
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/build.rs"]
+mod build;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/copy.rs"]

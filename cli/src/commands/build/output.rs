@@ -154,18 +154,13 @@ impl Output {
                 }
             }
             (Kind::Tar, Destination::Path(path)) => {
-                let directory = match path.parent() {
-                    Some(parent) if !parent.as_os_str().is_empty() => parent,
-                    _ => Path::new("."),
+                let export = |out| {
+                    let out = std::io::BufWriter::new(out);
+                    wait(async {
+                        Ok(builder::export_tar(&reached.images, built, out, scratch).await?)
+                    })
                 };
-                // Whole, or not at all.
-                let file = tempfile::NamedTempFile::new_in(directory)
-                    .with_context(|| format!("can not write to `{}`", directory.display()))?;
-                let out = std::io::BufWriter::new(file.reopen()?);
-                wait(async {
-                    Ok(builder::export_tar(&reached.images, built, out, scratch).await?)
-                })?;
-                publish(file, path)?;
+                write_tar(path, export)?;
             }
             (Kind::Tar, Destination::Stdout) => {
                 let out = std::io::BufWriter::new(std::io::stdout());
@@ -203,6 +198,35 @@ impl Output {
             },
         }
     }
+}
+
+/// Has an archive written to a path: to a file whole, or not at all, and to a
+/// pipe or a device as it comes.
+fn write_tar(
+    path: &Path,
+    write: impl FnOnce(std::fs::File) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let target = match fs_err::metadata(path) {
+        Ok(there) if there.is_dir() => {
+            let error = usage(format!("`{}` is a directory", path.display()));
+            return Err(error).hint("`type=local` writes the files of the image to a directory");
+        }
+        Ok(there) if !there.is_file() => {
+            let stream = fs_err::OpenOptions::new().write(true).open(path)?;
+            return write(stream.into_file());
+        }
+        // What a link leads to is replaced, and not the link.
+        Ok(_file) => fs_err::canonicalize(path)?,
+        Err(_absent) => path.to_owned(),
+    };
+    let directory = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let file = tempfile::NamedTempFile::new_in(directory)
+        .with_context(|| format!("can not write to `{}`", directory.display()))?;
+    write(file.reopen()?)?;
+    publish(file, &target)
 }
 
 /// Gives a file its name, with the permissions that a new file has.
