@@ -2,6 +2,8 @@
 //! in which each finds what it needs. Pure: a file and values in, a plan and
 //! diagnostics out.
 
+mod base;
+mod code;
 mod graph;
 mod scope;
 mod support;
@@ -10,6 +12,7 @@ mod syntax;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use base::{base, image_name};
 use dockerfile::{Diagnostic, Dockerfile, Escape, Instruction, Kind, Severity, Span, Stage};
 use image::Place;
 use oci::{Platform, Tag};
@@ -228,96 +231,10 @@ impl<'a> StageNames<'a> {
                 format!("the stages are {}", names.join(", "))
             };
             let message = format!("there is no stage `{}` to build", excerpt(wanted));
-            diagnostics.push(Diagnostic::error("unknown-target", span, message).hint(hint));
+            diagnostics.push(Diagnostic::error(code::UNKNOWN_TARGET, span, message).hint(hint));
         }
         found
     }
-}
-
-/// Finds out what a stage starts from.
-fn base(
-    file: &Dockerfile,
-    number: usize,
-    arguments: &Arguments,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Base> {
-    let from = &file.stages.get(number)?.from;
-    let span = from.base.span();
-    let expanded = match dockerfile::expand_word(from.base.as_str(), file.escape, arguments) {
-        Ok(expanded) => expanded,
-        Err(error) => {
-            diagnostics.push(syntax::diagnose(&from.base, error));
-            return None;
-        }
-    };
-    let unset = || -> Vec<String> {
-        expanded
-            .unset
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect()
-    };
-    let name = expanded.value.as_str();
-    if name.is_empty() {
-        let message = format!("`{}` is empty once it is expanded", from.base);
-        let hint = format!(
-            "declare {} with `ARG` before the first `FROM`",
-            unset().join(", ")
-        );
-        diagnostics.push(Diagnostic::error("empty-base", span, message).hint(hint));
-        return None;
-    }
-    if name == "scratch" {
-        return Some(Base::Scratch);
-    }
-    // Only stages above: a name that stands below means an image.
-    let above = file.stages.iter().take(number).rposition(|stage| {
-        let stage = stage.from.name.as_ref();
-        stage.is_some_and(|stage| stage.as_str() == name.to_lowercase())
-    });
-    if let Some(above) = above {
-        return Some(Base::Stage(above));
-    }
-    match image_name(name) {
-        Ok(image) => Some(Base::Image(image)),
-        Err(reason) => {
-            let message = format!("`{}` names no image or stage: {reason}", excerpt(name));
-            let mut diagnostic = Diagnostic::error("invalid-base", span, message);
-            if !expanded.unset.is_empty() {
-                let hint = format!("{} has no value here", unset().join(", "));
-                diagnostic = diagnostic.hint(hint);
-            }
-            diagnostics.push(diagnostic);
-            None
-        }
-    }
-}
-
-/// Reads the name of an image that is not built here.
-fn image_name(name: &str) -> Result<ImageName, String> {
-    let Some(layout) = name.strip_prefix("oci-layout://") else {
-        return name
-            .parse()
-            .map(ImageName::Named)
-            .map_err(|error| error.to_string());
-    };
-    let (path, tag) = match layout.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') => {
-            let tag = tag
-                .parse()
-                .map_err(|error: oci::ParseError| error.to_string())?;
-            (path, Some(tag))
-        }
-        _ => (layout, None),
-    };
-    if path.is_empty() || path.contains('\0') {
-        return Err("it lacks the path of a directory".to_owned());
-    }
-    if path.contains('@') {
-        return Err("a layout is named by a tag, not by a digest".to_owned());
-    }
-    let directory = PathBuf::from(path);
-    Ok(ImageName::Layout { directory, tag })
 }
 
 /// Finds out where each instruction takes files from, stage by stage.
@@ -339,7 +256,7 @@ fn copy_sources(
             });
             let source = source.unwrap_or_else(|(message, hint)| {
                 let span = from.map_or(instruction.span, dockerfile::Text::span);
-                diagnostics.push(Diagnostic::error("invalid-from", span, message).hint(hint));
+                diagnostics.push(Diagnostic::error(code::INVALID_FROM, span, message).hint(hint));
                 CopyFrom::Context
             });
             sources.push(source);
@@ -400,7 +317,7 @@ fn platform(
         Ok(expanded) => match expanded.value.parse() {
             Ok(image::PlatformChoice::One(platform)) => Ok(platform.normalized()),
             Ok(image::PlatformChoice::All) => Err("`all` is not one platform".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Err(_invalid) => Err(format!("`{}` is no platform", excerpt(&expanded.value))),
         },
         Err(error) => {
             diagnostics.push(syntax::diagnose(text, error));
@@ -409,7 +326,7 @@ fn platform(
     };
     parsed.unwrap_or_else(|reason| {
         let hint = "a platform is `OS/ARCHITECTURE[/VARIANT]`, or `$BUILDPLATFORM`";
-        let diagnostic = Diagnostic::error("invalid-platform", text.span(), reason);
+        let diagnostic = Diagnostic::error(code::INVALID_PLATFORM, text.span(), reason);
         diagnostics.push(diagnostic.hint(hint));
         wish.platform.clone()
     })

@@ -41,7 +41,7 @@ pub fn decompress<'a>(input: impl Read + Send + 'a) -> Result<Box<dyn Read + Sen
     peeked.map_err(|error| unreadable(told(error)))?;
     for (magic, name) in [(BZIP2, "bzip2"), (XZ, "xz")] {
         if head.starts_with(magic) {
-            let message = format!("{name} is not read: layers are compressed with gzip or zstd");
+            let message = format!("{name} is not read, but gzip and zstd are");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     }

@@ -2,6 +2,8 @@
 
 use dockerfile::{Diagnostic, Span};
 
+use super::code;
+
 /// Says that a stage needs another, and where in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Need {
@@ -48,7 +50,7 @@ pub(crate) fn order(
             Some(Visit::Begun) => {
                 let message = "stages need each other in a circle";
                 let hint = "a stage can only copy from stages that do not need it themselves";
-                diagnostics.push(Diagnostic::error("circle", need.span, message).hint(hint));
+                diagnostics.push(Diagnostic::error(code::CIRCLE, need.span, message).hint(hint));
                 return None;
             }
             Some(Visit::Done) | None => {}

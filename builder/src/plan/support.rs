@@ -3,8 +3,7 @@
 
 use dockerfile::{Copy, Diagnostic, Directive, Dockerfile, Instruction, Kind, Source, Span};
 
-/// The word that the code of these diagnostics is.
-const CODE: &str = "unsupported";
+use super::code;
 
 /// Names everything in a file that is not done yet.
 pub(crate) fn check(file: &Dockerfile) -> Vec<Diagnostic> {
@@ -33,11 +32,11 @@ fn directive(directive: &Directive) -> Option<Diagnostic> {
             }
             let message = format!("the syntax `{}` is not known", crate::plan::excerpt(syntax));
             let hint = "wharf reads Dockerfiles itself, up to `docker/dockerfile:1`, and never pulls a program to do so";
-            Some(Diagnostic::error(CODE, span, message).hint(hint))
+            Some(Diagnostic::error(code::UNSUPPORTED, span, message).hint(hint))
         }
         "check" => {
             let message = "build checks are not done yet: `# check=` changes nothing";
-            Some(Diagnostic::warning(CODE, span, message))
+            Some(Diagnostic::warning(code::UNSUPPORTED, span, message))
         }
         _ => None,
     }
@@ -45,7 +44,12 @@ fn directive(directive: &Directive) -> Option<Diagnostic> {
 
 fn instruction(step: &Instruction, found: &mut Vec<Diagnostic>) {
     let not_yet = |span: Span, what: &str, hint: &str| {
-        Diagnostic::error(CODE, span, format!("{what} is not supported yet")).hint(hint)
+        Diagnostic::error(
+            code::UNSUPPORTED,
+            span,
+            format!("{what} is not supported yet"),
+        )
+        .hint(hint)
     };
     match &step.kind {
         Kind::Run(_) => found.push(not_yet(
@@ -103,7 +107,7 @@ fn flags(copy: &Copy, found: &mut Vec<Diagnostic>) {
             _ => "fetch it beforehand, and `COPY` it",
         };
         let message = format!("the flag `--{}` is not supported yet", flag.name);
-        found.push(Diagnostic::error(CODE, flag.span, message).hint(hint));
+        found.push(Diagnostic::error(code::UNSUPPORTED, flag.span, message).hint(hint));
     }
 }
 

@@ -5,6 +5,8 @@ use dockerfile::{
     Copy, Diagnostic, Dockerfile, Escape, ExpandError, Instruction, Kind, Source, Text, Variables,
 };
 
+use super::code;
+
 /// Gives every variable a value.
 struct Anything;
 
@@ -36,7 +38,7 @@ fn expand(text: &Text, escape: Escape) -> Result<(), Diagnostic> {
 /// Says where in the file a text could not be expanded.
 pub(crate) fn diagnose(text: &Text, error: ExpandError) -> Diagnostic {
     let span = text.span_of(error.range.clone());
-    let diagnostic = Diagnostic::error("expansion", span, error.to_string());
+    let diagnostic = Diagnostic::error(code::EXPANSION, span, error.to_string());
     match error.hint {
         Some(hint) => diagnostic.hint(hint),
         None => diagnostic,

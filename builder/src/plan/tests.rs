@@ -117,6 +117,40 @@ fn mistakes_are_all_named() {
 }
 
 #[test]
+fn a_base_without_a_name_says_what_is_missing() {
+    for (file, hint) in [
+        (
+            "FROM $X\n",
+            "declare `X` with `ARG` before the first `FROM`",
+        ),
+        (
+            "ARG X\nFROM $X\n",
+            "give `X` a value: `ARG X=...`, or `--build-arg X=...`",
+        ),
+        (
+            "ARG X\nFROM A$X\n",
+            "give `X` a value: `ARG X=...`, or `--build-arg X=...`",
+        ),
+        (
+            "ARG X=\nFROM $X\n",
+            "its variables have empty values; name an image or a stage",
+        ),
+    ] {
+        let (dockerfile, _) = dockerfile::parse(file.as_bytes());
+        let here = platform("amd64");
+        let wish = Wish {
+            target: None,
+            arguments: &BTreeMap::new(),
+            platform: &here,
+            build_platform: &here,
+        };
+        let (_, said) = Plan::make(dockerfile, &wish);
+        let hints: Vec<Option<&str>> = said.iter().map(|said| said.hint.as_deref()).collect();
+        assert_eq!(hints, [Some(hint)], "{file}");
+    }
+}
+
+#[test]
 fn circles_are_named() {
     let (plan, said) = make(
         "FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b\nCOPY --from=a / /\n",

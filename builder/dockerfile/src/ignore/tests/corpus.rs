@@ -154,11 +154,13 @@ fn each_code_occurs() {
         .iter()
         .flat_map(|case| Ignore::parse(&case.bytes).1)
         .collect();
+    let reference = include_str!("../../../../../docs/reference/dockerfile.md");
     for code in &codes {
         assert!(
             said.iter().any(|said| said.code == *code),
             "no case says `{code}`"
         );
+        assert!(reference.contains(&format!("\n| `{code}` |")), "{code}");
     }
     assert!(said.iter().all(|said| codes.contains(&said.code)));
 }
