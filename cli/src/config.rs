@@ -40,6 +40,11 @@ pub(crate) struct Serve {
     /// What a caller without credentials may do: `pull` or `push`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) anonymous: Option<Anonymous>,
+    /// More names by which it may be called where everybody on this machine may
+    /// push, without ports; `*` lets any name and any web page. Addresses,
+    /// `localhost` and the name of this machine need not be listed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow_hosts: Vec<String>,
     /// A certificate chain in PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -62,6 +67,7 @@ impl Default for Serve {
             storage: "./wharf-data".to_owned(),
             htpasswd: None,
             anonymous: None,
+            allow_hosts: Vec::new(),
             tls_cert: None,
             tls_key: None,
             plain_http: false,
@@ -143,17 +149,21 @@ impl fmt::Display for Source {
 
 /// The settings that can be set by an environment variable: `WHARF_` and the
 /// key's last part, as in `WHARF_LISTEN`.
-pub(crate) const SERVE_KEYS: [&str; 9] = [
+pub(crate) const SERVE_KEYS: [&str; 10] = [
     "listen",
     "storage",
     "htpasswd",
     "anonymous",
+    "allow-hosts",
     "tls-cert",
     "tls-key",
     "plain-http",
     "unsafe-no-sync",
     "log",
 ];
+
+/// Those of them that are lists; commas separate them in the environment.
+const LIST_KEYS: [&str; 1] = ["allow-hosts"];
 
 /// A setting that a flag gives: its key below `serve`, the flag, the value.
 pub(crate) type FlagValue = (&'static str, &'static str, Value);
@@ -172,6 +182,10 @@ pub(crate) fn load(
         let name = variable_of(key);
         if let Some(text) = environment.variable(&name) {
             let value = match text {
+                text if LIST_KEYS.contains(&key) => {
+                    let items = text.split(',').map(|item| Value::from(item.trim()));
+                    Value::Array(items.collect())
+                }
                 "true" | "false" => Value::Boolean(text == "true"),
                 text => Value::String(text.to_owned()),
             };
@@ -219,9 +233,7 @@ struct Merged {
 
 impl Merged {
     fn add_file(&mut self, path: &Path, text: &str) -> anyhow::Result<()> {
-        let table: Table = text
-            .parse()
-            .or_usage(|| format!("`{}` is not valid TOML", path.display()))?;
+        let table: Table = text.parse().or_else(|error| not_toml(path, text, &error))?;
         let source = Source::File(path.to_owned());
         // Read alone first, so that a mistake is told as the file's.
         check(&table, |_key| source.to_string())?;
@@ -260,6 +272,18 @@ impl Merged {
         })?;
         Ok((config, sources))
     }
+}
+
+/// Says where a file is no TOML, without its lines: they may hold secrets.
+fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Result<Table> {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    // A message of several lines gives what was expected last.
+    let why: Vec<&str> = error.message().lines().map(str::trim).collect();
+    let place = anyhow::anyhow!("line {line}, column {column}: {}", why.join(", "));
+    Err(place).or_usage(|| format!("`{}` is not valid TOML", path.display()))
 }
 
 /// Reads a table as a configuration, and names the key and its source where

@@ -190,6 +190,13 @@ pub(crate) fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Gives the name of this machine, where it has one.
+pub(crate) fn machine() -> Option<String> {
+    let name = fs_err::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty() && name != "(none)").then(|| name.to_owned())
+}
+
 /// Makes a number that nobody guesses: 122 bits of the system's randomness.
 pub(crate) fn random() -> u128 {
     uuid::Uuid::new_v4().as_u128()

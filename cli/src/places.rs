@@ -2,12 +2,12 @@
 //! means to reach them.
 
 use anyhow::Context as _;
-use client::Client;
+use client::{Client, Proxies};
 use image::{Bare, Images, Library, Place};
 use oci::{ImageName, RegistryHost};
 
 use crate::arguments::Global;
-use crate::config;
+use crate::config::{self, Config};
 use crate::environment::Environment;
 use crate::registries::{self, Reach};
 use crate::report::{WithHint as _, advise, hinted, usage};
@@ -46,6 +46,9 @@ pub(crate) struct Reached {
     pub(crate) client: Client,
     /// For what is about images.
     pub(crate) images: Images,
+    /// What was configured.
+    pub(crate) config: Config,
+    proxies: Proxies,
     registries: Vec<RegistryHost>,
 }
 
@@ -89,6 +92,8 @@ impl Reached {
         Ok(Self {
             images: Images::new(client.clone(), library, scratch),
             client,
+            config,
+            proxies: registries::proxies(environment),
             registries: Vec::new(),
         })
     }
@@ -110,7 +115,39 @@ impl Reached {
         if kind == Some(image::ErrorKind::NotFound) && in_library {
             return hinted(error, "`wharf list` lists the names in the library");
         }
-        advise(error, &self.registries)
+        self.advise_on(error, &self.registries)
+    }
+
+    /// Adds to a failure of one place what would help.
+    pub(crate) fn advise_at(&self, error: anyhow::Error, place: &Place) -> anyhow::Error {
+        let kind = error.downcast_ref().map(image::Error::kind);
+        match place {
+            Place::Registry(name) => self.advise_on(error, std::slice::from_ref(name.registry())),
+            Place::Library(_) if kind == Some(image::ErrorKind::NotFound) => {
+                let registry = error.downcast_ref().and_then(image::Error::registry);
+                // The library asks registries for what it lacks of an image.
+                match registry.is_some() {
+                    true => error,
+                    false => hinted(error, "`wharf list` lists the names in the library"),
+                }
+            }
+            _ => error,
+        }
+    }
+
+    /// Adds to a failure of one of these registries what would help.
+    pub(crate) fn advise_on(
+        &self,
+        error: anyhow::Error,
+        registries: &[RegistryHost],
+    ) -> anyhow::Error {
+        let mirrors = registries::mirrors(&self.config);
+        let asked = registries
+            .iter()
+            .cloned()
+            .chain(mirrors)
+            .collect::<Vec<_>>();
+        advise(error, &asked, &self.proxies)
     }
 }
 

@@ -10,14 +10,14 @@ use client::{
     Client, Credentials, Fallback, HostRule, Mirror, MirrorRule, Options, Proxies, Retries, Scheme,
     Verification,
 };
-use oci::{RegistryHost, RepositoryName};
+use oci::{ImageName, RegistryHost, RepositoryName};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::config::{Config, Registry};
 use crate::credentials::Keychain;
 use crate::environment::{self, Environment};
-use crate::report::WithHint as _;
+use crate::report::{WithHint as _, usage};
 
 /// Where Docker looks for the certificates of single registries, in a
 /// directory for each: `registry.example:5000/ca.crt`.
@@ -44,6 +44,15 @@ pub(crate) fn client(
     config: &Config,
     reach: &Reach,
 ) -> anyhow::Result<Client> {
+    if let Some(path) = &reach.authfile {
+        // Places that are only looked at may be missing; not one that is named.
+        fs_err::metadata(path).or_usage(|| {
+            format!(
+                "can not read the credentials that `--authfile` names: there is nothing at `{}`",
+                path.display()
+            )
+        })?;
+    }
     let keychain = Keychain::read(environment, reach.authfile.as_deref());
     client_as(environment, config, Arc::new(keychain))
 }
@@ -97,6 +106,11 @@ fn add(options: &mut Options, registry: &Registry) -> anyhow::Result<()> {
         return Ok(());
     }
     let mirrors = registry.mirrors.iter().map(|mirror| {
+        if mirror.contains('@') {
+            return Err(usage(format!("the mirror `{mirror}` has a user"))).hint(
+                "keep credentials by `wharf login`; a mirror is `HOST` or `HOST/REPOSITORY`",
+            );
+        }
         let (registry, prefix) = split(mirror)?;
         Ok(Mirror { registry, prefix })
     });
@@ -111,6 +125,57 @@ fn add(options: &mut Options, registry: &Registry) -> anyhow::Result<()> {
         },
     });
     Ok(())
+}
+
+/// Says where to look for the tags of an image's repository: at the registry
+/// itself, which knows all, unless only its mirrors may be asked.
+pub(crate) fn listings(
+    config: &Config,
+    name: &ImageName,
+) -> anyhow::Result<Vec<(RegistryHost, RepositoryName)>> {
+    let mut found: Option<(usize, &Registry)> = None;
+    for rule in &config.registries {
+        let (host, namespace) = split(&rule.prefix)?;
+        let namespace = namespace.as_ref().map_or("", RepositoryName::as_str);
+        let rest = name.repository().as_str().strip_prefix(namespace);
+        let within = rest
+            .is_some_and(|rest| namespace.is_empty() || rest.is_empty() || rest.starts_with('/'));
+        let closer = found.is_none_or(|(length, _)| namespace.len() >= length);
+        if host == *name.registry() && within && closer && !rule.mirrors.is_empty() {
+            found = Some((namespace.len(), rule));
+        }
+    }
+    let Some((_, rule)) = found.filter(|(_, rule)| !rule.fallback) else {
+        return Ok(vec![(name.registry().clone(), name.repository().clone())]);
+    };
+    let ways = rule.mirrors.iter().map(|mirror| {
+        let (host, prefix) = split(mirror)?;
+        let repository = match prefix {
+            Some(prefix) => format!("{prefix}/{}", name.repository()).parse()?,
+            None => name.repository().clone(),
+        };
+        Ok((host, repository))
+    });
+    ways.collect()
+}
+
+/// Lists the mirrors that are asked instead of a registry, where it must not
+/// be asked at all.
+pub(crate) fn only_mirrors<'a>(config: &'a Config, registry: &RegistryHost) -> &'a [String] {
+    let whole = |rule: &&Registry| {
+        let host = rule.prefix.parse::<RegistryHost>();
+        !rule.fallback && host.is_ok_and(|host| host == *registry)
+    };
+    let rule = config.registries.iter().find(whole);
+    rule.map_or(&[], |rule| rule.mirrors.as_slice())
+}
+
+/// Lists the registries that are asked in the place of others.
+pub(crate) fn mirrors(config: &Config) -> Vec<RegistryHost> {
+    let mirrors = config.registries.iter().flat_map(|rule| &rule.mirrors);
+    mirrors
+        .filter_map(|mirror| Some(split(mirror).ok()?.0))
+        .collect()
 }
 
 /// Splits a registry from the first components of repositories after it.
@@ -152,7 +217,7 @@ fn roots(environment: &Environment) -> anyhow::Result<Vec<Vec<u8>>> {
 }
 
 /// Reads the proxies; either case of the names is in use.
-fn proxies(environment: &Environment) -> Proxies {
+pub(crate) fn proxies(environment: &Environment) -> Proxies {
     let either = |lower, upper| {
         let value = environment.variable(lower);
         let value = value.or_else(|| environment.variable(upper));

@@ -8,11 +8,13 @@ use std::process::ExitCode;
 
 mod advice;
 mod exit;
+mod secrets;
 
 pub(crate) use advice::advise;
 pub(crate) use exit::Exit;
 #[cfg(test)]
 pub(crate) use exit::MEANINGS;
+pub(crate) use secrets::redact;
 
 /// Says what would help against an error. It is printed after the causes.
 #[derive(Debug)]
@@ -108,6 +110,45 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(exit::of(error) as u8)
 }
 
+/// Gathers what became of several things that are done one after another,
+/// each also after one that failed.
+#[derive(Debug)]
+pub(crate) struct Failures {
+    all: usize,
+    exits: Vec<Exit>,
+}
+
+impl Failures {
+    /// Expects this many things.
+    pub(crate) fn of(all: usize) -> Self {
+        Self {
+            all,
+            exits: Vec::new(),
+        }
+    }
+
+    /// Prints a failure, or gives it back where it is of the only thing.
+    pub(crate) fn add(&mut self, error: anyhow::Error) -> anyhow::Result<()> {
+        if self.all == 1 {
+            return Err(error);
+        }
+        say(describe(&error).trim_end());
+        self.exits.push(exit::of(&error));
+        Ok(())
+    }
+
+    /// Fails if something did: as all did that failed, if they did likewise.
+    pub(crate) fn end(self, what: &str) -> anyhow::Result<()> {
+        let Some(first) = self.exits.first().copied() else {
+            return Ok(());
+        };
+        let alike = self.exits.iter().all(|exit| *exit == first);
+        let exit = if alike { first } else { Exit::Failure };
+        let (failed, all) = (self.exits.len(), self.all);
+        Err(ending(exit, format!("{failed} of {all} {what}")))
+    }
+}
+
 fn describe(error: &anyhow::Error) -> String {
     let mut hints = Vec::new();
     let mut said = String::new();
@@ -142,10 +183,10 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// Says something to the user, on standard error.
+/// Says something to the user, on standard error, without passwords.
 pub(crate) fn say(text: &str) {
     // Nobody may be listening; there is nobody else to tell.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", redact(text));
 }
 
 /// Prints a line of result.

@@ -11,6 +11,7 @@ use store::{Delete, Grant, Names, Pull, Push, Repository, Store, UploadId};
 
 use crate::api::ApiError;
 use crate::auth::{Authenticator, Caller, Right};
+use crate::hosts::Hosts;
 use crate::jobs::Jobs;
 use crate::observe::Metrics;
 use crate::settings::{Random, Settings};
@@ -25,6 +26,7 @@ pub(crate) struct App {
 struct Inner {
     store: Store,
     authenticator: Authenticator,
+    hosts: Hosts,
     jobs: Jobs,
     metrics: Metrics,
     random: Random,
@@ -58,6 +60,7 @@ impl App {
             inner: Arc::new(Inner {
                 store,
                 authenticator,
+                hosts: settings.hosts.clone(),
                 jobs: Jobs::default(),
                 metrics: Metrics::default(),
                 random: settings.random.clone(),
@@ -89,6 +92,10 @@ impl App {
 
     pub(crate) fn authenticator(&self) -> &Authenticator {
         &self.inner.authenticator
+    }
+
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.inner.hosts
     }
 
     pub(crate) fn jobs(&self) -> &Jobs {

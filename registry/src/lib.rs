@@ -6,6 +6,7 @@
 //! | `api` | the OCI distribution API: one file a noun, one table of errors |
 //! | `app` | the store behind its permissions: a handler gets a repository only from here |
 //! | `auth` | who calls, and what they may do |
+//! | `hosts` | names by which the registry may be called |
 //! | `linger` | reading on after a refusal |
 //! | `jobs` | work that runs to its end whatever the client does |
 //! | `observe` | request ids, the log line of a request, metrics |
@@ -19,6 +20,7 @@ mod api;
 mod app;
 mod auth;
 mod health;
+mod hosts;
 mod jobs;
 mod linger;
 mod observe;
@@ -29,6 +31,7 @@ mod settings;
 mod tls;
 
 pub use auth::{Htpasswd, HtpasswdError};
+pub use hosts::Hosts;
 pub use serve::{ServeError, Server};
 pub use settings::{Access, Anonymous, Random, Settings};
 pub use store::Clock;

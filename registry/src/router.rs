@@ -17,7 +17,7 @@ use crate::api::{
 };
 use crate::app::App;
 use crate::auth::{Caller, Right};
-use crate::{health, linger, observe};
+use crate::{health, hosts, linger, observe};
 
 /// Routes every request.
 pub(crate) fn router(app: App) -> Router {
@@ -26,6 +26,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(observe::show_metrics))
         .fallback(distribution)
+        .layer(axum::middleware::from_fn_with_state(
+            app.clone(),
+            hosts::guard,
+        ))
         .layer(axum::middleware::from_fn(linger::linger))
         .layer(axum::middleware::from_fn_with_state(
             app.clone(),

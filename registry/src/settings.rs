@@ -8,6 +8,7 @@ use blob::{Backend, Mark};
 use store::{Clock, Store};
 
 use crate::auth::Htpasswd;
+use crate::hosts::Hosts;
 use crate::tls::Certificate;
 
 /// Says how a registry is served.
@@ -19,6 +20,8 @@ pub struct Settings {
     pub backend: Arc<dyn Backend>,
     /// Who may do what.
     pub access: Access,
+    /// By which names it may be called.
+    pub hosts: Hosts,
     /// The certificate, where connections are encrypted.
     pub certificate: Option<Certificate>,
     /// What tells the time.

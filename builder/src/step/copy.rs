@@ -82,6 +82,13 @@ pub(crate) fn copy(
             Source::Inline { name, content } => found.push(Match::inline(name, content, how)),
         }
     }
+    // `yarn.lock*` beside what is there says "if there is one"; alone it is a mistake.
+    if let (true, Some(Source::Path(pattern))) = (found.is_empty(), sources.first()) {
+        return Err(Error::new(
+            ErrorKind::Step,
+            format!("nothing is found by `{pattern}`"),
+        ));
+    }
     let several = found.len() > 1;
     let is_directory = work.destination()?.node.is_some_and(Node::is_directory);
     // One that exists serves for the matches of a pattern, as everywhere; for
@@ -148,22 +155,15 @@ impl Match {
     }
 }
 
-/// Finds what a source means.
+/// Finds what a source means: nothing at all only where it is a pattern.
 fn find(from: &Tree, pattern: &str) -> Result<Vec<Match>, Error> {
     let parts = clean(pattern);
     let found =
         if parts.iter().any(|part| glob::is_pattern(part)) {
-            let found = expand(from, &parts).map_err(|glob::BadPattern| {
+            expand(from, &parts).map_err(|glob::BadPattern| {
                 Error::new(ErrorKind::Step, format!("`{pattern}` is no pattern"))
                     .with_hint("`[` needs its `]`, and `\\` something to escape")
-            })?;
-            if found.is_empty() {
-                return Err(Error::new(
-                    ErrorKind::Step,
-                    format!("nothing is found by `{pattern}`"),
-                ));
-            }
-            found
+            })?
         } else {
             let text = parts.join(&b'/');
             vec![EntryPath::parse(&text).map_err(|error| {

@@ -6,12 +6,12 @@ use toml::{Table, Value};
 use crate::arguments::Global;
 use crate::config::{self, Config, SERVE_KEYS, Sources};
 use crate::environment::Environment;
-use crate::report;
+use crate::report::{self, redact};
 
 /// Prints the configuration in effect, and where each setting was set.
 ///
 /// What is printed is itself a configuration file. Settings without a value
-/// are shown as comments.
+/// are shown as comments, and passwords in addresses are not shown.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Print the JSON Schema of configuration files instead
@@ -40,7 +40,9 @@ fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
     for key in SERVE_KEYS {
         let source = sources.of(&format!("serve.{key}"));
         match serve.and_then(|serve| serve.get(key)) {
-            Some(value) => text.push_str(&format!("{key} = {value} # {source}\n")),
+            Some(value) => {
+                text.push_str(&redact(&format!("{key} = {value} # {source}\n")));
+            }
             None => text.push_str(&format!("# {key} is not set\n")),
         }
     }
@@ -49,7 +51,7 @@ fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
         let source = sources.of("registry");
         text.push_str(&format!("\n[[registry]] # {source}\n"));
         for (key, value) in registry.as_table().into_iter().flatten() {
-            text.push_str(&format!("{key} = {value}\n"));
+            text.push_str(&redact(&format!("{key} = {value}\n")));
         }
     }
     Ok(text)

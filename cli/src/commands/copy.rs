@@ -1,7 +1,6 @@
 //! `wharf copy`, and the copying that `push` and `pull` are.
 
-use anyhow::Context as _;
-use image::{Bare, CopyOptions, Place, PlatformChoice};
+use image::{Bare, CopyOptions, End, Place, PlatformChoice};
 
 use crate::arguments::Global;
 use crate::commands::wait;
@@ -74,9 +73,7 @@ pub(crate) fn perform(
 ) -> anyhow::Result<()> {
     let Route { from, to } = route;
     let need = Need::of(&[from, to]);
-    let reached = Reached::new(environment, global, &how.reach, need)?
-        .blaming(from)
-        .blaming(to);
+    let reached = Reached::new(environment, global, &how.reach, need)?;
     let options = CopyOptions {
         at_once: usize::from(how.jobs),
         platform: platform(how.platform.as_deref())?,
@@ -86,9 +83,14 @@ pub(crate) fn perform(
         // Moved in, so that the bars are gone before anything else is said.
         let options = options;
         let copied = reached.images.copy(from, to, &options).await;
-        copied
-            .with_context(|| format!("can not copy `{from}` to `{to}`"))
-            .map_err(|error| reached.advise(error))
+        copied.map_err(|error| {
+            let (end, failed) = match error.end() {
+                Some(End::Source) => ("source", from),
+                Some(End::Target) | None => ("destination", to),
+            };
+            let copying = format!("can not copy `{from}` to `{to}`: the {end} failed");
+            reached.advise_at(anyhow::Error::new(error).context(copying), failed)
+        })
     })?;
     if !global.quiet {
         for absent in &copied.absent {

@@ -7,7 +7,7 @@ use crate::commands::wait;
 use crate::environment::Environment;
 use crate::places::{self, Need, Reached};
 use crate::registries::Reach;
-use crate::report::say;
+use crate::report::{Failures, say};
 
 /// Deletes names of images.
 ///
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     reach: Reach,
 }
 
-/// Deletes in order, up to the first that fails.
+/// Deletes in order, also after one that fails.
 pub(crate) fn run(
     environment: &Environment,
     global: &Global,
@@ -38,13 +38,14 @@ pub(crate) fn run(
         reached = reached.blaming(place);
     }
     wait(async {
+        let mut failures = Failures::of(places.len());
         for place in &places {
-            let removed = reached.images.remove(place).await;
-            removed.map_err(|error| reached.advise(error))?;
-            if !global.quiet {
-                say(&format!("deleted `{place}`"));
+            match reached.images.remove(place).await {
+                Ok(()) if global.quiet => {}
+                Ok(()) => say(&format!("deleted `{place}`")),
+                Err(error) => failures.add(reached.advise_at(error.into(), place))?,
             }
         }
-        Ok(())
+        failures.end("could not be deleted")
     })
 }

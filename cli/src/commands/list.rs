@@ -10,8 +10,8 @@ use crate::arguments::Global;
 use crate::commands::wait;
 use crate::environment::Environment;
 use crate::places::{Need, Reached};
-use crate::registries::Reach;
-use crate::report::{self, WithHint as _, advise};
+use crate::registries::{self, Reach};
+use crate::report::{self, WithHint as _, usage};
 
 /// Lists the images of the library, or what is in a registry.
 ///
@@ -81,24 +81,49 @@ pub(crate) fn run(
                 print_names(&names(&reached, Some(&name)).await?, global, json)
             }
             Listed::Tags(name) => {
-                let registry = name.registry();
-                let repository = reached.client.repository(registry, name.repository());
-                let printed = async { print_words(repository.tags().await?, json).await };
-                printed
-                    .await
-                    .map_err(|error| advise(error, std::slice::from_ref(registry)))
+                let printed = print_tags(&reached, &name, json).await;
+                let named = std::slice::from_ref(name.registry());
+                printed.map_err(|error| reached.advise_on(error, named))
             }
             Listed::Repositories(registry) => {
+                if let Some(mirror) = registries::only_mirrors(&reached.config, &registry).first() {
+                    return Err(usage(format!(
+                        "`{registry}` is not asked itself: it has `fallback = false`"
+                    )))
+                    .hint(format!("list its mirror `{mirror}` instead"));
+                }
                 let printed = async {
                     let pages = reached.client.registry(&registry).repositories().await?;
-                    print_words(pages, json).await
+                    print_words(Some(Vec::new()), pages, json).await
                 };
+                let named = std::slice::from_ref(&registry);
                 printed
                     .await
-                    .map_err(|error| advise(error, std::slice::from_ref(&registry)))
+                    .map_err(|error| reached.advise_on(error, named))
             }
         }
     })
+}
+
+/// Lists the tags of the first that has the repository; a list that has begun
+/// is not begun again.
+async fn print_tags(reached: &Reached, name: &ImageName, json: bool) -> anyhow::Result<()> {
+    let mut failed = None;
+    for (host, repository) in registries::listings(&reached.config, name)? {
+        let mut pages = reached.client.repository(&host, &repository).tags().await;
+        let first = match &mut pages {
+            Ok(pages) => pages.next().await,
+            Err(_) => Ok(None),
+        };
+        match (pages, first) {
+            (Ok(pages), Ok(first)) => return print_words(first, pages, json).await,
+            (Err(error), _) | (_, Err(error)) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
 async fn names(reached: &Reached, within: Option<&ImageName>) -> anyhow::Result<Vec<Named>> {
@@ -142,20 +167,26 @@ fn print_names(names: &[Named], global: &Global, json: bool) -> anyhow::Result<(
 }
 
 /// Prints a list page by page, however long it is.
-async fn print_words<T>(mut pages: Pages<T>, json: bool) -> anyhow::Result<()>
+async fn print_words<T>(
+    first: Option<Vec<T>>,
+    mut pages: Pages<T>,
+    json: bool,
+) -> anyhow::Result<()>
 where
     T: std::fmt::Display + FromStr<Err = oci::ParseError>,
 {
     let mut all = Vec::new();
-    while let Some(page) = pages.next().await? {
+    let mut next = first;
+    while let Some(page) = next {
         let words = page.iter().map(ToString::to_string);
         if json {
             all.extend(words);
-            continue;
+        } else {
+            for word in words {
+                report::result(&word)?;
+            }
         }
-        for word in words {
-            report::result(&word)?;
-        }
+        next = pages.next().await?;
     }
     if json {
         report::result(&serde_json::to_string_pretty(&all)?)?;

@@ -72,7 +72,10 @@ pub(crate) fn run(
             .registry(registry)
             .ping()
             .await
-            .map_err(|error| advise(error.into(), std::slice::from_ref(registry)))
+            .map_err(|error| {
+                let proxies = registries::proxies(environment);
+                advise(error.into(), std::slice::from_ref(registry), &proxies)
+            })
             .with_context(|| format!("can not log in to `{registry}`"))?;
         if access == Access::Open {
             say(&format!(

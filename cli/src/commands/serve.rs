@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use blob::{Backend, Local, Sharing, Sync};
-use registry::{Access, Certificate, Htpasswd, Random, Server, Settings};
+use registry::{Access, Certificate, Hosts, Htpasswd, Random, Server, Settings};
 use toml::Value;
 
 use crate::arguments::Global;
@@ -35,6 +35,10 @@ pub(crate) struct Arguments {
     /// What a caller without credentials may do [default: push, on loopback and without --htpasswd]
     #[arg(long, value_name = "WHAT")]
     anonymous: Option<config::Anonymous>,
+
+    /// Another name by which it may be called where everybody on this machine may push; `*` lets any name and any web page
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    allow_hosts: Vec<String>,
 
     /// A certificate chain in PEM
     #[arg(long, value_name = "FILE")]
@@ -102,6 +106,11 @@ impl Arguments {
                         .and_then(|value| clap::ValueEnum::to_possible_value(&value)),
                 ),
             ),
+            (
+                "allow-hosts",
+                "--allow-hosts",
+                (!self.allow_hosts.is_empty()).then(|| self.allow_hosts.clone().into()),
+            ),
             ("tls-cert", "--tls-cert", path(&self.tls_cert)),
             ("tls-key", "--tls-key", path(&self.tls_key)),
             ("plain-http", "--plain-http", truth(self.plain_http)),
@@ -139,6 +148,7 @@ fn settings(config: &Config, sources: &Sources) -> anyhow::Result<Settings> {
     Ok(Settings {
         listen,
         backend: backend(config, sources)?,
+        hosts: hosts(config, (listen, &access, certificate.as_ref()), sources)?,
         access,
         certificate,
         clock: registry::Clock::new(environment::now),
@@ -173,6 +183,37 @@ fn access(config: &Config, listen: SocketAddr, sources: &Sources) -> anyhow::Res
             "add `--htpasswd FILE`, or `--anonymous=pull` or `--anonymous=push` if everybody may",
         ),
     }
+}
+
+/// Decides by which names the registry may be called. A page in a browser on
+/// this machine reaches loopback, and must not push there.
+fn hosts(
+    config: &Config,
+    (listen, access, certificate): (SocketAddr, &Access, Option<&Certificate>),
+    sources: &Sources,
+) -> anyhow::Result<Hosts> {
+    let names = &config.serve.allow_hosts;
+    let wrong = |name: &&String| name.is_empty() || name.contains(['/', ':', '@', ' ']);
+    if let Some(wrong) = names.iter().find(wrong) {
+        return Err(usage(format!(
+            "{}: `{wrong}` is not the name of a host, such as `registry.example.com` without a port",
+            sources.name("serve.allow-hosts")
+        )));
+    }
+    let open = matches!(access, Access::Anonymous(registry::Anonymous::Push));
+    // Who calls by a name that the certificate lacks is told by TLS; and from
+    // other machines everybody may push who finds the address.
+    let guarded = open && listen.ip().is_loopback() && certificate.is_none();
+    if !guarded || names.iter().any(|name| name == "*") {
+        return Ok(Hosts::Any);
+    }
+    Ok(Hosts::Named(
+        names
+            .iter()
+            .cloned()
+            .chain(environment::machine())
+            .collect(),
+    ))
 }
 
 fn certificate(config: &Config, listen: SocketAddr) -> anyhow::Result<Option<Certificate>> {

@@ -4,7 +4,8 @@
 use std::error::Error as StdError;
 use std::io;
 
-use client::ErrorKind;
+use client::{ErrorKind, Proxies};
+use hyper_util::client::proxy::matcher::Matcher;
 use oci::RegistryHost;
 
 use super::hinted;
@@ -12,15 +13,23 @@ use super::hinted;
 /// The status of a refusal that other credentials may change.
 const FORBIDDEN: u16 = 403;
 
-/// Adds what would help against a failure of one of these registries.
-pub(crate) fn advise(error: anyhow::Error, registries: &[RegistryHost]) -> anyhow::Error {
-    match advice(&error, registries) {
+/// What the client never reaches through a proxy.
+const DIRECT: &str = "localhost,127.0.0.0/8,::1";
+
+/// Adds what would help against a failure of one of these registries, which
+/// are reached through these proxies. The first is the one that was named.
+pub(crate) fn advise(
+    error: anyhow::Error,
+    registries: &[RegistryHost],
+    proxies: &Proxies,
+) -> anyhow::Error {
+    match advice(&error, registries, proxies) {
         Some(hint) => hinted(error, hint),
         None => error,
     }
 }
 
-fn advice(error: &anyhow::Error, registries: &[RegistryHost]) -> Option<String> {
+fn advice(error: &anyhow::Error, registries: &[RegistryHost], proxies: &Proxies) -> Option<String> {
     let failed = error.chain().find_map(|level| {
         let failed = level.downcast_ref::<client::Error>()?;
         // What was read from may be a registry too, and is the one to blame.
@@ -44,9 +53,7 @@ fn advice(error: &anyhow::Error, registries: &[RegistryHost]) -> Option<String> 
             "check the name; `wharf list docker://HOST/REPOSITORY` lists the tags of a repository"
                 .to_owned(),
         ),
-        ErrorKind::Unavailable if caused_by::<io::Error>(failed, is_refused) => Some(format!(
-            "nothing listens there; check that {named} is running, and its port"
-        )),
+        ErrorKind::Unavailable if failed.status().is_none() => unreachable(failed, &named, proxies),
         ErrorKind::Tls if caused_by::<rustls::Error>(failed, is_plain) => Some(format!(
             "{named} seems to speak plain HTTP; if it may, configure `[[registry]]` with `prefix = \"{place}\"` and `insecure = true`"
         )),
@@ -57,15 +64,57 @@ fn advice(error: &anyhow::Error, registries: &[RegistryHost]) -> Option<String> 
     }
 }
 
-/// Finds the registry that failed: the only one, or the one whose name is in
-/// the message.
+/// Finds the registry that failed: the one whose name is in the message, or
+/// the first.
 fn blamed<'a>(failed: &client::Error, registries: &'a [RegistryHost]) -> Option<&'a RegistryHost> {
-    if let [only] = registries {
-        return Some(only);
+    let url = url_of(&failed.to_string());
+    let in_url = |host: &&RegistryHost| {
+        let url = url.as_deref().unwrap_or_default();
+        url.contains(&format!("//{host}/"))
+    };
+    registries
+        .iter()
+        .find(in_url)
+        .or_else(|| registries.first())
+}
+
+/// Finds the URL that was asked for, in backticks after its method. What
+/// failed before that is named later.
+fn url_of(message: &str) -> Option<String> {
+    let (_, asked) = message.split_once('`')?;
+    let (asked, _) = asked.split_once('`')?;
+    let (_, url) = asked.split_once(' ')?;
+    Some(url.to_owned())
+}
+
+/// Says what to look at where no answer came: the proxy, if there is one
+/// between.
+fn unreachable(failed: &client::Error, named: &str, proxies: &Proxies) -> Option<String> {
+    let refused = caused_by::<io::Error>(failed, is_refused);
+    let url = url_of(&failed.to_string());
+    if let Some(proxy) = url.and_then(|url| proxy_of(&url, proxies)) {
+        let why = if refused {
+            "where nothing listens"
+        } else {
+            "which may be to blame"
+        };
+        return Some(format!(
+            "{named} is reached through the proxy `{proxy}`, {why}; check `https_proxy` and `http_proxy`, or add the host to `no_proxy`"
+        ));
     }
-    let text = failed.to_string();
-    let in_url = |host: &&RegistryHost| text.contains(&format!("//{host}/"));
-    registries.iter().find(in_url)
+    refused.then(|| format!("nothing listens there; check that {named} is running, and its port"))
+}
+
+/// Finds the proxy that a URL is asked for through, without its password.
+fn proxy_of(url: &str, proxies: &Proxies) -> Option<String> {
+    let direct = format!("{},{}", proxies.no_proxy, DIRECT);
+    let matcher = Matcher::builder()
+        .http(proxies.http.clone())
+        .https(proxies.https.clone())
+        .no(direct)
+        .build();
+    let proxy = matcher.intercept(&url.parse().ok()?)?;
+    Some(proxy.uri().to_string())
 }
 
 fn is_refused(error: &io::Error) -> bool {

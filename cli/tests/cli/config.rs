@@ -21,6 +21,7 @@ listen = \"127.0.0.1:1\" # set by the environment variable `WHARF_LISTEN`
 storage = \"/data\" # set by `{file}`
 # htpasswd is not set
 # anonymous is not set
+# allow-hosts is not set
 # tls-cert is not set
 # tls-key is not set
 plain-http = false # the default
@@ -64,6 +65,43 @@ fn a_mistake_is_told_with_its_place() {
         "error: can not read the configuration file\n\
          caused by: failed to open file `wharf.toml`: No such file or directory (os error 2)\n"
     );
+}
+
+#[test]
+fn text_that_is_no_toml_is_told_with_its_place() {
+    let home = Home::new();
+    home.write("wharf.toml", "[serve]\nlisten = \"x\"\nstorage = secret\n");
+    let ended = home.wharf(&["config", "--config", "wharf.toml"]);
+    let error = ended.failed(2);
+    assert!(
+        error.starts_with("error: `wharf.toml` is not valid TOML\ncaused by: line 3, column 11: "),
+        "{error}"
+    );
+    assert!(
+        !error.contains("\\n") && !error.contains("secret"),
+        "{error}"
+    );
+}
+
+#[test]
+fn passwords_in_addresses_are_not_shown() {
+    let home = Home::new();
+    home.write(
+        ".config/wharf/config.toml",
+        "[[registry]]\nprefix = \"a.test\"\nmirrors = [\"https://me:hunter2@b.test/c\", \"me:hunter2@d.test\"]\n",
+    );
+    let shown = home.wharf(&["config"]);
+    let expected = "mirrors = [\"https://[redacted]@b.test/c\", \"[redacted]@d.test\"]\n";
+    assert!(shown.ok().contains(expected), "{}", shown.ok());
+    for arguments in [
+        &["copy", "a.test/x:1", "oci:out:1"][..],
+        &["copy", "docker://me:hunter2@a.test/x:1", "oci:out:1"],
+        &["inspect", "https://me:hunter2@a.test/x"],
+    ] {
+        let ended = home.wharf(arguments);
+        assert!(ended.failed(2).contains("[redacted]@"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `wharf copy`.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
 use crate::harness::{Home, Registry};
 
@@ -119,4 +120,160 @@ fn content_that_does_not_verify_is_not_kept() {
     assert_eq!(ended.bytes, b"");
     home.wharf(&["inspect", &format!("docker://{name}")])
         .failed(3);
+}
+
+/// An address where nothing listens.
+fn nowhere() -> String {
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port");
+    port.local_addr().expect("an address").to_string()
+}
+
+#[test]
+fn the_end_that_failed_is_blamed() {
+    let home = Home::new();
+    home.layout("in", "1");
+    let registry = Registry::open(&home);
+    let host = &registry.host;
+    let nowhere = nowhere();
+    let there = format!("{host}/x:1");
+    home.wharf(&["-q", "copy", "oci:in:1", &there]).ok();
+    let down = format!("{nowhere}/x:1");
+    let not_running =
+        format!("hint: nothing listens there; check that `{nowhere}` is running, and its port\n");
+    let not_found = "hint: check the name; `wharf list docker://HOST/REPOSITORY` lists the tags of a repository\n";
+    let not_in_library = "hint: `wharf list` lists the names in the library\n";
+    let missing = format!("{host}/none:1");
+    for (from, to, code, end, hint) in [
+        (
+            there.as_str(),
+            down.as_str(),
+            6,
+            "destination",
+            Some(not_running.as_str()),
+        ),
+        (&down, &there, 6, "source", Some(&not_running)),
+        (&missing, "local:x:1", 3, "source", Some(not_found)),
+        ("local:none:1", &there, 3, "source", Some(not_in_library)),
+        // Neither the library nor the registry can help here.
+        ("oci:none:1", "local:x:1", 3, "source", None),
+        ("oci:none:1", &there, 3, "source", None),
+    ] {
+        let ended = home.wharf(&["copy", from, to]);
+        let error = ended.failed(code);
+        let first = error.lines().find(|line| line.starts_with("error: "));
+        let first = first.expect("an error");
+        assert!(first.ends_with(&format!(": the {end} failed")), "{error}");
+        match hint {
+            Some(hint) => assert!(error.ends_with(hint), "{error}"),
+            None => assert!(!error.contains("hint:"), "{error}"),
+        }
+    }
+    // The source fails while the destination takes its layer.
+    let layer = home.layout("in", "1").layer_digest();
+    fs_err::remove_file(home.path(&format!("in/blobs/sha256/{}", &layer[7..]))).expect("removed");
+    let ended = home.wharf(&["copy", "oci:in:1", &format!("{host}/y:1")]);
+    assert!(
+        ended.failed(3).contains(": the source failed\n"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn an_image_says_for_which_platform_it_is() {
+    let home = Home::new();
+    home.layout("in", "1");
+    let ended = home.wharf(&["inspect", "oci:in:1", "--platform", "linux/arm64"]);
+    assert_eq!(
+        ended.failed(3),
+        "error: the image is for `linux/amd64`, not for `linux/arm64`\n"
+    );
+    home.wharf(&["inspect", "oci:in:1", "--platform", "linux/amd64"])
+        .ok();
+}
+
+#[test]
+fn credentials_that_are_named_have_to_be_there() {
+    let home = Home::new();
+    let ended = home.wharf(&["copy", "--authfile", "nofile", "oci:in:1", "a.test/x:1"]);
+    let error = ended.failed(2);
+    assert!(error.starts_with("error: "), "{error}");
+    assert!(
+        error.contains("`--authfile`") && error.contains("`nofile`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_proxy_that_does_not_run_is_blamed() {
+    let mut home = Home::new();
+    let proxy = nowhere();
+    home.set("HTTPS_PROXY", format!("http://me:hunter2@{proxy}"));
+    home.set("no_proxy", "direct.test");
+    let ended = home.wharf(&["copy", "registry.test/x:1", "oci:out:1"]);
+    let error = ended.failed(6);
+    let hint = format!(
+        "hint: `registry.test` is reached through the proxy `http://{proxy}/`, where nothing listens; "
+    );
+    assert!(
+        error.contains(&hint) && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn only_mirrors_are_listed_where_the_registry_may_not_be_asked() {
+    let mut home = Home::new();
+    home.layout("in", "1");
+    let registry = Registry::open(&home);
+    let (host, nowhere) = (&registry.host, nowhere());
+    let name = format!("{host}/hub/team/x:1");
+    home.wharf(&["-q", "copy", "oci:in:1", &name]).ok();
+    home.write(
+        "wharf.toml",
+        &format!(
+            "[[registry]]\nprefix = \"registry.test\"\nmirrors = [\"{nowhere}\", \"{host}/hub\"]\nfallback = false\n"
+        ),
+    );
+    home.set("WHARF_CONFIG", "wharf.toml");
+    let ended = home.wharf(&["list", "docker://registry.test/team/x"]);
+    assert_eq!(ended.ok(), "1\n");
+    let ended = home.wharf(&["list", "docker://registry.test"]);
+    assert_eq!(
+        ended.failed(2),
+        format!(
+            "error: `registry.test` is not asked itself: it has `fallback = false`\nhint: list its mirror `{nowhere}` instead\n"
+        )
+    );
+}
+
+#[test]
+fn a_page_in_a_browser_does_not_push() {
+    let home = Home::new();
+    for (options, host, status) in [
+        (&[][..], "evil.test", "403"),
+        (&[], "localhost", "200"),
+        (&["--allow-hosts", "evil.test"], "evil.test", "200"),
+        (&["--allow-hosts", "*"], "evil.test", "200"),
+        (&["--anonymous=pull"], "evil.test", "200"),
+    ] {
+        let storage = format!(
+            "--storage=data-{}-{host}-{}",
+            options.len(),
+            options.concat().len()
+        );
+        let storage = storage.replace('*', "any");
+        let registry = Registry::start(&home, &[options, &[&storage]].concat());
+        let mut stream = TcpStream::connect(&registry.host).expect("connects");
+        let request =
+            format!("GET /v2/ HTTP/1.1\r\nhost: {host}:5000\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("read");
+        assert_eq!(
+            answer.split(' ').nth(1),
+            Some(status),
+            "{options:?} {host}: {answer}"
+        );
+    }
 }

@@ -46,6 +46,37 @@ fn names_come_and_go() {
 }
 
 #[test]
+fn one_name_that_is_missing_keeps_no_other() {
+    let home = Home::new();
+    home.layout("in", "1");
+    for name in ["local:a:1", "local:c:1"] {
+        home.wharf(&["-q", "copy", "oci:in:1", name]).ok();
+    }
+    let ended = home.wharf(&["delete", "a:1", "b:1", "oci:none:1", "c:1"]);
+    let error = ended.failed(3);
+    assert_eq!(home.wharf(&["list"]).ok(), "");
+    let said: Vec<&str> = error
+        .lines()
+        .filter(|line| !line.starts_with("caused by:"))
+        .collect();
+    let [first, second, hint, third, last, end] = said[..] else {
+        panic!("{error}");
+    };
+    assert_eq!(first, "deleted `local:docker.io/library/a:1`");
+    assert!(
+        second.starts_with("error: ") && second.contains("b:1"),
+        "{second}"
+    );
+    assert_eq!(hint, "hint: `wharf list` lists the names in the library");
+    assert!(
+        third.starts_with("error: ") && third.contains("none"),
+        "{third}"
+    );
+    assert_eq!(last, "deleted `local:docker.io/library/c:1`");
+    assert_eq!(end, "error: 2 of 4 could not be deleted");
+}
+
+#[test]
 fn an_image_goes_through_the_library() {
     let home = Home::new();
     let image = home.layout("in", "1");

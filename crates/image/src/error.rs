@@ -25,12 +25,22 @@ pub enum ErrorKind {
     Home,
 }
 
+/// Names an end of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Where the image is.
+    Source,
+    /// Where it is to be.
+    Target,
+}
+
 /// Reports a failed operation: what was done, in which place, and why.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     context: String,
     source: Option<client::BoxError>,
+    end: Option<End>,
 }
 
 impl Error {
@@ -53,11 +63,32 @@ impl Error {
         None
     }
 
+    /// Says which end of a copy failed; nothing where there was no copy. A
+    /// target that failed because the source did is not to blame.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            if error.downcast_ref::<Self>().and_then(Self::end) == Some(End::Source) {
+                return Some(End::Source);
+            }
+            cause = error.source();
+        }
+        self.end
+    }
+
+    /// Says which end failed, where that is not known yet.
+    pub(crate) fn at(mut self, end: End) -> Self {
+        self.end = self.end().or(Some(end));
+        self
+    }
+
     pub(crate) fn new(kind: ErrorKind, context: impl Into<String>) -> Self {
         Self {
             kind,
             context: context.into(),
             source: None,
+            end: None,
         }
     }
 
@@ -70,6 +101,7 @@ impl Error {
             kind,
             context: context.into(),
             source: Some(source.into()),
+            end: None,
         }
     }
 

@@ -10,14 +10,14 @@ use oci::{Config, Descriptor, Digest, ImageName, Manifest, ManifestKind, MediaTy
 use crate::blocking;
 use crate::copy::{Copied, CopyOptions, Job};
 use crate::docker::{self, DockerSource};
-use crate::error::{Error, ErrorKind};
+use crate::error::{End, Error, ErrorKind};
 use crate::layout::{self, LayoutSource, LayoutTarget};
 use crate::library::{Library, LibrarySource, LibraryTarget};
 use crate::place::Place;
 use crate::plan::Plan;
-use crate::platform::{PlatformChoice, select};
+use crate::platform::{PlatformChoice, check, select};
 use crate::registry::{RegistrySource, RegistryTarget};
-use crate::source::{self, BlobStream, Child, Source};
+use crate::source::{self, Blamed, BlobStream, Child, Source, of_source};
 use crate::tape::Tape;
 use crate::target::Target;
 
@@ -130,25 +130,37 @@ impl Images {
     /// Fails when source or target do, with [`ErrorKind::Mismatch`] when
     /// content is not what its digest says, and with
     /// [`ErrorKind::Unsupported`] when the target can not hold the image. What
-    /// the target names is then as it was.
+    /// the target names is then as it was. [`Error::end`] says which failed.
     pub async fn copy(
         &self,
         from: &Place,
         to: &Place,
         options: &CopyOptions,
     ) -> Result<Copied, Error> {
-        let source = self.source(from).await?;
-        let (digest, mut manifest) = chosen(source.as_ref(), &options.platform).await?;
-        let mut digest = digest;
+        let job = self.plan(from, to, options).await.map_err(of_source)?;
+        let copied = self.deliver(job, (from, to), options.at_once).await;
+        copied.map_err(|error| error.at(End::Target))
+    }
+
+    async fn plan(&self, from: &Place, to: &Place, options: &CopyOptions) -> Result<Job, Error> {
+        let source = Arc::new(Blamed(self.source(from).await?));
+        let (mut digest, mut manifest) = chosen(source.as_ref(), &options.platform).await?;
         if let Place::DockerArchive { .. } = to {
             (digest, manifest) = docker::only_image(source.as_ref(), digest, manifest).await?;
         }
-        let job = Job {
+        Ok(Job {
             plan: Plan::below(source.as_ref(), digest, manifest).await?,
             source,
             progress: Arc::clone(&options.progress),
-        };
-        let at_once = options.at_once;
+        })
+    }
+
+    async fn deliver(
+        &self,
+        job: Job,
+        (from, to): (&Place, &Place),
+        at_once: usize,
+    ) -> Result<Copied, Error> {
         match to {
             Place::Registry(name) => {
                 let repository = self.client.repository(name.registry(), name.repository());
@@ -302,9 +314,7 @@ async fn chosen(
     };
     // What has no config of an image, such as an artifact, is for any machine.
     if let Some(Ok(config)) = config.map(Config::parse) {
-        let mut only = Descriptor::new(manifest.media_type().clone(), digest, 0);
-        only.platform = Some(config.platform());
-        select(&[only], wanted)?;
+        check(&config.platform(), wanted)?;
     }
     Ok((digest, manifest))
 }

@@ -46,7 +46,7 @@ mod target;
 mod temporary;
 
 pub use copy::{AT_ONCE, Copied, CopyOptions};
-pub use error::{Error, ErrorKind};
+pub use error::{End, Error, ErrorKind};
 pub use images::{Images, Inspected, UNPACKED_LIMIT};
 pub use library::{Incoming, Library, Named, Origin, Topic};
 pub use place::{Bare, Place, PlaceError};

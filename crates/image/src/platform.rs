@@ -70,17 +70,13 @@ pub(crate) fn select<'a>(
     children: &'a [Descriptor],
     wanted: &Platform,
 ) -> Result<&'a Descriptor, Error> {
-    let fits = |exact: bool| {
+    let find = |fit: fn(&Platform, &Platform) -> bool| {
         children.iter().find(|child| {
-            child.platform.as_ref().is_some_and(|offered| {
-                offered.os == wanted.os
-                    && offered.architecture == wanted.architecture
-                    && (!exact || variant(offered) == variant(wanted))
-            })
+            let offered = child.platform.as_ref();
+            offered.is_some_and(|offered| fit(offered, wanted))
         })
     };
-    // Who names no variant takes any, but rather the one that has none.
-    let found = fits(true).or_else(|| wanted.variant.is_none().then(|| fits(false)).flatten());
+    let found = find(is_for).or_else(|| find(may_do));
     found.ok_or_else(|| {
         Error::new(
             ErrorKind::NotFound,
@@ -90,6 +86,34 @@ pub(crate) fn select<'a>(
             ),
         )
     })
+}
+
+/// Says whether an image that is no index is for a machine.
+///
+/// # Errors
+///
+/// Fails with [`ErrorKind::NotFound`] when it is for another one.
+pub(crate) fn check(offered: &Platform, wanted: &Platform) -> Result<(), Error> {
+    if is_for(offered, wanted) || may_do(offered, wanted) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::NotFound,
+        format!("the image is for `{offered}`, not for `{wanted}`"),
+    ))
+}
+
+fn is_for(offered: &Platform, wanted: &Platform) -> bool {
+    offered.os == wanted.os
+        && offered.architecture == wanted.architecture
+        && variant(offered) == variant(wanted)
+}
+
+/// Who names no variant takes any, but rather the one that has none.
+fn may_do(offered: &Platform, wanted: &Platform) -> bool {
+    offered.os == wanted.os
+        && offered.architecture == wanted.architecture
+        && wanted.variant.is_none()
 }
 
 /// Gives the variant, where it is not the one that the architecture implies.

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use oci::{Descriptor, Digest, MANIFEST_LIMIT, Manifest, ManifestKind, MediaType, Verifier};
 
 use crate::blocking;
-use crate::error::{Error, ErrorKind};
+use crate::error::{End, Error, ErrorKind};
 
 /// Streams the bytes of a blob in pieces.
 pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -37,6 +37,34 @@ pub(crate) trait Source: Send + Sync {
     async fn origins(&self, _blob: &Descriptor) -> Result<Vec<client::Repository>, Error> {
         Ok(Vec::new())
     }
+}
+
+/// Is a source whose failures say that they are the source's.
+pub(crate) struct Blamed(pub(crate) Arc<dyn Source>);
+
+#[async_trait]
+impl Source for Blamed {
+    async fn top(&self) -> Result<(Digest, Manifest), Error> {
+        self.0.top().await.map_err(of_source)
+    }
+
+    async fn child(&self, descriptor: &Descriptor) -> Result<Child, Error> {
+        self.0.child(descriptor).await.map_err(of_source)
+    }
+
+    async fn open(&self, descriptor: &Descriptor, offset: u64) -> Result<Option<Pieces>, Error> {
+        let pieces = self.0.open(descriptor, offset).await.map_err(of_source)?;
+        Ok(pieces.map(|pieces| Box::pin(pieces.map_err(of_source)) as Pieces))
+    }
+
+    async fn origins(&self, blob: &Descriptor) -> Result<Vec<client::Repository>, Error> {
+        self.0.origins(blob).await.map_err(of_source)
+    }
+}
+
+/// Says that the source of a copy failed.
+pub(crate) fn of_source(error: Error) -> Error {
+    error.at(End::Source)
 }
 
 /// Is what an index points at.

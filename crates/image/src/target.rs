@@ -9,7 +9,7 @@ use oci::{Descriptor, Digest, Manifest};
 
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, Progress};
-use crate::source::{Pieces, Source, verified};
+use crate::source::{Pieces, Source, of_source, verified};
 
 /// Takes one image. What it was given is invisible until [`Target::name`].
 #[async_trait]
@@ -46,10 +46,10 @@ impl Feed {
     pub(crate) async fn unchecked(&self, offset: u64) -> Result<Pieces, Error> {
         let pieces = self.source.open(&self.descriptor, offset).await?;
         let pieces = pieces.ok_or_else(|| {
-            Error::new(
+            of_source(Error::new(
                 ErrorKind::NotFound,
                 format!("the source has no blob `{}`", self.descriptor.digest),
-            )
+            ))
         })?;
         let (digest, progress) = (self.descriptor.digest, Arc::clone(&self.progress));
         let mut position = offset;
@@ -67,7 +67,8 @@ impl Feed {
     /// Streams the blob, and fails before its last piece where it is not what
     /// its digest says.
     pub(crate) async fn checked(&self) -> Result<Pieces, Error> {
-        Ok(verified(self.unchecked(0).await?, &self.descriptor))
+        let checked = verified(self.unchecked(0).await?, &self.descriptor);
+        Ok(Box::pin(checked.map_err(of_source)))
     }
 }
 

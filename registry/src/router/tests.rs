@@ -50,6 +50,7 @@ impl Scene {
             listen: ([127, 0, 0, 1], 0).into(),
             backend: Arc::clone(&backend),
             access: Access::Anonymous(Anonymous::Push),
+            hosts: crate::Hosts::Any,
             certificate: None,
             clock: Clock::new(|| 1_700_000_000_000),
             random: Random::new(move || u128::from(count.fetch_add(1, Ordering::Relaxed))),

@@ -7,6 +7,7 @@ mod catalog;
 mod crowd;
 mod cuts;
 mod errors;
+mod hosts;
 mod manifests;
 mod mounts;
 mod ping;

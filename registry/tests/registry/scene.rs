@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use blob::testing::{Failing, listing};
 use blob::{Backend, Key, Object};
 use oci::Digest;
-use registry::{Access, Anonymous, Clock, Random, Server, Settings};
+use registry::{Access, Anonymous, Clock, Hosts, Random, Server, Settings};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -34,14 +34,26 @@ impl Scene {
         Self::over(Failing::new(Arc::new(Object::in_memory())), access).await
     }
 
+    /// Serves whoever calls the registry by one of these names.
+    pub(crate) async fn called(names: &[&str]) -> Self {
+        let hosts = Hosts::Named(names.iter().map(ToString::to_string).collect());
+        let backend = Failing::new(Arc::new(Object::in_memory()));
+        Self::made(backend, Access::Anonymous(Anonymous::Push), hosts).await
+    }
+
     /// Serves what is in a backend. The names of uploads and requests are the
     /// same in each scene that is asked the same.
     pub(crate) async fn over(backend: Failing, access: Access) -> Self {
+        Self::made(backend, access, Hosts::Any).await
+    }
+
+    async fn made(backend: Failing, access: Access, hosts: Hosts) -> Self {
         let count = AtomicU64::new(1);
         let settings = Settings {
             listen: ([127, 0, 0, 1], 0).into(),
             backend: Arc::new(backend.clone()) as Arc<dyn Backend>,
             access,
+            hosts,
             certificate: None,
             clock: Clock::new(|| 1_700_000_000_000),
             random: Random::new(move || u128::from(count.fetch_add(1, Ordering::Relaxed))),

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     line: String,
+    host: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
@@ -18,12 +19,19 @@ pub(crate) struct Ask {
 pub(crate) fn ask(line: &str) -> Ask {
     Ask {
         line: line.to_owned(),
+        host: "localhost".to_owned(),
         headers: Vec::new(),
         body: Vec::new(),
     }
 }
 
 impl Ask {
+    /// Calls the registry by another name.
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.host = host.to_owned();
+        self
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -37,8 +45,8 @@ impl Ask {
     /// Writes the whole request. The connection ends with its answer.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head = format!(
-            "{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n",
-            self.line
+            "{} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
+            self.line, self.host
         );
         let told = self
             .headers

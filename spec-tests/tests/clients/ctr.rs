@@ -124,13 +124,15 @@ fn trust(site: &Site) -> String {
 }
 
 /// containerd with directories and a socket of its own.
-struct Containerd {
+pub(crate) struct Containerd {
     process: Child,
-    ctr: Tool,
+    /// Its command line.
+    pub(crate) ctr: Tool,
 }
 
 impl Containerd {
-    fn start(cage: &Cage) -> Self {
+    /// Starts it and waits until it answers.
+    pub(crate) fn start(cage: &Cage) -> Self {
         let at = |name: &str| cage.path(name).display().to_string();
         let socket = at("containerd.sock");
         let config = format!(

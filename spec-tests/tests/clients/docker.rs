@@ -230,7 +230,7 @@ fn login(daemon: &Daemon, site: &Site) {
 }
 
 /// Returns the digest that follows `label` in docker's output.
-fn field(text: &str, label: &str) -> String {
+pub(crate) fn field(text: &str, label: &str) -> String {
     let start = text
         .find(label)
         .unwrap_or_else(|| panic!("no `{label}` in:\n{text}"));
@@ -266,8 +266,7 @@ impl Daemon {
             ])
             .args(["--pidfile", &at("docker.pid"), "--host", &socket])
             .args(["--bridge=none", "--iptables=false", "--ip-masq=false"])
-            // Works on every file system, also inside a container.
-            .arg("--storage-driver=vfs")
+            .arg(format!("--storage-driver={}", storage_driver(cage)))
             .stdin(Stdio::null())
             .stderr(log.into_file())
             .spawn()
@@ -311,7 +310,7 @@ impl Daemon {
         field(&self.docker.run(&format!("push {image}")).text, "digest: ")
     }
 
-    fn id(&self, image: &str) -> String {
+    pub(crate) fn id(&self, image: &str) -> String {
         self.docker
             .run(&format!("image inspect --format {{{{.Id}}}} {image}"))
             .line()
@@ -329,6 +328,19 @@ impl Drop for Daemon {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Returns the name of how layers are stored: `vfs` copies every file of a base for each
+/// layer upon it, but works on every file system, also inside a container.
+fn storage_driver(cage: &Cage) -> &'static str {
+    let at = |name: &str| cage.make(&format!("overlay/{name}")).display().to_string();
+    let options = format!("lowerdir={},upperdir={},workdir={}", at("lower"), at("upper"), at("work"));
+    let (mount, point) = (Tool::from_line("mount -t overlay"), at("point"));
+    if !mount.succeeds(&format!("-o {options} overlay {point}")) {
+        return "vfs";
+    }
+    Tool::from_line("umount").run(&point);
+    "overlay2"
 }
 
 /// Returns docker's command line, rather the one packaged with the daemon.

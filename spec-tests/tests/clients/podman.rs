@@ -183,17 +183,17 @@ fn login(podman: &Podman, site: &Site) {
 
 /// Options for running without a network, and with the limits of the machine instead
 /// of higher ones, which not every root may set.
-const RUN: &str = "--rm --network none --ulimit host";
+pub(crate) const RUN: &str = "--rm --network none --ulimit host";
 
 /// podman with two stores of its own, so that what is pulled was not there before.
-struct Podman {
+pub(crate) struct Podman {
     tool: Tool,
-    other: Tool,
+    pub(crate) other: Tool,
     digest_file: String,
 }
 
 impl Podman {
-    fn new(cage: &Cage) -> Self {
+    pub(crate) fn new(cage: &Cage) -> Self {
         let at = |name: &str| cage.path(name).display().to_string();
         let logins = at("podman-auth.json");
         fs_err::write(&logins, "{}").expect("the test's directory is writable");
@@ -227,7 +227,7 @@ impl Podman {
     }
 
     /// Pulls and returns the image's ID.
-    fn pull(&self, site: &Site, image: &str) -> String {
+    pub(crate) fn pull(&self, site: &Site, image: &str) -> String {
         let flags = site.flags("");
         self.other
             .run(&format!("pull --quiet {flags} {image}"))

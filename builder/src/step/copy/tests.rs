@@ -247,6 +247,19 @@ fn names_of_one_file_stay_so() {
 }
 
 #[test]
+fn a_pattern_beside_what_is_there_may_find_nothing() {
+    let sources = ["b.txt", "yarn.lock*", "no/*.md", "*/no"];
+    let lines = copied(&context(), &mut Tree::new(), &sources, &how("/x/"));
+    assert_eq!(
+        lines.expect("one is there").len(),
+        2,
+        "a directory and a file"
+    );
+    let said = copied(&context(), &mut Tree::new(), &["a*", "no"], &how("/x/"));
+    assert_eq!(said.expect_err("no pattern"), "`/no` is not there");
+}
+
+#[test]
 fn what_can_not_be_copied_says_why() {
     let base = || {
         tree(&[
@@ -263,6 +276,7 @@ fn what_can_not_be_copied_says_why() {
     for (sources, destination, expected) in [
         (&["no"][..], "/", "`/no` is not there"),
         (&["*.md"], "/", "nothing is found by `*.md`"),
+        (&["*.md", "x*"], "/", "nothing is found by `*.md`"),
         (&["[a"], "/", "`[a` is no pattern"),
         (&["."], "/", "`/bin` is in the way"),
         (&["b.txt"], "/etc/", "`/etc/b.txt` is a directory"),

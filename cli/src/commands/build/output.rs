@@ -11,7 +11,7 @@ use oci::ImageName;
 use crate::arguments::Global;
 use crate::commands::wait;
 use crate::places::Reached;
-use crate::report::{WithHint as _, hinted, say, usage};
+use crate::report::{WithHint as _, say, usage};
 
 /// Is one place that a build goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,10 +112,9 @@ fn parse_kind(text: &str) -> anyhow::Result<Kind> {
         "docker" => Ok(Kind::Docker),
         "local" => Ok(Kind::Local),
         "tar" => Ok(Kind::Tar),
-        "image" | "registry" => Err(hinted(
-            usage(format!("the output `type={text}` is not supported")),
-            "the image is always in the library; `--push` pushes it",
-        )),
+        "image" | "registry" => Err(usage(format!(
+            "the output `type={text}` is not supported: the image is always in the library, and `--push` pushes it"
+        ))),
         _ => Err(usage(format!("`{text}` is no type of output"))),
     }
 }

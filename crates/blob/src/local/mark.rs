@@ -51,14 +51,23 @@ pub(super) fn check(root: &Path, mark: &Mark) -> Result<Marked, Error> {
             error,
         )
     };
-    match record::read_file(&root.join(mark.name)).map_err(failed)? {
-        Some(value) if value == mark.value => return Ok(Marked::Ours),
-        Some(_) => return Ok(Marked::Other),
-        None => {}
+    let read = || -> io::Result<Marked> {
+        Ok(match record::read_file(&root.join(mark.name))? {
+            Some(value) if value == mark.value => Marked::Ours,
+            Some(_) => Marked::Other,
+            None => Marked::Not,
+        })
+    };
+    let marked = read().map_err(failed)?;
+    if marked != Marked::Not {
+        return Ok(marked);
     }
-    match stranger(root, mark).map_err(failed)? {
-        None => Ok(Marked::Not),
-        Some(name) => Err(Error::new(
+    let stranger = stranger(root, mark).map_err(failed)?;
+    // Another process may have made the mark meanwhile, and more after it.
+    match (stranger, read().map_err(failed)?) {
+        (_, marked @ (Marked::Ours | Marked::Other)) => Ok(marked),
+        (None, Marked::Not) => Ok(Marked::Not),
+        (Some(name), Marked::Not) => Err(Error::new(
             ErrorKind::Unsupported,
             format!(
                 "`{}` is no {}: it has `{name}`, and no file `{}`",

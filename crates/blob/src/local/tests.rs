@@ -178,3 +178,26 @@ async fn uploads_of_processes_that_are_gone_are_swept() {
     let found: Vec<String> = files(root.path()).into_iter().filter(is_upload).collect();
     assert_eq!(found, ["uploads/0123456789abcdef-x", "uploads/keep-me"]);
 }
+
+/// How often processes meet in a directory; each time may be the bad one.
+const MEETINGS: usize = 200;
+
+#[test]
+fn who_opens_an_empty_directory_at_the_same_time_finds_no_stranger() {
+    let mark = Mark {
+        before: &["lock", "tmp", "turn"],
+        ..MARK
+    };
+    for _ in 0..MEETINGS {
+        let folder = tempfile::tempdir().expect("a folder");
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    Local::open(folder.path(), &mark, Sharing::Shared, Sync::Never).expect("opens");
+                });
+            }
+        });
+    }
+}

@@ -15,7 +15,7 @@ use crate::copy::{Copied, Job};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{Writing, write_failed};
 use crate::progress::How;
-use crate::source;
+use crate::source::{self, of_source};
 use crate::tape::TapeWriter;
 
 /// Writes an image into an archive. The file gets its name when it is whole.
@@ -28,13 +28,14 @@ pub(crate) async fn save(
     let mut copied = job.begin()?;
     let (_, manifest) = job.plan.top()?;
     let described = config_of(manifest)?;
-    let config = source::read(job.source.as_ref(), described, Config::LIMIT).await?;
+    let config = source::read(job.source.as_ref(), described, Config::LIMIT).await;
+    let config = config.map_err(of_source)?;
     let config = config.ok_or_else(|| {
         let digest = described.digest;
-        Error::new(
+        of_source(Error::new(
             ErrorKind::NotFound,
             format!("the source has no blob `{digest}`"),
-        )
+        ))
     })?;
     let config = Config::parse(config).map_err(|error| {
         Error::caused(

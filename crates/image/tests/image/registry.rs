@@ -244,7 +244,7 @@ async fn what_the_library_lacks_comes_from_where_it_was() {
                 .expect("noted");
         }
         let known = library.origins(&layer.digest).await.expect("one");
-        assert_eq!(known, [origin.clone()]);
+        assert_eq!(known, std::slice::from_ref(&origin));
     }
     for bytes in [
         inspected.config.expect("a config"),

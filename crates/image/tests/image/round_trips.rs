@@ -108,7 +108,7 @@ async fn one_platform_is_copied_alone() {
         .expect_err("another machine");
     assert_eq!(
         chain(&error),
-        "NotFound: the index has no image for `linux/amd64`, only for `linux/arm64`"
+        "NotFound: the image is for `linux/arm64`, not for `linux/amd64`"
     );
     let whole = room
         .images

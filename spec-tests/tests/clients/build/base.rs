@@ -149,6 +149,6 @@ pub(crate) fn furnished(cage: &Cage) -> PathBuf {
 }
 
 /// Opens a directory of the test to every user of this machine.
-pub(crate) fn open_to_all(path: &PathBuf) {
+pub(crate) fn open_to_all(path: &Path) {
     Tool::from_line("chmod 0755").run(&path.display().to_string());
 }

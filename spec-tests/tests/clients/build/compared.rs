@@ -119,8 +119,11 @@ impl<'a> Both<'a> {
             fs_err::write(context.join(".dockerignore"), comparison.ignored)
                 .expect("a writable directory");
         }
-        let theirs = self.by_docker(number, comparison, &context);
-        let ours = self.by_wharf(number, comparison, &context);
+        let (theirs, ours) = std::thread::scope(|scope| {
+            let theirs = scope.spawn(|| self.by_docker(number, comparison, &context));
+            let ours = self.by_wharf(number, comparison, &context);
+            (theirs.join().expect("docker builds it"), ours)
+        });
         assert!(ours.files.len() >= LEAST_ENTRIES, "{:?}", ours.files);
         let mut differences = listing::differences(&ours.files, &theirs.files);
         differences.extend(config_differences(&ours.config, &theirs.config));
@@ -152,7 +155,9 @@ impl<'a> Both<'a> {
         let archive = self.cage.path("docker-saved.tar").display().to_string();
         docker.run(&format!("save --output {archive} {image}"));
         let layout = self.cage.path("docker-layout").display().to_string();
-        Tool::from_line("skopeo copy").run(&format!("docker-archive:{archive} oci:{layout}:1"));
+        // Nobody needs what was saved to be compressed.
+        Tool::from_line("skopeo copy --dest-oci-accept-uncompressed-layers")
+            .run(&format!("docker-archive:{archive} oci:{layout}:1"));
         let files = self.unpacked(&layout);
         docker.run(&format!("rmi {image}"));
         Made {
@@ -231,10 +236,11 @@ impl<'a> Both<'a> {
 
     /// Unpacks a layout, lists what is in it, and removes both.
     fn unpacked(&self, layout: &str) -> Listing {
-        let bundle = self.cage.path("bundle");
-        Tool::from_line("umoci unpack").run(&format!("--image {layout}:1 {}", bundle.display()));
-        let files = listing::list(&bundle.join("rootfs"));
-        for directory in [bundle.as_path(), Path::new(layout)] {
+        let root = Path::new(layout).with_extension("root");
+        Tool::from_line("umoci raw unpack")
+            .run(&format!("--image {layout}:1 {}", root.display()));
+        let files = listing::list(&root);
+        for directory in [root.as_path(), Path::new(layout)] {
             fs_err::remove_dir_all(directory).expect("made above");
         }
         files
