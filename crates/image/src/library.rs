@@ -4,7 +4,7 @@
 //! ```text
 //! ROOT/blobs/<algorithm>/<hex>             content
 //! ROOT/names/<registry>/<repo>/<reference> {"digest","mediaType","size"}
-//! ROOT/origins/<algorithm>/<hex>           ["registry/repository", ...]
+//! ROOT/origins/<algorithm>/<hex>           [{"registry":"...","repository":"..."}, ...]
 //! ROOT/notes/<topic>/<algorithm>/<hex>     small records of who builds images
 //! ROOT/uploads/<owner>                     locked as long as a process uses the library
 //! ROOT/uploads/<owner>-<n>                 content of that process that has no digest yet
@@ -92,6 +92,7 @@ impl Library {
         };
         let sync = blob::Sync::Always;
         let local = Local::open(root, &MARK, Sharing::Shared, sync).map_err(failed)?;
+        check_version(&local)?;
         let owner = local.own(&Key::top("uploads")).map_err(failed)?;
         let backend: Arc<dyn Backend> = Arc::new(local);
         Ok(Self {
@@ -298,4 +299,20 @@ fn unescape(segment: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
+}
+
+/// Refuses what another version made, before anything is changed in it.
+fn check_version(local: &Local) -> Result<(), Error> {
+    let path = local.root().join(MARK.name);
+    let mark = fs_err::read(&path).map_err(|error| {
+        let context = format!("can not read `{}`", path.display());
+        Error::caused(ErrorKind::Home, context, error)
+    })?;
+    if mark == MARK.value {
+        return Ok(());
+    }
+    let (root, expected) = (local.root().display(), String::from_utf8_lossy(MARK.value));
+    let message =
+        format!("`{root}` is a library of another version: its file `library` is not `{expected}`");
+    Err(Error::new(ErrorKind::Home, message))
 }

@@ -70,13 +70,10 @@ pub(crate) fn select<'a>(
     children: &'a [Descriptor],
     wanted: &Platform,
 ) -> Result<&'a Descriptor, Error> {
-    let find = |fit: fn(&Platform, &Platform) -> bool| {
-        children.iter().find(|child| {
-            let offered = child.platform.as_ref();
-            offered.is_some_and(|offered| fit(offered, wanted))
-        })
-    };
-    let found = find(is_for).or_else(|| find(may_do));
+    let fits = |child: &&Descriptor| child.platform.as_ref().and_then(|it| fit(it, wanted));
+    // The first of those that fit best.
+    let found = children.iter().rev().filter(|child| fits(child).is_some());
+    let found = found.max_by_key(fits);
     found.ok_or_else(|| {
         Error::new(
             ErrorKind::NotFound,
@@ -94,7 +91,7 @@ pub(crate) fn select<'a>(
 ///
 /// Fails with [`ErrorKind::NotFound`] when it is for another one.
 pub(crate) fn check(offered: &Platform, wanted: &Platform) -> Result<(), Error> {
-    if is_for(offered, wanted) || may_do(offered, wanted) {
+    if fit(offered, wanted).is_some() {
         return Ok(());
     }
     Err(Error::new(
@@ -103,24 +100,40 @@ pub(crate) fn check(offered: &Platform, wanted: &Platform) -> Result<(), Error> 
     ))
 }
 
-fn is_for(offered: &Platform, wanted: &Platform) -> bool {
-    offered.os == wanted.os
-        && offered.architecture == wanted.architecture
-        && variant(offered) == variant(wanted)
+/// Says how well an image is for a machine, if it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    /// No variant was asked for, and it is for one.
+    Any,
+    /// It is for an earlier variant, by its number: machines still run what
+    /// was made for those.
+    Earlier(u32),
+    /// It is for exactly this machine.
+    Exact,
 }
 
-/// Who names no variant takes any, but rather the one that has none.
-fn may_do(offered: &Platform, wanted: &Platform) -> bool {
-    offered.os == wanted.os
-        && offered.architecture == wanted.architecture
-        && wanted.variant.is_none()
+fn fit(offered: &Platform, wanted: &Platform) -> Option<Fit> {
+    let names_none = wanted.variant.is_none();
+    let (offered, wanted) = (offered.clone().normalized(), wanted.clone().normalized());
+    if offered.os != wanted.os || offered.architecture != wanted.architecture {
+        return None;
+    }
+    if offered.variant == wanted.variant {
+        return Some(Fit::Exact);
+    }
+    match (number(&offered), number(&wanted)) {
+        (Some(offered), Some(wanted)) if offered < wanted => Some(Fit::Earlier(offered)),
+        _ => names_none.then_some(Fit::Any),
+    }
 }
 
-/// Gives the variant, where it is not the one that the architecture implies.
-fn variant(platform: &Platform) -> Option<&str> {
-    match (platform.architecture.as_str(), platform.variant.as_deref()) {
-        ("arm64", Some("v8")) | ("amd64", Some("v1")) => None,
-        (_, variant) => variant,
+/// Gives the number of a variant, the implied one included.
+fn number(platform: &Platform) -> Option<u32> {
+    match (platform.architecture.as_str(), &platform.variant) {
+        ("amd64", None) => Some(1),
+        ("arm64", None) => Some(8),
+        ("amd64" | "arm64" | "arm", Some(variant)) => variant.strip_prefix('v')?.parse().ok(),
+        _ => None,
     }
 }
 
@@ -166,8 +179,15 @@ mod tests {
         ]
         .map(child);
         for (wanted, expected) in [
-            ("linux/arm", Some(0)),
+            ("linux/arm", Some(1)),
             ("linux/arm/v7", Some(1)),
+            ("linux/arm/7", Some(1)),
+            ("linux/arm/v8", Some(1)),
+            ("linux/arm/v6", Some(0)),
+            ("linux/arm64/v9", Some(2)),
+            ("linux/aarch64", Some(2)),
+            ("linux/amd64/v3", Some(3)),
+            ("linux/x86_64", Some(3)),
             ("linux/arm64", Some(2)),
             ("linux/arm64/v8", Some(2)),
             ("linux/amd64", Some(3)),

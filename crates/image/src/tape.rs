@@ -16,9 +16,8 @@ use bytes::Bytes;
 use tar::{EntryType, Header, PaxExtensions};
 
 use crate::error::{Error, ErrorKind};
-use crate::regular;
+use crate::file::{Temporary, regular};
 use crate::source::Part;
-use crate::temporary::Temporary;
 
 mod writer;
 

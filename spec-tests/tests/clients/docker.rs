@@ -334,7 +334,12 @@ impl Drop for Daemon {
 /// layer upon it, but works on every file system, also inside a container.
 fn storage_driver(cage: &Cage) -> &'static str {
     let at = |name: &str| cage.make(&format!("overlay/{name}")).display().to_string();
-    let options = format!("lowerdir={},upperdir={},workdir={}", at("lower"), at("upper"), at("work"));
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        at("lower"),
+        at("upper"),
+        at("work")
+    );
     let (mount, point) = (Tool::from_line("mount -t overlay"), at("point"));
     if !mount.succeeds(&format!("-o {options} overlay {point}")) {
         return "vfs";

@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 use super::{Area, INDEX, MARK, MARK_CONTENT, blob_name, entries, pick};
 use crate::blocking;
 use crate::error::{Error, ErrorKind};
+use crate::file::{Temporary, directory_of};
 use crate::source::Pieces;
 use crate::target::{Feed, Target};
-use crate::temporary::{Temporary, directory_of};
 
 /// Takes an image into a layout.
 pub(crate) struct LayoutTarget {

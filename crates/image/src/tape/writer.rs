@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 
 use super::BLOCK;
-use crate::regular;
-use crate::temporary::Temporary;
+use crate::file::{Temporary, regular};
 
 /// Writes an archive beside its place. All of it blocks.
 #[derive(Debug)]

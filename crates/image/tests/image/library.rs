@@ -177,6 +177,15 @@ fn a_library_is_not_taken_for_something_else_nor_is_anything_for_a_library() {
     assert!(cause.ends_with(told), "{cause}");
     assert_eq!(listing(&registry), ["format"]);
 
+    // As another version will mark its own.
+    let newer = room.path("newer");
+    fs_err::create_dir(&newer).expect("made");
+    fs_err::write(newer.join("library"), r#"{"library":2}"#).expect("written");
+    let error = Library::open(&newer).expect_err("refused");
+    assert!(error.to_string().ends_with(
+        r#"is a library of another version: its file `library` is not `{"library":1}`"#
+    ));
+
     // As it was before there was a mark.
     let old = room.path("old");
     write(&old.join("names/docker.io/x/1"));

@@ -155,9 +155,7 @@ impl<'a> Both<'a> {
         let archive = self.cage.path("docker-saved.tar").display().to_string();
         docker.run(&format!("save --output {archive} {image}"));
         let layout = self.cage.path("docker-layout").display().to_string();
-        // Nobody needs what was saved to be compressed.
-        Tool::from_line("skopeo copy --dest-oci-accept-uncompressed-layers")
-            .run(&format!("docker-archive:{archive} oci:{layout}:1"));
+        Tool::from_line("skopeo copy").run(&format!("docker-archive:{archive} oci:{layout}:1"));
         let files = self.unpacked(&layout);
         docker.run(&format!("rmi {image}"));
         Made {
@@ -237,8 +235,7 @@ impl<'a> Both<'a> {
     /// Unpacks a layout, lists what is in it, and removes both.
     fn unpacked(&self, layout: &str) -> Listing {
         let root = Path::new(layout).with_extension("root");
-        Tool::from_line("umoci raw unpack")
-            .run(&format!("--image {layout}:1 {}", root.display()));
+        Tool::from_line("umoci raw unpack").run(&format!("--image {layout}:1 {}", root.display()));
         let files = listing::list(&root);
         for directory in [root.as_path(), Path::new(layout)] {
             fs_err::remove_dir_all(directory).expect("made above");

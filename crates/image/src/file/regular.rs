@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::temporary::directory_of;
+use super::directory_of;
 
 /// How many links may lead to one another, as on Linux.
 const LINKS_LIMIT: usize = 40;
