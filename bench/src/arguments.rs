@@ -54,7 +54,7 @@ impl Arguments {
     }
 }
 
-fn number<N: std::str::FromStr + PartialOrd + Default>(
+pub(crate) fn number<N: std::str::FromStr + PartialOrd + Default>(
     word: Option<String>,
     after: &str,
 ) -> Result<N, Error> {

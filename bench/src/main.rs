@@ -1,5 +1,6 @@
 //! wharf beside docker-registry and nginx: the same requests to all three in one run,
-//! round by round, and the medians as a table.
+//! round by round, and the medians as a table. With the word `builds` first, wharf beside
+//! buildah: the same builds by both.
 //!
 //! Numbers of two runs, or of two machines, must not be compared; ratios within one run
 //! may. This program measures and prints. It judges nothing and keeps nothing.
@@ -10,6 +11,7 @@
 )]
 
 mod arguments;
+mod builds;
 mod connection;
 mod error;
 mod load;
@@ -18,7 +20,7 @@ mod peer;
 mod sample;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::arguments::Arguments;
@@ -29,7 +31,13 @@ use crate::sample::Sample;
 use crate::table::Table;
 
 fn main() -> ExitCode {
-    let outcome = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| run(&arguments));
+    let mut words = std::env::args().skip(1).peekable();
+    let outcome = if words.next_if_eq("builds").is_some() {
+        builds::arguments::Arguments::parse(words).and_then(|arguments| builds::run(&arguments))
+    } else {
+        let arguments = Arguments::parse(words);
+        arguments.and_then(|arguments| Ok(run(&arguments)?.to_string()))
+    };
     match outcome {
         Ok(table) => {
             println!("{table}");
@@ -42,14 +50,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<Table, Error> {
-    // Beside the build, so that it is on a disk; a temporary directory often is not.
-    // Without `..`, since a program may take that out of a path that has links.
+/// Returns where files may be: beside the build, so that it is on a disk; a temporary
+/// directory often is not. Without `..`, since a program may take that out of a path that
+/// has links.
+fn target() -> Result<PathBuf, Error> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let target = fs_err::canonicalize(target)?;
+    Ok(fs_err::canonicalize(target)?)
+}
+
+fn run(arguments: &Arguments) -> Result<Table, Error> {
     let directory = tempfile::Builder::new()
         .prefix("bench-")
-        .tempdir_in(target)?;
+        .tempdir_in(target()?)?;
     let sample = Sample::make();
     let peers = Peer::start_all(directory.path(), &sample)?;
     for peer in &peers {

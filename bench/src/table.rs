@@ -88,7 +88,7 @@ impl fmt::Display for Table {
 }
 
 /// Returns the middle value, or the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = values.get(middle)?;
@@ -99,7 +99,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
-fn cell(value: Option<f64>, places: usize) -> String {
+pub(crate) fn cell(value: Option<f64>, places: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.places$}"))
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use dockerfile::Ignore;
 use layer::{EntryPath, Tree};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::request::Fidelity;
 
 pub(crate) use unusual::{Unusual, Why};
@@ -136,4 +136,14 @@ impl Context {
             )),
         }
     }
+}
+
+/// Reports a link that leads out of the context, or to nothing in it.
+fn leads_nowhere(path: &EntryPath, target: &[u8]) -> Error {
+    let target = target.escape_ascii();
+    Error::new(
+        ErrorKind::Context,
+        format!("`{path}` is a link to `{target}`, which is not in the context"),
+    )
+    .with_hint("put the file itself there, or have the link lead to one inside")
 }

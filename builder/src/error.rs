@@ -16,6 +16,10 @@ pub enum ErrorKind {
     Step,
     /// The context can not be read, or is not of the form that it should be.
     Context,
+    /// There is no such Dockerfile.
+    NotFound,
+    /// A layer is not what the config of its image promises.
+    Mismatch,
     /// A file of the context changed while it was read.
     Changed,
     /// What was asked for is known, but not done.

@@ -24,10 +24,13 @@ pub struct Exported {
     /// What could not be written, as paths from the root: devices, which need
     /// more rights than a build has.
     pub skipped: Vec<String>,
+    /// Files that are written without their set-id bits, since their owner is
+    /// another one than in the image.
+    pub weakened: Vec<String>,
 }
 
 /// Writes the file system of an image into a directory, as whoever runs it:
-/// permissions and times are those of the image, owners are not. What is in
+/// permissions and times are those of the image, owners and set-id bits are not. What is in
 /// the directory already stays, unless the image has something there.
 ///
 /// # Errors
@@ -61,6 +64,7 @@ pub async fn export_directory(
         let unpacked = layer::unpack(&tree, &shelf, &into).map_err(failed)?;
         Ok(Exported {
             skipped: unpacked.skipped.iter().map(ToString::to_string).collect(),
+            weakened: unpacked.weakened.iter().map(ToString::to_string).collect(),
         })
     })
     .await

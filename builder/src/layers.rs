@@ -490,7 +490,7 @@ impl<'a> Unpacking<'a> {
         let actual = self.hasher.finish();
         if diff_id.algorithm() == Algorithm::Sha256 && actual != *diff_id {
             return Err(Error::new(
-                ErrorKind::Image,
+                ErrorKind::Mismatch,
                 format!(
                     "the layer `{layer}` holds `{actual}`, and its config promises `{diff_id}`"
                 ),

@@ -315,6 +315,9 @@ fn platform(
     };
     let parsed = match dockerfile::expand_word(text.as_str(), arguments.escape(), arguments) {
         Ok(expanded) => match expanded.value.parse() {
+            Ok(image::PlatformChoice::One(platform)) if platform.os == "windows" => {
+                Err("images for Windows are not supported".to_owned())
+            }
             Ok(image::PlatformChoice::One(platform)) => Ok(platform.normalized()),
             Ok(image::PlatformChoice::All) => Err("`all` is not one platform".to_owned()),
             Err(_invalid) => Err(format!("`{}` is no platform", excerpt(&expanded.value))),

@@ -58,6 +58,12 @@ impl Prepared {
         // Another spelling of one platform must not be another image.
         request.platform = request.platform.normalized();
         request.build_platform = request.build_platform.normalized();
+        if request.platform.os == "windows" {
+            let message = "images for Windows are not supported";
+            return Err(Error::new(ErrorKind::Unsupported, message).with_hint(
+                "layers for Windows are of another form; `--platform linux/amd64` is one that is",
+            ));
+        }
         blocking::run(move || {
             let (context, text) = Opened::open(&request.context, &request.scratch)?;
             let dockerfile = match text {
@@ -117,7 +123,7 @@ fn dockerfile(context: &Opened, source: &DockerfileSource) -> Result<SourceText,
     match bytes {
         Some(bytes) => Ok(SourceText { name, bytes }),
         None => Err(Error::new(
-            ErrorKind::Context,
+            ErrorKind::NotFound,
             format!("there is no Dockerfile `{name}`"),
         )
         .with_hint("name it with `-f FILE`, or `-f -` for standard input")),

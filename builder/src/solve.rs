@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
 use bytes::Bytes;
 use dockerfile::{Diagnostic, Ignore, Severity};
-use oci::{Descriptor, Digest, ImageName, Manifest};
+use oci::{Config, Descriptor, Digest, ImageName, Manifest};
 
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::Event;
@@ -163,6 +163,15 @@ async fn keep(prepared: &Prepared, library: &Library, stage: StageState) -> Resu
         .map(|placed| placed.layer.diff_id)
         .collect();
     let config = config.to_bytes();
+    if config.len() as u64 > Config::LIMIT {
+        let message = format!(
+            "the config of the image has {} bytes, more than the {} that are read of one",
+            config.len(),
+            Config::LIMIT
+        );
+        return Err(Error::new(ErrorKind::Image, message)
+            .with_hint("labels, variables and history are in the config: make them shorter"));
+    }
     let layers: Vec<LayerOf> = stage
         .layers
         .into_iter()

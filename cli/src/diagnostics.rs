@@ -4,7 +4,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use builder::{Built, Diagnostic, ErrorKind, Mistaken, Prepared, Severity, SourceText, Span};
 
-use crate::report::{hinted, say, usage};
+use crate::report::{hinted, placed, say, usage};
 
 /// Gives an error that no place in a file is known of.
 pub(crate) fn plain(error: builder::Error) -> anyhow::Error {
@@ -21,10 +21,14 @@ pub(crate) fn failed(prepared: &Prepared, error: builder::Error) -> anyhow::Erro
         show(source, diagnostics);
         return usage(error.to_string());
     }
-    if let Some(span) = error.span() {
-        say(&excerpt(prepared.dockerfile(), span));
+    let excerpt = error
+        .span()
+        .map(|span| excerpt(prepared.dockerfile(), span));
+    let error = with_hint(error);
+    match excerpt {
+        Some(excerpt) => placed(error, excerpt),
+        None => error,
     }
-    with_hint(error)
 }
 
 /// Shows what there is to say of files that could be built of.

@@ -35,6 +35,26 @@ impl std::error::Error for Hinted {
     }
 }
 
+/// Shows the place in a file that an error is about. It is printed below the
+/// error, above its causes.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    excerpt: String,
+    error: anyhow::Error,
+}
+
+impl std::fmt::Display for Placed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.excerpt)
+    }
+}
+
+impl std::error::Error for Placed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.error.as_ref())
+    }
+}
+
 /// Is an error whose way to end the program is known where it is made.
 #[derive(Debug)]
 pub(crate) struct Ending {
@@ -104,6 +124,11 @@ pub(crate) fn hinted(error: anyhow::Error, hint: impl Into<String>) -> anyhow::E
     anyhow::Error::new(Hinted { hint, error })
 }
 
+/// Adds the place that an error is about, as it is shown.
+pub(crate) fn placed(error: anyhow::Error, excerpt: String) -> anyhow::Error {
+    anyhow::Error::new(Placed { excerpt, error })
+}
+
 /// Prints a failure with its causes and hints, and gives the exit code.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     say(describe(error).trim_end());
@@ -153,14 +178,20 @@ fn describe(error: &anyhow::Error) -> String {
     let mut hints = Vec::new();
     let mut said = String::new();
     let mut last = None;
+    let mut place = String::new();
     for level in error.chain() {
+        if let Some(placed) = level.downcast_ref::<Placed>() {
+            place = format!("{}\n", placed.excerpt);
+            continue;
+        }
         let text = one_line(&level.to_string());
         if level.is::<Hinted>() {
             hints.push(text);
         // Wrappers like to repeat what they wrap.
         } else if last.as_ref() != Some(&text) {
             let label = if last.is_none() { "error" } else { "caused by" };
-            said.push_str(&format!("{label}: {text}\n"));
+            said.push_str(&format!("{label}: {text}\n{place}"));
+            place.clear();
             last = Some(text);
         }
     }

@@ -52,20 +52,20 @@ fn requirements() -> Vec<Requirement> {
 fn tests() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut found = BTreeSet::new();
-    for entry in fs_err::read_dir(&root).expect("the tests") {
-        let path = entry.expect("an entry").path();
-        let name = stem(&path);
-        if path.is_dir() {
-            for entry in fs_err::read_dir(&path).expect("a folder") {
-                let path = entry.expect("an entry").path();
-                let module = match stem(&path).as_str() {
-                    "main" => name.clone(),
-                    module => format!("{name}::{module}"),
-                };
-                found.extend(tests_in(&path, &module));
+    let mut open = vec![(root, String::new())];
+    while let Some((folder, module)) = open.pop() {
+        for entry in fs_err::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = match (module.as_str(), stem(&path).as_str()) {
+                ("", name) => name.to_owned(),
+                (module, "main") => module.to_owned(),
+                (module, name) => format!("{module}::{name}"),
+            };
+            if path.is_dir() {
+                open.push((path, name));
+            } else {
+                found.extend(tests_in(&path, &name));
             }
-        } else {
-            found.extend(tests_in(&path, &name));
         }
     }
     found

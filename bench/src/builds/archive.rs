@@ -41,7 +41,7 @@ pub(super) fn weigh(archive: &Path, directory: &Path) -> Result<Weight, Error> {
         let script = format!("set -o pipefail; gzip -dc \"$1\" | {script}");
         let text = run(Command::new("bash").args(["-c", &script, "bash", &path]))?;
         let number = text.trim().parse();
-        number.map_err(|_| Error::new(format!("no number: `{}`", text.trim())))
+        number.map_err(|error| Error::new(format!("`{}`: {error}", text.trim())))
     };
     let entries = number("tar -t | wc -l")?;
     let directories = number("tar -t | grep -c '/$'")?;

@@ -15,7 +15,7 @@ const RESULT: &str = "localhost/result:1";
 
 /// Which program it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+enum Kind {
     Wharf,
     Buildah,
 }
@@ -75,10 +75,6 @@ impl Builder {
         Ok(both)
     }
 
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
-    }
-
     pub(super) fn name(&self) -> &'static str {
         match self.kind {
             Kind::Wharf => "wharf",
@@ -91,10 +87,7 @@ impl Builder {
     /// # Errors
     /// Fails when the program does not say.
     pub(super) fn version(&self) -> Result<String, Error> {
-        let version = match self.kind {
-            Kind::Wharf => run(self.command().arg("version"))?,
-            Kind::Buildah => run(self.command().arg("version"))?,
-        };
+        let version = run(self.command().arg("version"))?;
         let line = version.lines().next().unwrap_or_default();
         let line = line.trim_start_matches("Version:").trim();
         let line = line.trim_start_matches("wharf ");

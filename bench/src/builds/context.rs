@@ -68,8 +68,9 @@ pub(super) fn make_tree(root: &Path) -> Result<(), Error> {
         match (number % 33, earlier.last()) {
             (7, Some(first)) => fs_err::hard_link(first, &path)?,
             (8, Some(target)) => {
-                let name = target.file_name().expect("the tree's files have names");
-                symlink(Path::new("..").join(name), &path)?;
+                let target = target.strip_prefix(root);
+                let target = target.expect("what was made before is below the root");
+                symlink(Path::new("../..").join(target), &path)?;
             }
             _ => {
                 fs_err::write(&path, content(&mut dice, &words))?;

@@ -7,15 +7,21 @@ use crate::error::Error;
 use crate::path::EntryPath;
 use crate::tree::{ContentPlace, Contents, Node, NodeKind, Tree};
 
-/// Says what was not written.
+/// Says what was not written, or not as it is in the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unpacked {
     /// Devices, which need more rights than anybody has.
     pub skipped: Vec<EntryPath>,
+    /// Files that would run as their owner or group: since the owner is
+    /// another one here, they are written without that permission.
+    pub weakened: Vec<EntryPath>,
 }
 
+/// The bits of a mode that run a file as its owner or its group.
+const SET_ID: u16 = 0o6000;
+
 /// Writes a tree into a directory: permissions and times as the tree has them,
-/// owners and extended attributes not. The directory itself is as it was. What
+/// owners, set-id bits of files and extended attributes not. The directory itself is as it was. What
 /// is in it already stays, unless the tree has something there; a directory
 /// gives way to nothing but a directory, unless it is empty. No link in it is
 /// followed.
@@ -45,7 +51,12 @@ pub fn unpack(tree: &Tree, contents: &dyn Contents, into: &Directory) -> Result<
                     continue;
                 }
                 let mut content = contents.open(file.place, file.size)?;
-                into.make_file(&path, &node.metadata, file.size, &mut content)?;
+                let mut metadata = node.metadata.clone();
+                if metadata.mode & SET_ID != 0 {
+                    metadata.mode &= !SET_ID;
+                    unpacked.weakened.push(path.clone());
+                }
+                into.make_file(&path, &metadata, file.size, &mut content)?;
                 first.insert(file.place, path);
                 continue;
             }

@@ -11,7 +11,7 @@ use layer::{EntryPath, Kind, LayerIndex, Metadata, Node, NodeKind, Tree};
 
 use crate::contents::{Bounded, CONTEXT, Unpacked};
 use crate::context::directory::normalize;
-use crate::context::{Context, Files, Look, Unusual};
+use crate::context::{Context, Files, Look, Unusual, leads_nowhere};
 use crate::error::{Error, ErrorKind};
 use crate::request::{Fidelity, Modes, Xattrs};
 
@@ -24,8 +24,13 @@ pub(crate) struct Archive {
 impl Archive {
     /// Reads an archive to its end.
     pub(super) fn open(source: &mut (dyn Read + Send), scratch: &Path) -> Result<Self, Error> {
-        let failed =
-            |error| Error::caused(ErrorKind::Context, "the context is no tar archive", error);
+        let failed = |error| {
+            Error::caused(
+                ErrorKind::Context,
+                "the context can not be read as a tar archive",
+                error,
+            )
+        };
         let stored = |error| {
             let context = format!("can not keep the context in `{}`", scratch.display());
             Error::caused(ErrorKind::Storage, context, error)
@@ -77,7 +82,10 @@ impl Archive {
             Error::caused(ErrorKind::Context, format!("can not find `{path}`"), error)
         })?;
         let Some(node) = resolved.node else {
-            return Ok(None);
+            return match self.tree.node(path).map(|node| &node.kind) {
+                Some(NodeKind::Symlink { target }) => Err(leads_nowhere(path, target)),
+                _ => Ok(None),
+            };
         };
         let NodeKind::File(file) = &node.kind else {
             return Err(Error::new(

@@ -12,7 +12,7 @@ use layer::{
 };
 
 use crate::contents::CONTEXT;
-use crate::context::{Context, Look, Unusual, Wanted};
+use crate::context::{Context, Look, Unusual, Wanted, leads_nowhere};
 use crate::error::{Error, ErrorKind};
 use crate::request::{Fidelity, Modes, Xattrs};
 
@@ -32,7 +32,14 @@ pub(super) fn read(
 ) -> Result<Option<Vec<u8>>, Error> {
     let failed = |error| unreadable(path, error);
     let Some((path, found)) = follow(directory, path)? else {
-        return Ok(None);
+        // Whoever wrote a link means there to be a file.
+        return match directory.stat(path).map_err(failed)? {
+            Some(found) if found.kind == FoundKind::Symlink => {
+                let target = directory.link(path).map_err(failed)?;
+                Err(leads_nowhere(path, &target))
+            }
+            _ => Ok(None),
+        };
     };
     if found.kind != FoundKind::File {
         let message = format!("`{path}` is no file");

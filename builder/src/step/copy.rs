@@ -181,7 +181,13 @@ fn matched(from: &Tree, path: &EntryPath) -> Result<Match, Error> {
     let Some(node) = resolved.node else {
         return Err(Error::new(
             ErrorKind::Step,
-            format!("`{path}` is not there"),
+            match from.node(path).map(|node| &node.kind) {
+                Some(NodeKind::Symlink { target }) => {
+                    let target = target.escape_ascii();
+                    format!("`{path}` is a link to `{target}`, which is not there")
+                }
+                _ => format!("`{path}` is not there"),
+            },
         ));
     };
     let content = match &node.kind {

@@ -85,7 +85,7 @@ pub(crate) struct Arguments {
     source_date_epoch: Option<String>,
 
     /// How many threads compress [default: as many as there are processors]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
@@ -237,6 +237,17 @@ fn values(environment: &Environment, given: &[String]) -> anyhow::Result<BTreeMa
     Ok(values)
 }
 
+/// Reads a number of threads.
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse::<NonZeroUsize>().ok();
+    number
+        .filter(|number| number.get() <= THREADS_LIMIT)
+        .ok_or_else(|| format!("it is a number from 1 to {THREADS_LIMIT}"))
+}
+
+/// The most threads that can be asked for.
+const THREADS_LIMIT: usize = 1024;
+
 /// Names this machine as images name theirs.
 fn this_machine() -> Platform {
     let (architecture, variant) = match std::env::consts::ARCH {
@@ -295,7 +306,7 @@ fn tell(built: &Built, global: &Global) {
         names.join(", "),
         progress::bytes(size),
         match built.written {
-            0 => "; nothing changed, and nothing was written",
+            0 => "; nothing changed, and the library was not written to",
             _ => "",
         }
     ));

@@ -147,11 +147,12 @@ impl State {
     }
 
     fn advance(&mut self, what: &str, position: u64, size: u64) {
+        self.bar.set_prefix(what.to_owned());
+        self.bar.set_length(size);
+        // Last, since it draws.
         if self.bar.is_finished() {
             self.bar.reset();
         }
-        self.bar.set_prefix(what.to_owned());
-        self.bar.set_length(size);
         self.bar.set_position(position);
     }
 

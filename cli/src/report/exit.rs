@@ -28,11 +28,11 @@ pub(crate) const MEANINGS: [(Exit, &str); 6] = [
     ),
     (
         Exit::Usage,
-        "The arguments or the configuration are wrong. The same command fails again.",
+        "The arguments or the configuration are wrong, or a Dockerfile or ignore file has mistakes. The same command fails again.",
     ),
     (
         Exit::NotFound,
-        "What was named is not there: no such image, tag, repository or file of an archive.",
+        "What was named is not there: no such image, tag, repository, Dockerfile or file of an archive.",
     ),
     (
         Exit::Denied,
@@ -50,7 +50,17 @@ pub(crate) const MEANINGS: [(Exit, &str); 6] = [
 
 /// Decides how a failed command ends: by the outermost error that tells.
 pub(super) fn of(error: &anyhow::Error) -> Exit {
+    // Whatever was asked for, it is not the arguments that are wrong.
+    if error.chain().any(is_full) {
+        return Exit::Failure;
+    }
     error.chain().find_map(told_by).unwrap_or(Exit::Failure)
+}
+
+fn is_full(level: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let kind = level.downcast_ref().map(std::io::Error::kind);
+    kind.is_some_and(|kind| [StorageFull, QuotaExceeded].contains(&kind))
 }
 
 fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
@@ -59,6 +69,15 @@ fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if level.is::<oci::ParseError>() || level.is::<client::OptionsError>() {
         return Some(Exit::Usage);
+    }
+    if let Some(error) = level.downcast_ref::<builder::Error>() {
+        return match error.kind() {
+            builder::ErrorKind::Mistakes => Some(Exit::Usage),
+            builder::ErrorKind::NotFound => Some(Exit::NotFound),
+            builder::ErrorKind::Mismatch => Some(Exit::Mismatch),
+            // The cause may tell more.
+            _ => None,
+        };
     }
     if let Some(error) = level.downcast_ref::<image::Error>() {
         return of_image(error.kind());
@@ -126,6 +145,11 @@ mod tests {
             ),
             (anyhow::Error::new(parse).context("x"), Exit::Usage),
             (anyhow::Error::new(corrupt).context("x"), Exit::Mismatch),
+            (
+                anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::StorageFull))
+                    .context(usage("x")),
+                Exit::Failure,
+            ),
         ] {
             assert_eq!(of(&error), exit, "{error:?}");
         }

@@ -93,7 +93,7 @@ fn steps_go_to_the_screen_and_the_digest_to_standard_output() {
     assert_eq!(again.ok(), digest);
     assert_eq!(
         plain(&again.talk()),
-        layers("cached") + "; nothing changed, and nothing was written\n"
+        layers("cached") + "; nothing changed, and the library was not written to\n"
     );
 
     let quiet = home.wharf(&["build", "-q", "--no-cache", "shop"]);
@@ -147,7 +147,7 @@ fn each_form_of_a_context_is_the_same_context() {
     }
     let refused = home.wharf(&["build", "-q", "shop"]);
     assert_eq!(
-        refused.failed(1),
+        refused.failed(3),
         "error: there is no Dockerfile `Dockerfile`\n\
          hint: name it with `-f FILE`, or `-f -` for standard input\n"
     );

@@ -204,7 +204,8 @@ fn pulled(daemon: &Daemon, shop: &Shop) {
     let (repository, _) = shop.image.rsplit_once(':').expect("it has a tag");
     let image = format!("{repository}@{}", shop.digest);
     docker.run(&format!("pull {image}"));
-    docker.run(&format!("rmi {} {image}", shop.image));
+    // The name by digest goes with the last name by tag.
+    docker.run(&format!("rmi {}", shop.image));
 }
 
 fn pulled_by_podman(podman: &Podman, shop: &Shop, site: &Site) {

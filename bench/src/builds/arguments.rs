@@ -1,0 +1,88 @@
+//! The command line after `builds`: `[--rounds N] [--big] [NAME...]`.
+
+use super::Measure;
+use crate::arguments::number;
+use crate::error::Error;
+
+/// Rounds unless asked otherwise.
+const ROUNDS: usize = 3;
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    pub(super) rounds: usize,
+    measures: Vec<Measure>,
+    is_big: bool,
+}
+
+impl Arguments {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// Says which word is not understood, and which there are.
+    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, Error> {
+        let mut arguments = Self {
+            rounds: ROUNDS,
+            measures: Vec::new(),
+            is_big: false,
+        };
+        let mut words = words;
+        while let Some(word) = words.next() {
+            let named = |measure: &Measure| measure.name() == word;
+            match word.as_str() {
+                "--rounds" => arguments.rounds = number(words.next(), &word)?,
+                "--big" => arguments.is_big = true,
+                _ => match Measure::ALL.into_iter().find(named) {
+                    Some(measure) => arguments.measures.push(measure),
+                    None => return Err(unknown(&word)),
+                },
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// Says whether a measure is to be taken: all are when none is named, but the large
+    /// file only when it is asked for.
+    pub(super) fn wants(&self, measure: Measure) -> bool {
+        if measure == Measure::Big && self.is_big {
+            return true;
+        }
+        let is_usual = self.measures.is_empty() && measure != Measure::Big;
+        is_usual || self.measures.contains(&measure)
+    }
+}
+
+fn unknown(word: &str) -> Error {
+    let names = Measure::ALL.map(Measure::name).join(", ");
+    Error::new(format!(
+        "unknown word `{word}`: after `builds` there are `--rounds N`, `--big` and {names}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, Error> {
+        Arguments::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn nothing_means_everything_but_the_large_file() {
+        for measure in Measure::ALL {
+            let is_big = measure == Measure::Big;
+            assert_eq!(parse("").unwrap().wants(measure), !is_big);
+            assert!(parse("--big").unwrap().wants(measure));
+            assert_eq!(parse("big").unwrap().wants(measure), is_big);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for line in ["colder", "--rounds 0", "--bigger"] {
+            let words = parse(line).unwrap_err().to_string();
+            let word = line.split(' ').next().unwrap();
+            assert!(words.contains(&format!("`{word}`")), "{words}");
+        }
+    }
+}
