@@ -104,7 +104,7 @@ const TEXTS: &[Row] = &[
         &[
             "`$BASE` is empty once it is expanded",
             "Dockerfile:2:6",
-            "`ARG`",
+            "give `BASE` a value: `ARG BASE=...`",
         ],
     ),
     (
@@ -144,7 +144,7 @@ const TEXTS: &[Row] = &[
         "a platform that is none",
         "FROM --platform=pc scratch\n",
         USAGE,
-        &["invalid platform `pc`", "Dockerfile:1:17"],
+        &["`pc` is no platform", "Dockerfile:1:17"],
     ),
     (
         "RUN",
@@ -439,6 +439,89 @@ fn ignore_files_are_refused_with_their_place() {
     nothing_is_named(&wharf);
 }
 
+/// What is no build, whatever the context holds: arguments, the exit code, and
+/// words of the message.
+const NO_BUILDS: &[(&str, &[&str], i32, &[&str])] = &[
+    (
+        "no directory",
+        &["build", "nothing"],
+        NOT_FOUND,
+        &["there is no context `nothing`", "hint: "],
+    ),
+    (
+        "no Dockerfile",
+        &["build", "context"],
+        NOT_FOUND,
+        &["there is no Dockerfile `Dockerfile`", "-f FILE"],
+    ),
+    (
+        "no such Dockerfile",
+        &["build", "-f", "other", "context"],
+        NOT_FOUND,
+        &["there is no Dockerfile `other`"],
+    ),
+    (
+        "a context elsewhere",
+        &["build", "https://example.com/x.git"],
+        USAGE,
+        &["not supported yet"],
+    ),
+    (
+        "both on stdin",
+        &["build", "-f", "-", "-"],
+        USAGE,
+        &["standard input can not be both"],
+    ),
+    (
+        "an empty stdin",
+        &["build", "-"],
+        FAILURE,
+        &["the context on standard input is empty"],
+    ),
+    (
+        "a stage that is not there",
+        &["build", "--target", "x", "-f", "Dockerfile", "context"],
+        USAGE,
+        &["there is no stage `x` to build"],
+    ),
+    (
+        "an output that is none",
+        &["build", "-o", "type=zip,dest=x", "context"],
+        USAGE,
+        &["`zip` is no type of output", "type=oci"],
+    ),
+    (
+        "a time that is none",
+        &["build", "--source-date-epoch", "now", "context"],
+        USAGE,
+        &["`now`", "seconds since 1970"],
+    ),
+    (
+        "a push to nowhere",
+        &["build", "--push", "context"],
+        USAGE,
+        &["there is no `-t`"],
+    ),
+    (
+        "a name that is none",
+        &["build", "-t", "A B", "context"],
+        USAGE,
+        &["names no image"],
+    ),
+    (
+        "an image for Windows",
+        &["build", "--platform", "windows/amd64", "context"],
+        FAILURE,
+        &["images for Windows are not supported", "hint: "],
+    ),
+    (
+        "no threads",
+        &["build", "--threads", "0", "context"],
+        USAGE,
+        &["a number from 1 to 1024"],
+    ),
+];
+
 #[test]
 fn contexts_are_refused_with_a_reason() {
     let wharf = Wharf::new();
@@ -470,80 +553,29 @@ fn contexts_are_refused_with_a_reason() {
         &wharf,
         "an empty archive",
         &["build", "empty.tar"],
-        FAILURE,
+        NOT_FOUND,
         &words,
     );
-    for (name, arguments, code, words) in [
-        (
-            "no directory",
-            &["build", "nothing"][..],
-            NOT_FOUND,
-            &["there is no context `nothing`", "hint: "][..],
-        ),
-        (
-            "no Dockerfile",
-            &["build", "context"],
-            FAILURE,
-            &["there is no Dockerfile `Dockerfile`", "-f FILE"],
-        ),
-        (
-            "no such Dockerfile",
-            &["build", "-f", "other", "context"],
-            FAILURE,
-            &["there is no Dockerfile `other`"],
-        ),
-        (
-            "a context elsewhere",
-            &["build", "https://example.com/x.git"],
-            USAGE,
-            &["not supported yet"],
-        ),
-        (
-            "both on stdin",
-            &["build", "-f", "-", "-"],
-            USAGE,
-            &["standard input can not be both"],
-        ),
-        (
-            "an empty stdin",
-            &["build", "-"],
-            FAILURE,
-            &["the context on standard input is empty"],
-        ),
-        (
-            "a stage that is not there",
-            &["build", "--target", "x", "-f", "Dockerfile", "context"],
-            USAGE,
-            &["there is no stage `x` to build"],
-        ),
-        (
-            "an output that is none",
-            &["build", "-o", "type=zip,dest=x", "context"],
-            USAGE,
-            &["`zip` is no type of output", "type=oci"],
-        ),
-        (
-            "a time that is none",
-            &["build", "--source-date-epoch", "now", "context"],
-            USAGE,
-            &["`now`", "seconds since 1970"],
-        ),
-        (
-            "a push to nowhere",
-            &["build", "--push", "context"],
-            USAGE,
-            &["there is no `-t`"],
-        ),
-        (
-            "a name that is none",
-            &["build", "-t", "A B", "context"],
-            USAGE,
-            &["names no image"],
-        ),
-    ] {
-        refused(&wharf, name, arguments, code, words);
+    for (name, arguments, code, words) in NO_BUILDS {
+        refused(&wharf, name, arguments, *code, words);
     }
     nothing_is_named(&wharf);
+}
+
+#[test]
+fn links_that_lead_out_of_the_context_are_no_missing_files() {
+    for name in ["Dockerfile", ".dockerignore"] {
+        let wharf = Wharf::new();
+        context(&wharf);
+        let root = wharf.home().join("context");
+        fs_err::write(wharf.home().join("outside"), "FROM scratch\n").expect("writable");
+        fs_err::write(root.join("Dockerfile"), "FROM scratch\nCOPY . /\n").expect("writable");
+        // The link takes the place of the file that is there.
+        let _ = fs_err::remove_file(root.join(name));
+        fs_err::os::unix::fs::symlink("../outside", root.join(name)).expect("writable");
+        let message = format!("`/{name}` is a link to `../outside`, which is not in the context");
+        refused(&wharf, name, &["build", "context"], FAILURE, &[&message]);
+    }
 }
 
 #[test]
@@ -579,6 +611,6 @@ fn a_file_that_can_not_be_read_is_named() {
 
 /// Takes all permissions away.
 fn close(path: &Path) {
-    let none = std::fs::Permissions::from_mode(0);
+    let none = std::fs::Permissions::from_mode(0o0);
     fs_err::set_permissions(path, none).expect("our own file");
 }

@@ -1,7 +1,7 @@
 //! What is built: a tree as a deployed application has it, the same in every run.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fs_err::os::unix::fs::symlink;
