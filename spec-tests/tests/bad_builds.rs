@@ -259,7 +259,7 @@ const TEXTS: &[Row] = &[
         "a link that leads outside",
         "FROM scratch\nCOPY outside /\n",
         FAILURE,
-        &["`/outside` is not there"],
+        &["`/outside` is a link to `/etc/passwd`, which is not there"],
     ),
     (
         "a circle of links",
