@@ -216,7 +216,7 @@ impl Layers {
         }
         // Something of this shape was packed: reading the files is likely to
         // spare compressing them.
-        *recipe = self.digested(recipe.clone(), shelf).await?;
+        *recipe = self.digested(std::mem::take(recipe), shelf).await?;
         match recipe.key() {
             Some(key) => self.noted_layer(&key, media_type).await,
             None => Ok(None),
@@ -288,21 +288,27 @@ impl Layers {
     async fn write(
         &self,
         step: usize,
-        recipe: &Recipe,
+        recipe: &mut Recipe,
         shelf: &Shelf,
     ) -> Result<layer::Written, Error> {
         let failed = |error| Error::image("can not keep the layer", error);
         let hasher = Hasher::unbroken(Algorithm::Sha256);
         let mut incoming = self.library.begin(hasher).await.map_err(failed)?;
-        let (job, shelf, threads) = (recipe.clone(), shelf.clone(), self.threads);
+        // Not copied: of a million files it is a gigabyte.
+        let job = std::mem::take(recipe);
+        let (shelf, threads) = (shelf.clone(), self.threads);
         let progress = Arc::clone(&self.progress);
         let written = blocking::produce(
-            move |outgoing| write(step, &job, &shelf, threads, (outgoing, progress.as_ref())),
+            move |outgoing| {
+                let out = (outgoing, progress.as_ref());
+                write(step, &job, &shelf, threads, out).map(|written| (written, job))
+            },
             async |piece| incoming.push(piece).await.map_err(failed),
         )
         .await;
         match written {
-            Ok(written) => {
+            Ok((written, job)) => {
+                *recipe = job;
                 incoming.publish(&written.digest).await.map_err(failed)?;
                 Ok(written)
             }

@@ -25,6 +25,7 @@ mod solve;
 mod step;
 
 pub use dockerfile::{Diagnostic, Severity, Span};
+pub use layer::THREADS_LIMIT;
 
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};

@@ -518,7 +518,7 @@ const NO_BUILDS: &[(&str, &[&str], i32, &[&str])] = &[
         "no threads",
         &["build", "--threads", "0", "context"],
         USAGE,
-        &["a number from 1 to 1024"],
+        &["a number from 1 to 8"],
     ),
 ];
 

@@ -72,7 +72,7 @@ pub enum FoundKind {
 pub type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// How many names one directory may have.
-const NAMES_LIMIT: usize = 10_000_000;
+const NAMES_LIMIT: usize = 2_000_000;
 /// The longest list of names of extended attributes, and the longest value of
 /// one, in bytes, as the kernel has them.
 const XATTR_LIMIT: usize = 64 * 1024;
@@ -125,7 +125,7 @@ impl Directory {
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Io`] when it can not be read, and with
-    /// [`ErrorKind::Limit`] when it has more than ten million names.
+    /// [`ErrorKind::Limit`] when it has more than two million names.
     pub fn names(&self, path: &EntryPath) -> Result<Vec<Box<[u8]>>, Error> {
         let failed = |errno| self.failed("list", path, errno);
         let handle = self

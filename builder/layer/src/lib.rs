@@ -18,7 +18,7 @@ pub use directory::{Attributes, Directory, Found, FoundKind, Held};
 pub use entry::{DeviceKind, Entry, Kind, Metadata};
 pub use error::{Error, ErrorKind};
 pub use index::{LayerIndex, Record, Stored};
-pub use pass::{Framing, LAYER_FORMAT, Written, write_layer};
+pub use pass::{Framing, LAYER_FORMAT, THREADS_LIMIT, Written, write_layer};
 pub use path::{EntryPath, PathError};
 pub use read::decompress;
 pub use tree::{

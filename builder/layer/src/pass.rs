@@ -25,7 +25,7 @@ pub const LAYER_FORMAT: u32 = 1;
 
 /// The most threads that one pass starts, which bounds its memory: more than one
 /// thread that reads and digests can keep busy.
-const THREADS_LIMIT: usize = 8;
+pub const THREADS_LIMIT: usize = 8;
 
 /// How many blocks may wait for a thread, beside those that threads have: so
 /// many that none has to wait for the next one while this thread reads.

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use builder::{Built, Cache, Fidelity, Format, Modes, Prepared, Progress, Request, Xattrs};
+use builder::{
+    Built, Cache, Fidelity, Format, Modes, Prepared, Progress, Request, THREADS_LIMIT, Xattrs,
+};
 use image::{CopyOptions, Place, PlatformChoice};
 use oci::{ImageName, Platform};
 
@@ -244,9 +246,6 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
         .filter(|number| number.get() <= THREADS_LIMIT)
         .ok_or_else(|| format!("it is a number from 1 to {THREADS_LIMIT}"))
 }
-
-/// The most threads that can be asked for.
-const THREADS_LIMIT: usize = 1024;
 
 /// Names this machine as images name theirs.
 fn this_machine() -> Platform {

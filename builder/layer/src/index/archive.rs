@@ -21,8 +21,9 @@ use crate::path::EntryPath;
 
 use members::{Member, Members, Piece};
 
-/// How many entries a layer may have.
-const ENTRIES_LIMIT: usize = 10_000_000;
+/// How many entries an archive may have. Each takes about 2 KiB of memory in a
+/// build.
+const ENTRIES_LIMIT: usize = 2_000_000;
 /// The bytes that names, links and extended attributes may have together: an
 /// index is held in memory, and an archive that has the same ones again and
 /// again is small.
