@@ -42,6 +42,11 @@ impl Measure {
         Self::Big,
     ];
 
+    /// Says whether nothing of earlier builds is there.
+    fn is_cold(self) -> bool {
+        matches!(self, Self::Cold | Self::ColdScratch | Self::Big)
+    }
+
     /// Returns the name by which the command line selects it.
     fn name(self) -> &'static str {
         match self {
@@ -101,9 +106,11 @@ impl Place {
         mut add: impl FnMut(&Builder, Cost) -> Result<(), Error>,
     ) -> Result<(), Error> {
         // Both have built what is there before it changes.
-        if !matches!(measure, Measure::Cold | Measure::ColdScratch | Measure::Big) {
+        if !measure.is_cold() {
             for builder in builders {
-                builder.build(&self.task(Measure::Same, None))?;
+                let mut task = self.task(Measure::Same, None);
+                task.cache = Cache::Used;
+                builder.build(&task)?;
             }
         }
         if matches!(measure, Measure::Changed | Measure::ChangedArchive) {
@@ -112,7 +119,7 @@ impl Place {
         }
         for index in 0..builders.len() {
             let builder = &builders[(index + turn) % builders.len()];
-            if matches!(measure, Measure::Cold | Measure::ColdScratch | Measure::Big) {
+            if measure.is_cold() {
                 builder.forget()?;
             }
             let archive = self.archive(builder);
@@ -125,7 +132,6 @@ impl Place {
     }
 
     fn task<'a>(&'a self, measure: Measure, archive: Option<&'a Path>) -> Task<'a> {
-        let is_cold = matches!(measure, Measure::Cold | Measure::ColdScratch | Measure::Big);
         Task {
             dockerfile: match measure {
                 Measure::ColdScratch | Measure::Big => &self.on_scratch,
@@ -135,7 +141,11 @@ impl Place {
                 Measure::Big => &self.large,
                 _ => &self.tree,
             },
-            cache: if is_cold { Cache::Unused } else { Cache::Used },
+            cache: match measure {
+                Measure::Cold | Measure::ColdScratch | Measure::Big => Cache::Unused,
+                Measure::Same | Measure::SameArchive => Cache::Whole,
+                Measure::Changed | Measure::ChangedArchive => Cache::Used,
+            },
             archive,
         }
     }

@@ -23,8 +23,10 @@ enum Kind {
 /// What earlier builds left may be used, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cache {
-    Used,
     Unused,
+    Used,
+    /// All of it is there; a build that does more is none of those to be measured.
+    Whole,
 }
 
 /// One build: what of, and where to.
@@ -148,7 +150,7 @@ impl Builder {
             let output = format!("type=oci,dest={}", archive.display());
             command.args(["--output", &output]);
         }
-        time(command.arg(task.context), &self.directory)
+        self.first(command.arg(task.context), task)
     }
 
     /// It builds and writes with two commands.
@@ -156,23 +158,44 @@ impl Builder {
         let mut command = self.command();
         command.args(["bud", "--pull-never", "-t", RESULT]);
         command.arg(match task.cache {
-            Cache::Used => "--layers",
             Cache::Unused => "--no-cache",
+            Cache::Used | Cache::Whole => "--layers",
         });
         command.arg("-f").arg(task.dockerfile).arg(task.context);
-        let cost = time(&command, &self.directory)?;
+        let cost = self.first(&command, task)?;
         let Some(archive) = task.archive else {
             return Ok(cost);
         };
         let mut command = self.command();
         command.args(["push", RESULT]);
         command.arg(format!("oci-archive:{}", archive.display()));
-        let push = time(&command, &self.directory)?;
+        let (push, _) = time(&command, &self.directory)?;
         eprintln!(
             "  of buildah: bud {:.2} s, push {:.2} s",
             cost.wall, push.wall
         );
         Ok(cost.then(push))
+    }
+
+    /// Runs the command that builds, and sees that it does what the task says.
+    fn first(&self, command: &Command, task: &Task<'_>) -> Result<Cost, Error> {
+        let (cost, said) = time(command, &self.directory)?;
+        let from_cache = match self.kind {
+            Kind::Wharf => "nothing was written",
+            Kind::Buildah => "Using cache",
+        };
+        let is_right = match task.cache {
+            Cache::Unused => !said.contains(from_cache),
+            Cache::Used => true,
+            Cache::Whole => said.contains(from_cache),
+        };
+        if is_right {
+            return Ok(cost);
+        }
+        let (name, cache) = (self.name(), task.cache);
+        Err(Error::new(format!(
+            "{name}, cache {cache:?}, said:\n{said}"
+        )))
     }
 
     fn take(&self, base: &Base) -> Result<(), Error> {

@@ -2,7 +2,6 @@
 //!
 //! `/usr/bin/time` asks the kernel for it, since the standard library can not.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -34,11 +33,12 @@ impl Cost {
     }
 }
 
-/// Runs a command and says what it used. What else the disk has to do is done before.
+/// Runs a command, and returns what it used and what it wrote. What else the disk has to
+/// do is done before.
 ///
 /// # Errors
 /// Fails when the command does, with what it wrote.
-pub(super) fn time(command: &Command, directory: &Path) -> Result<Cost, Error> {
+pub(super) fn time(command: &Command, directory: &Path) -> Result<(Cost, String), Error> {
     run(&mut Command::new("sync"))?;
     let report = directory.join("time.txt");
     let mut timed = Command::new(TIMER);
@@ -51,11 +51,12 @@ pub(super) fn time(command: &Command, directory: &Path) -> Result<Cost, Error> {
         };
     }
     let start = Instant::now();
-    run(&mut timed)?;
+    let (output, errors) = speak(&mut timed)?;
     let wall = start.elapsed().as_secs_f64();
     let text = fs_err::read_to_string(&report)?;
     let cost = read(&text, wall);
-    cost.ok_or_else(|| Error::new(format!("`{TIMER}` said `{}`", text.trim())))
+    let cost = cost.ok_or_else(|| Error::new(format!("`{TIMER}` said `{}`", text.trim())));
+    Ok((cost?, output + &errors))
 }
 
 /// Runs a command to its end and returns what it wrote to standard output.
@@ -63,14 +64,19 @@ pub(super) fn time(command: &Command, directory: &Path) -> Result<Cost, Error> {
 /// # Errors
 /// Fails when it does not start or does not end well, with what it wrote.
 pub(super) fn run(command: &mut Command) -> Result<String, Error> {
+    Ok(speak(command)?.0)
+}
+
+/// Returns both streams.
+fn speak(command: &mut Command) -> Result<(String, String), Error> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| {
-        let program = OsString::from(command.get_program());
-        Error::new(format!("`{}` does not start: {error}", program.display()))
+        let program = command.get_program().display();
+        Error::new(format!("`{program}` does not start: {error}"))
     })?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        return Ok((String::from_utf8_lossy(&output.stdout).into_owned(), said));
     }
-    let said = String::from_utf8_lossy(&output.stderr);
     Err(Error::new(format!("{command:?} failed:\n{said}")))
 }
 

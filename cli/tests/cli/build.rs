@@ -184,6 +184,14 @@ fn files_of_the_image_are_written_as_an_archive() {
     assert!(piped.bytes == bytes);
     assert!(piped.stderr.contains(DIGEST), "{}", piped.stderr);
 
+    // A file that is there is replaced, and nothing is left beside it.
+    home.write("out.tar", "old");
+    let before = files(&home.path("."));
+    home.wharf(&["build", "-q", "-o", "type=tar,dest=out.tar", "shop"])
+        .ok();
+    assert!(fs_err::read(home.path("out.tar")).expect("there") == bytes);
+    assert_eq!(files(&home.path(".")), before);
+
     fs_err::os::unix::fs::symlink("real.tar", home.path("link.tar")).expect("made");
     home.write("real.tar", "old");
     home.wharf(&["build", "-q", "-o", "type=tar,dest=link.tar", "shop"])
@@ -239,6 +247,14 @@ fn images_are_written_as_layouts_and_archives() {
         "shop",
     ]);
     assert_eq!(built.ok(), format!("{DIGEST}\n"));
+    let list = fs_err::read(home.path("layout/index.json")).expect("written");
+    assert_eq!(
+        json(&list)["manifests"][0]["annotations"],
+        serde_json::json!({
+            "io.containerd.image.name": "docker.io/library/shop:1",
+            "org.opencontainers.image.ref.name": "1",
+        })
+    );
     for place in ["oci:layout:1", "oci-archive:image.tar:1"] {
         let manifest = home.wharf(&["inspect", "--raw", "manifest", place]);
         manifest.ok();
@@ -273,6 +289,50 @@ fn images_are_written_as_layouts_and_archives() {
     ]);
     assert_eq!(piped.code, Some(0), "{}", piped.stderr);
     assert!(piped.bytes == fs_err::read(home.path("image.tar")).expect("written"));
+}
+
+#[test]
+fn outputs_that_would_do_harm_are_refused() {
+    let home = furnished();
+    let output = |output: &str| home.wharf(&["build", "-q", "-t", "shop:1", "-o", output, "shop"]);
+    let before = files(&home.path("shop"));
+    let refused = output("type=oci,dest=shop");
+    assert!(
+        refused.failed(1).ends_with(
+            "caused by: `shop` is no OCI layout: it has `.dockerignore`, and no file `oci-layout`\n\
+             hint: choose a directory that is empty, absent or an OCI layout\n"
+        ),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(files(&home.path("shop")), before);
+
+    let archive = "caused by: can not write the archive `none/a.tar`\n";
+    for (kind, what) in [("tar", ""), ("oci", archive), ("docker", archive)] {
+        let refused = output(&format!("type={kind},dest=none/a.tar"));
+        let expected = format!(
+            "error: can not write the output `type={kind},dest=none/a.tar`\n{what}\
+             caused by: there is no directory `none`\n"
+        );
+        let said = refused.failed(1);
+        assert!(said.ends_with(&expected), "{kind}: {said}");
+    }
+    assert!(!home.path("none").exists());
+
+    let twice = ["type=oci,dest=out", "type=local,dest=./out"];
+    let refused = home.wharf(&["build", "-o", twice[0], "-o", twice[1], "shop"]);
+    assert_eq!(refused.failed(2), "error: two outputs go to `./out`\n");
+    assert!(!home.path("out").exists());
+}
+
+/// Lists the names in a directory.
+fn files(directory: &Path) -> Vec<std::ffi::OsString> {
+    let entries = fs_err::read_dir(directory).expect("a directory");
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    names.sort();
+    names
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub struct Error {
     context: String,
     source: Option<client::BoxError>,
     end: Option<End>,
+    hint: Option<&'static str>,
 }
 
 impl Error {
@@ -77,6 +78,18 @@ impl Error {
         self.end
     }
 
+    /// Says what would help, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        self.hint
+    }
+
+    /// Adds what would help.
+    pub(crate) fn advised(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
     /// Says which end failed, where that is not known yet.
     pub(crate) fn at(mut self, end: End) -> Self {
         self.end = self.end().or(Some(end));
@@ -89,6 +102,7 @@ impl Error {
             context: context.into(),
             source: None,
             end: None,
+            hint: None,
         }
     }
 
@@ -102,6 +116,7 @@ impl Error {
             context: context.into(),
             source: Some(source.into()),
             end: None,
+            hint: None,
         }
     }
 

@@ -2,6 +2,8 @@
 //! whole.
 
 pub(crate) mod regular;
+mod replacement;
 mod temporary;
 
-pub(crate) use temporary::{Temporary, directory_of};
+pub use replacement::Replacement;
+pub(crate) use temporary::{PREFIX, Temporary, directory_of};

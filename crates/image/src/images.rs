@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use client::Client;
-use oci::{Config, Descriptor, Digest, ImageName, Manifest, ManifestKind, MediaType};
+use oci::{Config, Descriptor, Digest, ImageName, Manifest, ManifestKind, MediaType, Tag};
 
 use crate::blocking;
 use crate::copy::{Copied, CopyOptions, Job};
 use crate::docker::{self, DockerSource};
 use crate::error::{End, Error, ErrorKind};
-use crate::layout::{self, LayoutSource, LayoutTarget};
+use crate::layout::{self, Label, LayoutSource, LayoutTarget};
 use crate::library::{Library, LibrarySource, LibraryTarget};
 use crate::place::Place;
 use crate::plan::Plan;
@@ -161,6 +161,7 @@ impl Images {
         (from, to): (&Place, &Place),
         at_once: usize,
     ) -> Result<Copied, Error> {
+        let label = |tag: &Option<Tag>| Label::new(tag.clone(), name_of(from).as_ref());
         match to {
             Place::Registry(name) => {
                 let repository = self.client.repository(name.registry(), name.repository());
@@ -174,10 +175,10 @@ impl Images {
                 job.run(&LibraryTarget { library, name }, at_once).await
             }
             Place::Layout { directory, tag } => {
-                let target = LayoutTarget::create(directory, tag.clone()).await?;
+                let target = LayoutTarget::create(directory, label(tag)).await?;
                 job.run(&target as &dyn Target, at_once).await
             }
-            Place::OciArchive { file, tag } => layout::archive(job, file, tag.as_ref()).await,
+            Place::OciArchive { file, tag } => layout::archive(job, file, &label(tag)).await,
             Place::DockerArchive { file, name } => {
                 let name = name.clone().or_else(|| name_of(from));
                 docker::save(job, file, name.as_ref(), self.unpacked).await
@@ -284,7 +285,7 @@ impl Images {
     }
 }
 
-/// Gives the name that an image goes by, for an archive that was given none.
+/// Gives the name that an image goes by, for what is made of it.
 fn name_of(place: &Place) -> Option<ImageName> {
     match place {
         Place::Registry(name) | Place::Library(name) => Some(name.clone()),

@@ -27,6 +27,7 @@ mod entries;
 
 pub(crate) use archive::{Writing, archive, write_failed};
 pub(crate) use directory::{LayoutTarget, remove};
+pub(crate) use entries::Label;
 
 /// The file that says that a directory is a layout.
 const MARK: &str = "oci-layout";
@@ -38,6 +39,9 @@ const MARK_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const MARK_LIMIT: u64 = 4096;
 /// The annotation that holds an image's tag.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation beside it that holds the whole name, as BuildKit writes it.
+/// By the tag alone, programs that load a layout know no name.
+const IMAGE_NAME: &str = "io.containerd.image.name";
 /// How many tags a message lists.
 const LISTED_LIMIT: usize = 20;
 
@@ -157,14 +161,18 @@ impl Area {
                 format!("there is no layout at `{shown}`"),
             ));
         }
-        let mark = self
-            .read(MARK, MARK_LIMIT)?
-            .ok_or_else(|| self.invalid(&format!("is no OCI layout: it has no `{MARK}`")))?;
+        let lacks = |name| self.invalid(&format!("is no OCI layout: it has no `{name}`"));
+        let mark = self.read(MARK, MARK_LIMIT)?.ok_or_else(|| lacks(MARK))?;
         self.check_mark(&mark)?;
-        let index = self
-            .read(INDEX, LAYOUT_MANIFEST_LIMIT)?
-            .ok_or_else(|| self.invalid(&format!("is no OCI layout: it has no `{INDEX}`")))?;
-        serde_json::from_slice(&index).map_err(|error| {
+        self.list()?.ok_or_else(|| lacks(INDEX))
+    }
+
+    /// Reads the list of images, where there is one. It blocks.
+    fn list(&self) -> Result<Option<Index>, Error> {
+        let Some(index) = self.read(INDEX, LAYOUT_MANIFEST_LIMIT)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&index).map(Some).map_err(|error| {
             Error::caused(
                 ErrorKind::Invalid,
                 format!("`{}` has an `{INDEX}` that is no image index", self.shown()),

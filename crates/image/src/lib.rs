@@ -46,6 +46,7 @@ mod target;
 
 pub use copy::{AT_ONCE, Copied, CopyOptions};
 pub use error::{End, Error, ErrorKind};
+pub use file::Replacement;
 pub use images::{Images, Inspected, UNPACKED_LIMIT};
 pub use library::{Incoming, Library, Named, Origin, Topic};
 pub use place::{Bare, Place, PlaceError};

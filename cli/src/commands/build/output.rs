@@ -1,17 +1,17 @@
 //! `--output`: where a build goes beside the library.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use builder::Built;
-use image::{CopyOptions, Place};
+use image::{CopyOptions, Place, Replacement};
 use oci::ImageName;
 
 use crate::arguments::Global;
 use crate::commands::wait;
 use crate::places::Reached;
-use crate::report::{WithHint as _, say, usage};
+use crate::report::{WithHint as _, hinted, say, usage};
 
 /// Is one place that a build goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,16 +42,39 @@ enum Destination {
 const FORM: &str =
     "an output is as in `type=oci,dest=image.tar`; types are `oci`, `docker`, `local` and `tar`";
 
-/// Reads all outputs, of which one may be standard output.
+/// Reads all outputs, each to a place of its own.
 pub(super) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<Output>> {
     let outputs: Vec<Output> = texts
         .iter()
         .map(|text| parse(text).hint(FORM))
         .collect::<anyhow::Result<_>>()?;
-    if outputs.iter().filter(|output| output.is_stdout()).count() > 1 {
-        return Err(usage("two outputs can not both go to standard output"));
+    for (later, output) in outputs.iter().enumerate() {
+        let mut earlier = outputs.iter().take(later);
+        if earlier.any(|other| other.destination.is_same(&output.destination)) {
+            return Err(usage(match &output.destination {
+                Destination::Stdout => "two outputs go to standard output".to_owned(),
+                Destination::Path(path) => format!("two outputs go to `{}`", path.display()),
+            }));
+        }
     }
     Ok(outputs)
+}
+
+impl Destination {
+    /// Says whether two are one place, however each is written.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Stdout, Self::Stdout) => true,
+            (Self::Path(one), Self::Path(other)) => named(one).eq(named(other)),
+            _ => false,
+        }
+    }
+}
+
+/// Gives the names of a path that say something.
+fn named(path: &Path) -> impl Iterator<Item = Component<'_>> {
+    let names = path.components();
+    names.filter(|name| *name != Component::CurDir)
 }
 
 /// Reads an output. As with docker, a lone path is a directory for the files
@@ -205,7 +228,7 @@ fn write_tar(
     path: &Path,
     write: impl FnOnce(std::fs::File) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let target = match fs_err::metadata(path) {
+    match fs_err::metadata(path) {
         Ok(there) if there.is_dir() => {
             let error = usage(format!("`{}` is a directory", path.display()));
             return Err(error).hint("`type=local` writes the files of the image to a directory");
@@ -214,29 +237,11 @@ fn write_tar(
             let stream = fs_err::OpenOptions::new().write(true).open(path)?;
             return write(stream.into_file());
         }
-        // What a link leads to is replaced, and not the link.
-        Ok(_file) => fs_err::canonicalize(path)?,
-        Err(_absent) => path.to_owned(),
-    };
-    let directory = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let file = tempfile::NamedTempFile::new_in(directory)
-        .with_context(|| format!("can not write to `{}`", directory.display()))?;
-    write(file.reopen()?)?;
-    publish(file, &target)
-}
-
-/// Gives a file its name, with the permissions that a new file has.
-fn publish(file: tempfile::NamedTempFile, path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let readable = std::fs::Permissions::from_mode(0o644);
-    file.as_file().set_permissions(readable)?;
-    file.as_file().sync_data()?;
-    file.persist(path)
-        .with_context(|| format!("can not write `{}`", path.display()))?;
-    Ok(())
+        Ok(_) | Err(_) => {}
+    }
+    let file = Replacement::of(path)?;
+    write(file.handle()?)?;
+    Ok(file.keep()?)
 }
 
 fn copy(reached: &Reached, built: &Built, to: &Place) -> anyhow::Result<()> {
@@ -247,7 +252,14 @@ fn copy(reached: &Reached, built: &Built, to: &Place) -> anyhow::Result<()> {
             .images
             .copy(&Place::Library(from), to, &options)
             .await;
-        copied.map_err(|error| reached.advise(error))
+        copied.map_err(|error| {
+            let hint = error.hint();
+            let error = reached.advise(error);
+            match hint {
+                Some(hint) => hinted(error, hint),
+                None => error,
+            }
+        })
     })?;
     Ok(())
 }
@@ -306,7 +318,33 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "accepted `{text}`");
         }
-        let twice = ["type=oci,dest=-", "-"].map(str::to_owned);
-        assert!(parse_all(&twice).is_err());
+    }
+
+    #[test]
+    fn no_two_outputs_go_to_one_place() {
+        for (one, other, expected) in [
+            (
+                "type=oci,dest=-",
+                "-",
+                Some("two outputs go to standard output"),
+            ),
+            (
+                "type=oci,dest=out/a.tar",
+                "type=tar,dest=./out//./a.tar",
+                Some("two outputs go to `./out//./a.tar`"),
+            ),
+            (
+                "type=oci,dest=out",
+                "out/",
+                Some("two outputs go to `out/`"),
+            ),
+            ("type=oci,dest=out", "type=oci,dest=out.tar", None),
+            ("type=oci,dest=out", "type=oci,dest=/out", None),
+            ("type=oci,dest=-", "type=tar,dest=./-", None),
+        ] {
+            let read = parse_all(&[one, other].map(str::to_owned));
+            let said = read.err().map(|error| error.to_string());
+            assert_eq!(said.as_deref(), expected, "{one} {other}");
+        }
     }
 }

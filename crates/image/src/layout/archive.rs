@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use oci::{Index, Tag};
+use oci::Index;
 
-use super::{INDEX, MARK, MARK_CONTENT, blob_name, entries};
+use super::{INDEX, Label, MARK, MARK_CONTENT, blob_name, entries};
 use crate::blocking;
 use crate::copy::{Copied, Job};
 use crate::error::{Error, ErrorKind};
@@ -22,10 +22,10 @@ enum Content<'a> {
 }
 
 /// Writes an image into an archive. The file gets its name when it is whole.
-pub(crate) async fn archive(job: Job, file: &Path, tag: Option<&Tag>) -> Result<Copied, Error> {
+pub(crate) async fn archive(job: Job, file: &Path, label: &Label) -> Result<Copied, Error> {
     let mut copied = job.begin()?;
     let (digest, top) = job.plan.top()?;
-    let index = Index::new(vec![entries::entry(digest, top, tag)]);
+    let index = Index::new(vec![entries::entry(digest, top, label)]);
     let mut contents = BTreeMap::from([
         (MARK.to_owned(), Content::Bytes(MARK_CONTENT.into())),
         (INDEX.to_owned(), Content::Bytes(index.to_bytes())),

@@ -1,6 +1,8 @@
 //! A layout in a directory as target.
 
+use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -9,38 +11,39 @@ use futures_util::StreamExt as _;
 use oci::{Descriptor, Digest, Index, LAYOUT_MANIFEST_LIMIT, Manifest, Tag};
 use serde_json::{Map, Value};
 
-use super::{Area, INDEX, MARK, MARK_CONTENT, blob_name, entries, pick};
+use super::{Area, INDEX, Label, MARK, MARK_CONTENT, MARK_LIMIT, blob_name, entries, pick};
 use crate::blocking;
 use crate::error::{Error, ErrorKind};
-use crate::file::{Temporary, directory_of};
+use crate::file::{PREFIX, Temporary, directory_of};
 use crate::source::Pieces;
+use crate::tape::show;
 use crate::target::{Feed, Target};
+
+/// Where the content of a layout is.
+const BLOBS: &str = "blobs";
 
 /// Takes an image into a layout.
 pub(crate) struct LayoutTarget {
     directory: PathBuf,
-    tag: Option<Tag>,
+    label: Label,
 }
 
 impl LayoutTarget {
-    /// Makes the directory, if it is not there.
-    pub(crate) async fn create(directory: &Path, tag: Option<Tag>) -> Result<Self, Error> {
-        let target = Self {
-            directory: directory.to_owned(),
-            tag,
-        };
-        let directory = target.directory.clone();
+    /// Makes the directory, if it is not there. Whatever is there has to be a
+    /// layout that can be added to.
+    pub(crate) async fn create(directory: &Path, label: Label) -> Result<Self, Error> {
+        let directory = directory.to_owned();
         blocking::run(move || {
-            prepare(&directory).map_err(|error| failed(&directory, error))?;
-            // Whatever is there has to be a layout that can be added to.
-            let area = Area::Directory(directory);
-            match area.part(INDEX)? {
-                Some(_) => area.index().map(drop),
-                None => Ok(()),
+            let area = Area::Directory(directory.clone());
+            match area.read(MARK, MARK_LIMIT)? {
+                Some(mark) => area.check_mark(&mark)?,
+                None => check_free(&area, &directory)?,
             }
+            area.list()?;
+            prepare(&directory).map_err(|error| failed(&directory, error))?;
+            Ok(Self { directory, label })
         })
-        .await?;
-        Ok(target)
+        .await
     }
 
     /// Writes a blob whose bytes were checked, or fail before their end.
@@ -79,8 +82,34 @@ fn failed(directory: &Path, error: std::io::Error) -> Error {
     )
 }
 
+/// Refuses a directory that has what no layout has, such as somebody's
+/// sources. One that another program began and did not finish is a layout.
+fn check_free(area: &Area, directory: &Path) -> Result<(), Error> {
+    let entries = match fs_err::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(directory, error)),
+    };
+    let mut foreign: Option<OsString> = None;
+    for entry in entries {
+        let name = entry.map_err(|error| failed(directory, error))?.file_name();
+        let own = name == BLOBS || name == INDEX || name.as_bytes().starts_with(PREFIX.as_bytes());
+        // The first by name, whatever order the directory has.
+        if !own && foreign.as_ref().is_none_or(|first| name < *first) {
+            foreign = Some(name);
+        }
+    }
+    foreign.map_or(Ok(()), |name| {
+        let name = show(&name.to_string_lossy());
+        let error = area.invalid(&format!(
+            "is no OCI layout: it has `{name}`, and no file `{MARK}`"
+        ));
+        Err(error.advised("choose a directory that is empty, absent or an OCI layout"))
+    })
+}
+
 fn prepare(directory: &Path) -> std::io::Result<()> {
-    fs_err::create_dir_all(directory.join("blobs").join("sha256"))?;
+    fs_err::create_dir_all(directory.join(BLOBS).join("sha256"))?;
     let mark = directory.join(MARK);
     if fs_err::metadata(&mark).is_err() {
         let mut file = Temporary::beside(&mark)?;
@@ -114,7 +143,7 @@ impl Target for LayoutTarget {
 
     async fn name(&self, digest: &Digest, manifest: &Manifest) -> Result<(), Error> {
         self.put(digest, manifest).await?;
-        let entry = entries::entry(digest, manifest, self.tag.as_ref());
+        let entry = entries::entry(digest, manifest, &self.label);
         edit(&self.directory, move |list| entries::add(list, &entry)).await
     }
 }

@@ -3,19 +3,39 @@
 //! The list is handled as JSON rather than as descriptors, so that what
 //! other programs wrote into it stays.
 
-use oci::{Descriptor, Digest, Manifest, Tag};
+use oci::{Descriptor, Digest, ImageName, Manifest, Tag};
 use serde_json::{Map, Value};
 
-use super::REF_NAME;
+use super::{IMAGE_NAME, REF_NAME};
+
+/// Is what an image is called in a list.
+pub(crate) struct Label {
+    tag: Option<Tag>,
+    /// The name with the tag, where the tag is of a name.
+    full: Option<String>,
+}
+
+impl Label {
+    /// Calls an image by a tag, and by the name that it goes by elsewhere
+    /// where that has the same tag.
+    pub(crate) fn new(tag: Option<Tag>, name: Option<&ImageName>) -> Self {
+        let same = name.filter(|name| tag.is_some() && name.tag() == tag.as_ref());
+        let full = same
+            .zip(tag.clone())
+            .map(|(name, tag)| name.with_reference(tag.into()).to_string());
+        Self { tag, full }
+    }
+}
 
 /// Describes an image as the list has it.
-pub(super) fn entry(digest: &Digest, manifest: &Manifest, tag: Option<&Tag>) -> Descriptor {
+pub(super) fn entry(digest: &Digest, manifest: &Manifest, label: &Label) -> Descriptor {
     let size = manifest.bytes().len() as u64;
     let mut entry = Descriptor::new(manifest.media_type().clone(), *digest, size);
-    if let Some(tag) = tag {
-        entry
-            .annotations
-            .insert(REF_NAME.to_owned(), tag.to_string());
+    let tag = label.tag.as_ref().map(Tag::to_string);
+    for (key, value) in [(REF_NAME, tag), (IMAGE_NAME, label.full.clone())] {
+        if let Some(value) = value {
+            entry.annotations.insert(key.to_owned(), value);
+        }
     }
     entry
 }

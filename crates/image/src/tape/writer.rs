@@ -2,19 +2,17 @@
 //! times, no owners, one mode.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tar::{EntryType, Header};
 
 use super::BLOCK;
-use crate::file::{Temporary, regular};
+use crate::file::Replacement;
 
 /// Writes an archive beside its place. All of it blocks.
 #[derive(Debug)]
 pub(crate) struct TapeWriter {
-    temporary: Temporary,
-    /// The file that the archive will be, behind all links.
-    target: PathBuf,
+    file: Replacement,
     position: u64,
     /// Where the header of the entry that is being written lies, and its name.
     open: Option<(u64, String)>,
@@ -25,10 +23,8 @@ const SHORT_NAME: usize = 100;
 
 impl TapeWriter {
     pub(crate) fn create(target: &Path) -> std::io::Result<Self> {
-        let target = regular::target(target)?;
         Ok(Self {
-            temporary: Temporary::beside(&target)?,
-            target,
+            file: Replacement::of(target)?,
             position: 0,
             open: None,
         })
@@ -57,7 +53,7 @@ impl TapeWriter {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.temporary.file().write_all(bytes)?;
+        self.file.file().write_all(bytes)?;
         self.position += bytes.len() as u64;
         Ok(())
     }
@@ -69,7 +65,7 @@ impl TapeWriter {
         };
         let size = self.position - at - BLOCK;
         let header = header(&name, size, EntryType::Regular)?;
-        let file = self.temporary.file();
+        let file = self.file.file();
         file.seek(SeekFrom::Start(at))?;
         file.write_all(header.as_bytes())?;
         file.seek(SeekFrom::Start(self.position))?;
@@ -79,7 +75,7 @@ impl TapeWriter {
     /// Ends the archive and gives it its name, durably.
     pub(crate) fn finish(mut self) -> std::io::Result<()> {
         self.write(&[0; 2 * BLOCK as usize])?;
-        self.temporary.keep(&self.target)
+        self.file.keep()
     }
 
     fn pad(&mut self) -> std::io::Result<()> {

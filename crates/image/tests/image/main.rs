@@ -5,6 +5,7 @@ mod archives;
 mod docker_archives;
 mod fixture;
 mod interop;
+mod layouts;
 mod library;
 mod nodes;
 mod registry;
