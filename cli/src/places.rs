@@ -121,6 +121,7 @@ impl Reached {
     /// Adds to a failure of one place what would help.
     pub(crate) fn advise_at(&self, error: anyhow::Error, place: &Place) -> anyhow::Error {
         let kind = error.downcast_ref().map(image::Error::kind);
+        let hint = error.downcast_ref().and_then(image::Error::hint);
         match place {
             Place::Registry(name) => self.advise_on(error, std::slice::from_ref(name.registry())),
             Place::Library(_) if kind == Some(image::ErrorKind::NotFound) => {
@@ -131,7 +132,10 @@ impl Reached {
                     false => hinted(error, "`wharf list` lists the names in the library"),
                 }
             }
-            _ => error,
+            _ => match hint {
+                Some(hint) => hinted(error, hint),
+                None => error,
+            },
         }
     }
 

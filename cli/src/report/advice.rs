@@ -5,16 +5,12 @@ use std::error::Error as StdError;
 use std::io;
 
 use client::{ErrorKind, Proxies};
-use hyper_util::client::proxy::matcher::Matcher;
 use oci::RegistryHost;
 
 use super::hinted;
 
 /// The status of a refusal that other credentials may change.
 const FORBIDDEN: u16 = 403;
-
-/// What the client never reaches through a proxy.
-const DIRECT: &str = "localhost,127.0.0.0/8,::1";
 
 /// Adds what would help against a failure of one of these registries, which
 /// are reached through these proxies. The first is the one that was named.
@@ -92,7 +88,7 @@ fn url_of(message: &str) -> Option<String> {
 fn unreachable(failed: &client::Error, named: &str, proxies: &Proxies) -> Option<String> {
     let refused = caused_by::<io::Error>(failed, is_refused);
     let url = url_of(&failed.to_string());
-    if let Some(proxy) = url.and_then(|url| proxy_of(&url, proxies)) {
+    if let Some(proxy) = url.and_then(|url| proxies.between(&url)) {
         let why = if refused {
             "where nothing listens"
         } else {
@@ -103,18 +99,6 @@ fn unreachable(failed: &client::Error, named: &str, proxies: &Proxies) -> Option
         ));
     }
     refused.then(|| format!("nothing listens there; check that {named} is running, and its port"))
-}
-
-/// Finds the proxy that a URL is asked for through, without its password.
-fn proxy_of(url: &str, proxies: &Proxies) -> Option<String> {
-    let direct = format!("{},{}", proxies.no_proxy, DIRECT);
-    let matcher = Matcher::builder()
-        .http(proxies.http.clone())
-        .https(proxies.https.clone())
-        .no(direct)
-        .build();
-    let proxy = matcher.intercept(&url.parse().ok()?)?;
-    Some(proxy.uri().to_string())
 }
 
 fn is_refused(error: &io::Error) -> bool {

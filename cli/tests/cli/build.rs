@@ -406,3 +406,18 @@ fn arguments_and_targets_choose_what_is_built() {
         refused.stderr
     );
 }
+
+#[test]
+fn nothing_is_written_that_would_run_as_another_owner() {
+    let home = furnished();
+    let file = "FROM scratch\nCOPY --chown=5:6 --chmod=4711 web/index.html /su\n";
+    let built = home.wharf_told(&["build", "-f", "-", "-o", "out", "shop"], file);
+    built.ok();
+    let warning =
+        "warning: `/su` runs as its owner in the image, and is written without that permission\n";
+    assert!(built.stderr.contains(warning), "{}", built.stderr);
+    let mode = fs_err::metadata(home.path("out/su"))
+        .expect("written")
+        .mode();
+    assert_eq!(mode & 0o7777, 0o711);
+}

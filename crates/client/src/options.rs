@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use oci::{RegistryHost, RepositoryName};
 
 use crate::credentials::{Anonymous, Credentials};
@@ -166,6 +167,24 @@ pub struct Proxies {
     /// Hosts, domains and networks that are reached directly, separated by
     /// commas.
     pub no_proxy: String,
+}
+
+/// What never goes through a proxy: this machine itself.
+pub(crate) const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+impl Proxies {
+    /// Finds the proxy that a URL is asked for through, without its password;
+    /// `None` where the way is direct, or this is no URL.
+    #[must_use]
+    pub fn between(&self, url: &str) -> Option<String> {
+        let matcher = Matcher::builder()
+            .http(self.http.clone())
+            .https(self.https.clone())
+            .no(format!("{},{LOOPBACK}", self.no_proxy))
+            .build();
+        let proxy = matcher.intercept(&url.parse().ok()?)?;
+        Some(proxy.uri().to_string())
+    }
 }
 
 impl fmt::Debug for Proxies {

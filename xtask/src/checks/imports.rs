@@ -53,7 +53,8 @@ const OWNED: &[Owned] = &[
     },
     Owned {
         names: &["hyper", "hyper-util"],
-        // `client` serves connections in its tests alone: a registry that lies.
+        // `client` asks which proxy is between, and serves connections in its
+        // tests alone: a registry that lies.
         by: &["registry", "client", "spec-tests", "bench"],
         reason: "connections are served in one house",
     },

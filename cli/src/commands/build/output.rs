@@ -174,6 +174,11 @@ impl Output {
                 for path in &exported.skipped {
                     say(&format!("warning: `{path}` is a device, and was left out"));
                 }
+                for path in &exported.weakened {
+                    say(&format!(
+                        "warning: `{path}` runs as its owner in the image, and is written without that permission"
+                    ));
+                }
             }
             (Kind::Tar, Destination::Path(path)) => {
                 let export = |out| {

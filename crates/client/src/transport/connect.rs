@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 
 use super::tls;
 use crate::error::BoxError;
-use crate::options::{Options, OptionsError, Proxies, Verification};
+use crate::options::{LOOPBACK, Options, OptionsError, Proxies, Verification};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -24,9 +24,6 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 
 /// How much all streams of a connection may send ahead, in bytes.
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
-
-/// What is always reached directly: this machine itself.
-const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
 /// Builds the client for registries without a rule, and those for the others.
 pub(super) fn clients(
