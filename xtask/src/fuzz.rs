@@ -60,7 +60,7 @@ mod tests {
             let line = task(target, seeds, 7).line().to_owned();
             assert!(line.contains("-max_total_time=7"), "{line}");
         }
-        let there = std::fs::read_dir(root.join("fuzz/fuzz_targets")).expect("a folder");
+        let there = fs_err::read_dir(root.join("fuzz/fuzz_targets")).expect("a folder");
         assert_eq!(there.count(), TARGETS.len(), "a target is not in the list");
     }
 }

@@ -181,7 +181,7 @@ impl Builder {
     fn first(&self, command: &Command, task: &Task<'_>) -> Result<Cost, Error> {
         let (cost, said) = time(command, &self.directory)?;
         let from_cache = match self.kind {
-            Kind::Wharf => "nothing was written",
+            Kind::Wharf => "cached layer",
             Kind::Buildah => "Using cache",
         };
         let is_right = match task.cache {
