@@ -16,7 +16,7 @@ pub enum ErrorKind {
     Step,
     /// The context can not be read, or is not of the form that it should be.
     Context,
-    /// There is no such Dockerfile.
+    /// There is no such Dockerfile, or nothing of such a name to copy.
     NotFound,
     /// A layer is not what the config of its image promises.
     Mismatch,

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) stages: Vec<PlannedStage>,
     /// Values that were given for arguments that no stage declares.
     pub(crate) unused: Vec<String>,
+    /// The names of all stages of the file, those not built included.
+    pub(crate) names: Vec<String>,
 }
 
 /// Is one stage of a plan.
@@ -148,12 +150,14 @@ impl Plan {
             return (None, diagnostics);
         };
         let unused = unused(&file, wish);
+        let stage_names = names.by_name.keys().map(ToString::to_string).collect();
         let stages = assemble(&file, &order, bases, sources, platforms);
         let plan = Self {
             escape: file.escape,
             arguments,
             stages,
             unused,
+            names: stage_names,
         };
         (Some(plan), diagnostics)
     }

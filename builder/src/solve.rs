@@ -141,6 +141,13 @@ fn read_plan(prepared: &Prepared) -> Result<(Plan, Vec<Diagnostic>), Error> {
         build_platform: &request.build_platform,
     };
     let (plan, more) = Plan::make(file, &wish);
+    // What is not done need not be advised against besides.
+    diagnostics.retain(|said| {
+        let is_same = |more: &Diagnostic| {
+            more.severity == Severity::Error && more.span.start == said.span.start
+        };
+        said.severity == Severity::Error || !more.iter().any(is_same)
+    });
     diagnostics.extend(more);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     let failed = diagnostics

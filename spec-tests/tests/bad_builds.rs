@@ -216,19 +216,29 @@ const TEXTS: &[Row] = &[
     (
         "a file that is not there",
         "FROM scratch\nCOPY missing /\n",
-        FAILURE,
-        &["`/missing` is not there", "Dockerfile:2:6"],
+        NOT_FOUND,
+        &[
+            "`/missing` is not there",
+            "Dockerfile:2:6",
+            "count from the root of the context",
+        ],
+    ),
+    (
+        "a file above the context",
+        "FROM scratch\nCOPY ../missing /\n",
+        NOT_FOUND,
+        &["`/missing` is not there", "nothing above it can be copied"],
     ),
     (
         "a file that is ignored",
         "FROM scratch\nCOPY ignored /\n",
-        FAILURE,
+        NOT_FOUND,
         &["`/ignored` is not there", "the ignore file excludes it"],
     ),
     (
         "a pattern that finds nothing",
         "FROM scratch\nCOPY *.none /\n",
-        FAILURE,
+        NOT_FOUND,
         &["nothing is found by `*.none`", "Dockerfile:2:6"],
     ),
     (
@@ -258,7 +268,7 @@ const TEXTS: &[Row] = &[
     (
         "a link that leads outside",
         "FROM scratch\nCOPY outside /\n",
-        FAILURE,
+        NOT_FOUND,
         &["`/outside` is a link to `/etc/passwd`, which is not there"],
     ),
     (

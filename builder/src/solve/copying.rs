@@ -222,10 +222,16 @@ impl Run<'_> {
                 && EntryPath::parse(path.as_bytes())
                     .is_ok_and(|path| !path.is_root() && self.ignore.matches(path.as_bytes()));
             let error = error.at(text.span());
-            return if ignored {
-                error.with_hint("the ignore file excludes it")
-            } else {
-                error
+            let is_missing = error.kind() == ErrorKind::NotFound;
+            return match from {
+                CopyFrom::Context if ignored => error.with_hint("the ignore file excludes it"),
+                CopyFrom::Context if is_missing && path.contains("..") => error.with_hint(
+                    "`..` does not lead out of the context: nothing above it can be copied",
+                ),
+                CopyFrom::Context if is_missing => {
+                    error.with_hint("sources count from the root of the context")
+                }
+                _ => error,
             };
         }
         error

@@ -125,7 +125,11 @@ impl Run<'_> {
         let Layers {
             images, library, ..
         } = &self.layers;
-        let base = base::find(images, library, name, platform).await?;
+        let base = base::find(images, library, name, platform).await;
+        let base = base.map_err(|error| match near(name, &self.plan.names) {
+            Some(stage) => error.with_hint(format!("did you mean the stage `{stage}`?")),
+            None => error,
+        })?;
         self.bases.insert(key, base.clone());
         Ok(base)
     }
@@ -353,6 +357,20 @@ impl Run<'_> {
         })
         .await
     }
+}
+
+/// How many letters a name may differ in from the one that was meant.
+const TYPING_ERRORS: usize = 2;
+
+/// Finds the stage that was meant by what is taken for an image.
+fn near<'a>(image: &ImageName, stages: &'a [String]) -> Option<&'a String> {
+    let ImageName::Named(name) = image else {
+        return None;
+    };
+    let word = name.repository().as_str().strip_prefix("library/")?;
+    let distance = |stage: &&String| strsim::osa_distance(word, stage);
+    let nearest = stages.iter().min_by_key(distance)?;
+    (distance(&nearest) <= TYPING_ERRORS).then_some(nearest)
 }
 
 /// Says where a base was found.

@@ -85,7 +85,7 @@ pub(crate) fn copy(
     // `yarn.lock*` beside what is there says "if there is one"; alone it is a mistake.
     if let (true, Some(Source::Path(pattern))) = (found.is_empty(), sources.first()) {
         return Err(Error::new(
-            ErrorKind::Step,
+            ErrorKind::NotFound,
             format!("nothing is found by `{pattern}`"),
         ));
     }
@@ -180,7 +180,7 @@ fn matched(from: &Tree, path: &EntryPath) -> Result<Match, Error> {
         .map_err(|error| Error::caused(ErrorKind::Step, format!("can not find `{path}`"), error))?;
     let Some(node) = resolved.node else {
         return Err(Error::new(
-            ErrorKind::Step,
+            ErrorKind::NotFound,
             match from.node(path).map(|node| &node.kind) {
                 Some(NodeKind::Symlink { target }) => {
                     let target = target.escape_ascii();

@@ -70,7 +70,7 @@ async fn ignored_files_are_not_there() {
         .run(scene.request("FROM scratch\nCOPY secret/key /\n"))
         .await;
     let refused = refused.expect_err("it is not there");
-    assert_eq!(refused.kind(), ErrorKind::Step);
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME")]
     source_date_epoch: Option<String>,
 
-    /// How many threads compress [default: as many as there are processors]
+    /// How many threads compress, at most 8 [default: as many as there are processors]
     #[arg(long, value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
 

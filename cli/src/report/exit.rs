@@ -32,7 +32,7 @@ pub(crate) const MEANINGS: [(Exit, &str); 6] = [
     ),
     (
         Exit::NotFound,
-        "What was named is not there: no such image, tag, repository, Dockerfile or file of an archive.",
+        "What was named is not there: no such image, tag, repository, Dockerfile, file to copy or file of an archive.",
     ),
     (
         Exit::Denied,

@@ -159,7 +159,7 @@ fn a_dockerfile_alone_is_built_without_a_context() {
     let built = home.wharf_told(&["build", "-q", "-"], "FROM scratch\nLABEL a=b\n");
     let digest = built.ok().trim().to_owned();
     let refused = home.wharf_told(&["build", "-"], "FROM scratch\nCOPY a /\n");
-    assert!(refused.failed(1).contains("COPY a /"), "{}", refused.stderr);
+    assert!(refused.failed(3).contains("COPY a /"), "{}", refused.stderr);
     let kept = home.wharf(&[
         "inspect",
         "--raw",
@@ -420,4 +420,21 @@ fn nothing_is_written_that_would_run_as_another_owner() {
         .expect("written")
         .mode();
     assert_eq!(mode & 0o7777, 0o711);
+}
+
+#[test]
+fn a_stage_that_is_misspelt_is_told() {
+    let home = furnished();
+    // A registry where nothing listens, so that nobody is asked.
+    home.write(
+        "wharf.toml",
+        "[[registry]]\nprefix = \"docker.io\"\nmirrors = [\"127.0.0.1:1\"]\nfallback = false\n",
+    );
+    let file = "FROM scratch AS build\nFROM scratch\nCOPY --from=bulid / /\n";
+    let refused = home.wharf_told(
+        &["--config", "wharf.toml", "build", "-q", "-f", "-", "shop"],
+        file,
+    );
+    let hint = "hint: did you mean the stage `build`?\n";
+    assert!(refused.failed(6).contains(hint), "{}", refused.stderr);
 }
