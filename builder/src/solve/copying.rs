@@ -215,7 +215,9 @@ impl Run<'_> {
             let (Source::Path(path), Written::Path(text)) = (source, written) else {
                 continue;
             };
-            if !error.to_string().contains(path.trim_matches('/')) {
+            // The message has the path as it was resolved.
+            let name = path.trim_end_matches('/').rsplit('/').next();
+            if !name.is_some_and(|name| error.to_string().contains(name)) {
                 continue;
             }
             let ignored = *from == CopyFrom::Context
