@@ -50,7 +50,10 @@ pub(crate) async fn find(
         Err(error) => return Err(failed(error)),
     }
     let remote = Place::Registry(named.clone());
-    let inspected = images.inspect(&remote, &choice).await.map_err(failed)?;
+    let inspected = images
+        .inspect(&remote, &choice)
+        .await
+        .map_err(|error| failed(error).of_base(named))?;
     let base = read(name, inspected)?;
     let origin = Origin {
         registry: named.registry().clone(),

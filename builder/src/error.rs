@@ -4,6 +4,7 @@ use std::fmt;
 
 use client::BoxError;
 use dockerfile::{Diagnostic, Span};
+use oci::ImageName;
 
 /// Says what a caller can do about a failed build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub struct Error {
     context: String,
     place: Place,
     hint: Option<String>,
+    base: Option<ImageName>,
     source: Option<BoxError>,
 }
 
@@ -83,6 +85,13 @@ impl Error {
         self.hint.as_deref()
     }
 
+    /// Names the image that `FROM` or `COPY --from` asks for, where it was the
+    /// one that could not be had.
+    #[must_use]
+    pub fn base(&self) -> Option<&ImageName> {
+        self.base.as_ref()
+    }
+
     /// Lists the mistakes of a file, warnings among them, where there are any.
     #[must_use]
     pub fn diagnostics(&self) -> Option<(Mistaken, &[Diagnostic])> {
@@ -98,6 +107,7 @@ impl Error {
             context: context.into(),
             place: Place::Nowhere,
             hint: None,
+            base: None,
             source: None,
         }
     }
@@ -151,6 +161,12 @@ impl Error {
         if matches!(self.place, Place::Nowhere) {
             self.place = Place::Dockerfile(span);
         }
+        self
+    }
+
+    /// Says which image could not be had.
+    pub(crate) fn of_base(mut self, name: &ImageName) -> Self {
+        self.base = Some(name.clone());
         self
     }
 

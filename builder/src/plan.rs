@@ -5,6 +5,7 @@
 mod base;
 mod code;
 mod graph;
+pub(crate) mod literal;
 mod scope;
 mod support;
 mod syntax;
@@ -127,6 +128,7 @@ impl Plan {
     pub(crate) fn make(file: Dockerfile, wish: &Wish<'_>) -> (Option<Self>, Vec<Diagnostic>) {
         let mut diagnostics = support::check(&file);
         syntax::check(&file, &mut diagnostics);
+        literal::check(&file, &mut diagnostics);
         let arguments = Arguments::new(&file, wish, &mut diagnostics);
         let names = StageNames::of(&file);
         let bases: Vec<Option<Base>> = (0..file.stages.len())

@@ -126,7 +126,10 @@ fn dockerfile(context: &Opened, source: &DockerfileSource) -> Result<SourceText,
             ErrorKind::NotFound,
             format!("there is no Dockerfile `{name}`"),
         )
-        .with_hint("name it with `-f FILE`, or `-f -` for standard input")),
+        .with_hint(match context {
+            Opened::Archive(_) => "`-f FILE` names another file, by its path in the archive",
+            _ => "name it with `-f FILE`, or `-f -` for standard input",
+        })),
     }
 }
 

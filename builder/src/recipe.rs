@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use layer::{ContentPlace, Entry, EntryPath, File, Kind, LAYER_FORMAT, LayerIndex, NodeKind, Tree};
+use layer::{
+    ContentPlace, Entry, EntryPath, File, Kind, LAYER_FORMAT, LayerIndex, Metadata, NodeKind, Tree,
+};
 use oci::{Algorithm, Digest, Hasher};
 
 use crate::error::{Error, ErrorKind};
@@ -41,6 +43,28 @@ impl Recipe {
     /// Adds an entry, in the place of one that has its path.
     pub(crate) fn add(&mut self, item: Item) {
         self.items.insert(item.entry.path.clone(), item);
+    }
+
+    /// Adds the directories that its entries are in, as they are in a tree
+    /// that has them. A puller that unpacks each layer by itself, as docker
+    /// and podman do, makes up what is missing: root's, with the mode 0755.
+    /// The root is left to it, as everywhere.
+    pub(crate) fn enclose(&mut self, tree: &Tree) {
+        let mut around = BTreeMap::new();
+        for path in self.items.keys() {
+            let mut at = path.parent();
+            while let Some(path) = at.filter(|path| !path.is_root()) {
+                if self.items.contains_key(&path) || around.contains_key(&path) {
+                    break;
+                }
+                let Some(node) = tree.node(&path).filter(|node| node.is_directory()) else {
+                    break;
+                };
+                at = path.parent();
+                around.insert(path.clone(), Item::directory(path, node.metadata.clone()));
+            }
+        }
+        self.items.append(&mut around);
     }
 
     /// Says whether the layer would be empty.
@@ -174,6 +198,18 @@ impl Recipe {
 }
 
 impl Item {
+    /// Makes the entry of a directory.
+    pub(crate) fn directory(path: EntryPath, metadata: Metadata) -> Self {
+        Self {
+            entry: Entry {
+                path,
+                kind: Kind::Directory,
+                metadata,
+            },
+            content: Content::None,
+        }
+    }
+
     /// Gives the bytes of its content.
     pub(crate) fn size(&self) -> u64 {
         match self.entry.kind {

@@ -97,6 +97,10 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
         request,
         context: &prepared.context,
         ignore,
+        ignore_name: prepared
+            .ignore
+            .as_ref()
+            .map_or("", |file| file.name.as_str()),
         plan: &plan,
         layers,
         stages: Vec::with_capacity(plan.stages.len()),

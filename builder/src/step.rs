@@ -8,4 +8,6 @@ pub(crate) mod copy;
 mod glob;
 pub(crate) mod mode;
 pub(crate) mod owner;
+pub(crate) mod port;
+pub(crate) mod signal;
 pub(crate) mod workdir;

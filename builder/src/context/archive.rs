@@ -30,6 +30,7 @@ impl Archive {
                 "the context can not be read as a tar archive",
                 error,
             )
+            .with_hint("a context is a directory, or a tar archive that may be compressed with gzip or zstd")
         };
         let stored = |error| {
             let context = format!("can not keep the context in `{}`", scratch.display());

@@ -13,6 +13,8 @@ pub(super) const INVALID_BASE: &str = "invalid-base";
 pub(super) const INVALID_FROM: &str = "invalid-from";
 /// A `--platform` that is none.
 pub(super) const INVALID_PLATFORM: &str = "invalid-platform";
+/// A value that stands in the file and that the instruction does not take.
+pub(super) const INVALID_VALUE: &str = "invalid-value";
 /// A stage to build that is not there.
 pub(super) const UNKNOWN_TARGET: &str = "unknown-target";
 /// What the language has and wharf does not do yet.
@@ -28,7 +30,7 @@ mod tests {
             .filter(|line| line.starts_with("pub(super) const"))
             .filter_map(|line| line.split('"').nth(1))
             .collect();
-        assert_eq!(codes.len(), 8);
+        assert_eq!(codes.len(), 9);
         for code in codes {
             assert!(reference.contains(&format!("\n| `{code}` |")), "{code}");
         }

@@ -117,6 +117,29 @@ fn mistakes_are_all_named() {
 }
 
 #[test]
+fn values_without_variables_are_checked_in_every_stage() {
+    let text = "FROM scratch AS unused\nEXPOSE http 80\nSTOPSIGNAL FOO\nCOPY --chmod=u+x --chown=: [a x\nFROM scratch\nCOPY a b /x\nADD a b* /x\nUSER \"\"\n";
+    let (plan, said) = make(text, None, &[]);
+    assert!(plan.is_none());
+    assert_eq!(
+        said,
+        [
+            "invalid-value: `http` is no port",
+            "invalid-value: `FOO` is no signal",
+            "invalid-value: `[a` is no pattern",
+            "invalid-value: `:` is no owner",
+            "unsupported: `--chmod=u+x` is no octal number up to 7777",
+            "invalid-value: `/x` has to be a directory: there are 2 things to copy",
+            "invalid-value: `USER` is empty once it is expanded",
+        ]
+    );
+    // What a variable may make right is not a mistake yet.
+    let text = "FROM scratch\nARG A=80\nEXPOSE $A\nSTOPSIGNAL SIG$A\nCOPY --chmod=$A --chown=$A $A b$A /$A\n";
+    let (plan, said) = make(text, None, &[]);
+    assert_eq!((plan.is_some(), said), (true, Vec::new()));
+}
+
+#[test]
 fn a_base_without_a_name_says_what_is_missing() {
     for (file, hint) in [
         (

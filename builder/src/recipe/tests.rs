@@ -132,3 +132,43 @@ fn a_layer_teaches_what_was_in_the_files() {
     );
     assert_eq!(file.digest, Some(digest));
 }
+
+#[test]
+fn the_directories_around_are_as_they_are_in_the_tree() {
+    let mut tree = Tree::new();
+    for (name, mode, uid) in [("srv", 0o750, 7), ("srv/a", 0o1777, 8), ("etc", 0o700, 0)] {
+        let metadata = Metadata {
+            mode,
+            uid,
+            mtime: 5,
+            ..Metadata::default()
+        };
+        let node = Node::directory(metadata);
+        tree.insert(&path(name), node).expect("its parent is there");
+    }
+    let mut found = recipe(vec![
+        file("srv/a/x", None),
+        file("srv/y", None),
+        file("z", None),
+    ]);
+    found.enclose(&tree);
+    let lines: Vec<String> = found
+        .items()
+        .map(|Item { entry, .. }| {
+            let Metadata {
+                mode, uid, mtime, ..
+            } = entry.metadata;
+            format!("{} {mode:o}:{uid} {mtime}", entry.path)
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "/srv 750:7 5",
+            "/srv/a 1777:8 5",
+            "/srv/a/x 644:0 0",
+            "/srv/y 644:0 0",
+            "/z 644:0 0"
+        ]
+    );
+}

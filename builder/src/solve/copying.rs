@@ -226,7 +226,12 @@ impl Run<'_> {
             let error = error.at(text.span());
             let is_missing = error.kind() == ErrorKind::NotFound;
             return match from {
-                CopyFrom::Context if ignored => error.with_hint("the ignore file excludes it"),
+                CopyFrom::Context if ignored => {
+                    error.with_hint(format!("`{}` excludes it", self.ignore_name))
+                }
+                _ if is_missing && path.starts_with('#') => error.with_hint(
+                    "a comment stands on a line of its own: behind an instruction `#` is part of it",
+                ),
                 CopyFrom::Context if is_missing && path.contains("..") => error.with_hint(
                     "`..` does not lead out of the context: nothing above it can be copied",
                 ),

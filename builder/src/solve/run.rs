@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
 use crate::image::{ImageConfig, LayerOf};
 use crate::layers::Layers;
-use crate::plan::{Base, ImageName, Plan, Step};
+use crate::plan::{Base, ImageName, Plan, Step, excerpt, literal};
 use crate::recipe::{Content, Recipe};
 use crate::request::Request;
 use crate::solve::stage::{Placed, StageState};
@@ -28,6 +28,8 @@ pub(crate) struct Run<'a> {
     pub(crate) request: &'a Request,
     pub(crate) context: &'a Opened,
     pub(crate) ignore: Ignore,
+    /// The name of the file that `ignore` was read from.
+    pub(crate) ignore_name: &'a str,
     pub(crate) plan: &'a Plan,
     pub(crate) layers: Layers,
     /// The stages that are done, in the order of the plan.
@@ -148,7 +150,7 @@ impl Run<'_> {
             stage.note(&time, text, true);
             return Ok(Outcome::NoLayer);
         }
-        let (recipe, shelf) = match kind {
+        let (mut recipe, shelf) = match kind {
             Kind::Copy(copy) | Kind::Add(copy) => {
                 let adds = matches!(kind, Kind::Add(_));
                 self.copy(stage, copy, (number, &step.from), adds).await?
@@ -169,6 +171,9 @@ impl Run<'_> {
             return Ok(Outcome::NoLayer);
         }
         stage.note(&time, text, false);
+        if let Some(tree) = &stage.tree {
+            recipe.enclose(tree);
+        }
         self.pack(stage, recipe, shelf).await
     }
 
@@ -274,12 +279,7 @@ impl Run<'_> {
 
     /// Does a `WORKDIR`.
     async fn workdir(&mut self, stage: &mut StageState, path: &str) -> Result<Recipe, Error> {
-        if path.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Step,
-                "`WORKDIR` is empty once it is expanded",
-            ));
-        }
+        literal::not_empty("WORKDIR", path)?;
         let path = workdir::absolute(stage.working_directory(), path);
         let path = match path.trim_end_matches('/') {
             "" => "/",
@@ -294,7 +294,11 @@ impl Run<'_> {
         let owner = if user.is_empty() {
             Owner::default()
         } else {
-            self.owner(stage, &user).await?
+            let owner = self.owner(stage, &user).await;
+            owner.map_err(|error| {
+                let hint = format!("the directory would be of the `USER`, which is `{}` here: add it to the image first, or write its number", excerpt(&user));
+                error.with_hint(hint)
+            })?
         };
         let time = self.time()?;
         match &mut stage.tree {

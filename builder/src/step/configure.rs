@@ -1,13 +1,13 @@
 //! The instructions that change nothing but the config (Dockerfile
 //! reference; image-spec, "Image Configuration").
 
-use std::ops::RangeInclusive;
-
 use dockerfile::{Command, Escape, Kind, Pair, Text};
 
 use crate::error::{Error, ErrorKind};
 use crate::image::{ImageConfig, Runtime};
-use crate::plan::{Arguments, Scope, excerpt, misexpanded};
+use crate::plan::{Arguments, Scope, excerpt, literal, misexpanded};
+use crate::step::port::{self, Ports};
+use crate::step::signal;
 
 /// Is what the config of a stage has become so far.
 #[derive(Debug, Clone)]
@@ -91,9 +91,10 @@ impl Configured {
                     self.runtime().volumes.entry(value).or_default();
                 }
             }
-            Kind::StopSignal(signal) => {
-                let value = self.expand(signal, escape)?;
-                self.runtime().stop_signal = Some(check_signal(value, signal)?);
+            Kind::StopSignal(text) => {
+                let value = self.expand(text, escape)?;
+                signal::check(&value).map_err(|error| error.at(text.span()))?;
+                self.runtime().stop_signal = Some(value);
             }
             Kind::Shell(shell) => self.runtime().shell = Some(shell.clone()),
             Kind::Cmd(command) => {
@@ -151,15 +152,10 @@ impl Configured {
             let words = dockerfile::expand_words(text.as_str(), escape, &variables)
                 .map_err(|error| misexpanded(text, error))?;
             for word in words {
-                let (range, protocol) = parse_ports(&word).ok_or_else(|| {
-                    let message = format!("`{}` is no port", excerpt(&word));
-                    let hint = "a port is as in `80`, `53/udp` or `8000-8010/tcp`";
-                    Error::new(ErrorKind::Step, message)
-                        .at(text.span())
-                        .with_hint(hint)
-                })?;
+                let Ports { numbers, protocol } =
+                    port::parse(&word).map_err(|error| error.at(text.span()))?;
                 let exposed = &mut self.config.config.exposed_ports;
-                for port in range {
+                for port in numbers {
                     exposed.entry(format!("{port}/{protocol}")).or_default();
                 }
                 if exposed.len() > PORTS_LIMIT {
@@ -172,66 +168,10 @@ impl Configured {
     }
 }
 
+/// Sees to it that something is left of a value.
 fn not_empty(value: String, text: &Text, instruction: &str) -> Result<String, Error> {
-    if value.is_empty() {
-        let message = format!("`{instruction}` is empty once it is expanded");
-        return Err(Error::new(ErrorKind::Step, message).at(text.span()));
-    }
+    literal::not_empty(instruction, &value).map_err(|error| error.at(text.span()))?;
     Ok(value)
-}
-
-/// Reads `80`, `80-90` or either with a protocol behind a slash.
-fn parse_ports(word: &str) -> Option<(RangeInclusive<u16>, String)> {
-    let (ports, protocol) = word.split_once('/').unwrap_or((word, "tcp"));
-    let protocol = protocol.to_ascii_lowercase();
-    if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
-        return None;
-    }
-    let number = |text: &str| -> Option<u16> {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| digits)
-    };
-    let (first, last) = match ports.split_once('-') {
-        Some((first, last)) => (number(first)?, number(last)?),
-        None => (number(ports)?, number(ports)?),
-    };
-    (first <= last).then_some((first..=last, protocol))
-}
-
-/// The signals of Linux by name, without `SIG` (signal(7)), and the bounds of
-/// the real-time ones.
-const SIGNALS: [&str; 37] = [
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
-    "PIPE", "POLL", "PROF", "PWR", "QUIT", "RTMAX", "RTMIN", "SEGV", "STKFLT", "STOP", "SYS",
-    "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "UNUSED", "URG", "USR1", "USR2", "VTALRM", "WINCH",
-    "XCPU", "XFSZ",
-];
-
-/// The largest number of a signal.
-const SIGNAL_LIMIT: u8 = 64;
-
-fn check_signal(value: String, text: &Text) -> Result<String, Error> {
-    let name = value.to_ascii_uppercase();
-    let name = name.strip_prefix("SIG").unwrap_or(&name);
-    let real_time = ["RTMIN+", "RTMAX-"]
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .is_some_and(|offset| {
-            offset
-                .parse::<u8>()
-                .is_ok_and(|offset| (1..=15).contains(&offset))
-        });
-    let number = value
-        .parse::<u8>()
-        .is_ok_and(|number| (1..=SIGNAL_LIMIT).contains(&number));
-    if number || real_time || SIGNALS.contains(&name) {
-        return Ok(value);
-    }
-    let message = format!("`{}` is no signal", excerpt(&value));
-    let hint = "a signal is a name as in `SIGTERM`, or a number from 1 to 64";
-    Err(Error::new(ErrorKind::Step, message)
-        .at(text.span())
-        .with_hint(hint))
 }
 
 #[cfg(test)]

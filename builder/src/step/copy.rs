@@ -11,6 +11,7 @@ use layer::{
 };
 
 use crate::error::{Error, ErrorKind};
+use crate::plan::excerpt;
 use crate::recipe::{Content, Item, Recipe};
 use crate::step::glob::{self, Glob};
 use crate::step::owner::Owner;
@@ -94,15 +95,7 @@ pub(crate) fn copy(
     // One that exists serves for the matches of a pattern, as everywhere; for
     // several sources the reference demands the slash.
     if !how.destination.ends_with('/') && several && (sources.len() > 1 || !is_directory) {
-        return Err(Error::new(
-            ErrorKind::Step,
-            format!(
-                "`{}` has to be a directory: there are {} things to copy",
-                how.destination,
-                found.len()
-            ),
-        )
-        .with_hint(format!("end it with a slash: `{}/`", how.destination)));
+        return Err(no_directory(&how.destination, found.len()));
     }
     for (number, found) in found.iter().enumerate() {
         work.place(number, found)?;
@@ -155,15 +148,36 @@ impl Match {
     }
 }
 
+/// Says whether a source may find several things, or none.
+pub(crate) fn is_pattern(source: &str) -> bool {
+    clean(source).iter().any(|part| glob::is_pattern(part))
+}
+
+/// Checks a source for what makes it none, whatever the files are.
+pub(crate) fn check_source(source: &str) -> Result<(), Error> {
+    let patterns = clean(source)
+        .into_iter()
+        .filter(|part| glob::is_pattern(part));
+    for part in patterns {
+        Glob::parse(part).map_err(|glob::BadPattern| bad_pattern(source))?;
+    }
+    Ok(())
+}
+
+fn bad_pattern(source: &str) -> Error {
+    Error::new(
+        ErrorKind::Step,
+        format!("`{}` is no pattern", excerpt(source)),
+    )
+    .with_hint("`[` needs its `]`, and `\\` something to escape")
+}
+
 /// Finds what a source means: nothing at all only where it is a pattern.
 fn find(from: &Tree, pattern: &str) -> Result<Vec<Match>, Error> {
     let parts = clean(pattern);
     let found =
         if parts.iter().any(|part| glob::is_pattern(part)) {
-            expand(from, &parts).map_err(|glob::BadPattern| {
-                Error::new(ErrorKind::Step, format!("`{pattern}` is no pattern"))
-                    .with_hint("`[` needs its `]`, and `\\` something to escape")
-            })?
+            expand(from, &parts).map_err(|glob::BadPattern| bad_pattern(pattern))?
         } else {
             let text = parts.join(&b'/');
             vec![EntryPath::parse(&text).map_err(|error| {
@@ -398,14 +412,7 @@ impl Work<'_> {
         }
         if let Some(there) = self.to.node_mut(path) {
             there.metadata = metadata.clone();
-            self.recipe.add(Item {
-                entry: Entry {
-                    path: path.clone(),
-                    kind: Kind::Directory,
-                    metadata,
-                },
-                content: Content::None,
-            });
+            self.recipe.add(Item::directory(path.clone(), metadata));
             return Ok(());
         }
         self.add(
@@ -498,6 +505,14 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Says that several things do not go to one name.
+pub(crate) fn no_directory(destination: &str, count: usize) -> Error {
+    let destination = excerpt(destination);
+    let message =
+        format!("`{destination}` has to be a directory: there are {count} things to copy");
+    Error::new(ErrorKind::Step, message).with_hint(format!("end it with a slash: `{destination}/`"))
 }
 
 fn not_a_directory(path: &EntryPath) -> Error {

@@ -29,16 +29,7 @@ pub(crate) fn needs_names(text: &str) -> bool {
 /// alone means the group that the image gives to it, or for a number that it
 /// does not know the group of the same number.
 pub(crate) fn find(text: &str, names: &Names) -> Result<Owner, Error> {
-    let (user, group) = match text.split_once(':') {
-        Some((user, group)) => (user, Some(group)),
-        None => (text, None),
-    };
-    if user.is_empty() || group == Some("") || group.is_some_and(|group| group.contains(':')) {
-        return Err(
-            Error::new(ErrorKind::Step, format!("`{}` is no owner", excerpt(text)))
-                .with_hint("an owner is `user` or `user:group`, each a name or a number"),
-        );
-    }
+    let (user, group) = split(text)?;
     let (uid, own) = match number(user) {
         Some(uid) => (uid, None),
         None => match lookup(&names.passwd, user, 3) {
@@ -57,6 +48,21 @@ pub(crate) fn find(text: &str, names: &Names) -> Result<Owner, Error> {
         },
     };
     Ok(Owner { uid, gid })
+}
+
+/// Takes an owner apart, into a user and a group if there is one.
+pub(crate) fn split(text: &str) -> Result<(&str, Option<&str>), Error> {
+    let (user, group) = match text.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (text, None),
+    };
+    if user.is_empty() || group == Some("") || group.is_some_and(|group| group.contains(':')) {
+        return Err(
+            Error::new(ErrorKind::Step, format!("`{}` is no owner", excerpt(text)))
+                .with_hint("an owner is `user` or `user:group`, each a name or a number"),
+        );
+    }
+    Ok((user, group))
 }
 
 fn unknown(what: &str, name: &str, file: &str) -> Error {

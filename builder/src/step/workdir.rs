@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use layer::{Entry, EntryPath, Follow, Kind, Metadata, Node, Tree};
+use layer::{EntryPath, Follow, Metadata, Node, Tree};
 
 use crate::error::{Error, ErrorKind};
-use crate::recipe::{Content, Item, Recipe};
+use crate::recipe::{Item, Recipe};
 use crate::step::owner::Owner;
 
 /// Gives the path from the root that a path means in a working directory; a
@@ -69,14 +69,7 @@ pub(crate) fn make(tree: &mut Tree, path: &str, owner: Owner, time: i64) -> Resu
             xattrs: BTreeMap::new(),
         };
         insert(tree, &path, &metadata)?;
-        recipe.add(Item {
-            entry: Entry {
-                path,
-                kind: Kind::Directory,
-                metadata,
-            },
-            content: Content::None,
-        });
+        recipe.add(Item::directory(path, metadata));
     }
     Ok(recipe)
 }

@@ -18,6 +18,7 @@ END
 FROM scratch
 COPY --from=gathered --chown=5:6 /srv /srv
 COPY --from=gathered /etc/ /etc/
+COPY data/empty /srv/data/more
 ENV A=\"b c\" PATH=$PATH:/srv
 EXPOSE 80
 USER 5
@@ -51,15 +52,16 @@ async fn an_image_has_this_digest() {
         [
             "sha256:56eb4664690b08a3d4c8591bf92cedd7d7d41120d50f927b55299d8fdf191c7d",
             "sha256:5116be0aa7e28a81ffd6abb6f07b9cad0dfac13f9bbc0d42291e25b9100bee48",
+            "sha256:7f34b3d6b7105c92e4b5d4974be909f7c9e79942446d6d585fa066c4128c550d",
         ]
     );
     assert_eq!(
         built.config.to_string(),
-        "sha256:4afb5ecaafb6b4d6fc88e7900ab0a18f6595235ede7de07193321045db16d00d"
+        "sha256:8e21e8af4d951b020ac82981f447e4d301ae3c6489814c3a080cb1375e7ae3ba"
     );
     assert_eq!(
         built.descriptor.digest.to_string(),
-        "sha256:a3ea3a522c4fa7736a21c1d2efb6db8458afd517bddc842f5cb475a2259b3029"
+        "sha256:9762cd28840d906c213323fdded038262624100810f54dba37c4ca76f0238f74"
     );
 }
 

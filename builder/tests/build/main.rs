@@ -2,6 +2,7 @@
 //! digests, and what is written when.
 
 mod digests;
+mod parents;
 mod scene;
 mod sources;
 mod writes;

@@ -1,6 +1,7 @@
 //! A context and a home in a temporary directory.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -115,6 +116,22 @@ impl Scene {
     pub(crate) async fn build(&self, dockerfile: &str) -> Built {
         let built = self.run(self.request(dockerfile)).await;
         built.expect("it can be built")
+    }
+
+    /// Gives the bytes of a layer, uncompressed.
+    pub(crate) async fn unpacked(&self, built: &Built, layer: usize) -> Vec<u8> {
+        let packed = self.blob(&built.layers[layer].descriptor.digest).await;
+        let mut bytes = Vec::new();
+        let mut reader = layer::decompress(packed.as_slice()).expect("a layer");
+        reader.read_to_end(&mut bytes).expect("it is whole");
+        bytes
+    }
+
+    /// Gives a blob of the library.
+    pub(crate) async fn blob(&self, digest: &oci::Digest) -> Vec<u8> {
+        let library = self.images.library().expect("a library");
+        let bytes = library.read(digest, 1 << 30).await.expect("readable");
+        bytes.expect("it was kept").to_vec()
     }
 
     /// Gives what the last build told.

@@ -57,21 +57,6 @@ fn set_mode(path: &Path, mode: u32) {
     fs_err::set_permissions(path, permissions).expect("our own file");
 }
 
-/// Gives the bytes of a layer, uncompressed.
-async fn unpacked(scene: &Scene, built: &Built, layer: usize) -> Vec<u8> {
-    let packed = blob(scene, &built.layers[layer].descriptor.digest).await;
-    let mut bytes = Vec::new();
-    let mut reader = layer::decompress(packed.as_slice()).expect("a layer");
-    reader.read_to_end(&mut bytes).expect("it is whole");
-    bytes
-}
-
-async fn blob(scene: &Scene, digest: &oci::Digest) -> Vec<u8> {
-    let library = scene.images.library().expect("a library");
-    let bytes = library.read(digest, 1 << 30).await.expect("readable");
-    bytes.expect("it was kept").to_vec()
-}
-
 /// Lists the headers of a layer of short names and plain files.
 fn headers(bytes: &[u8]) -> Vec<&[u8]> {
     let mut found = Vec::new();
@@ -155,7 +140,7 @@ async fn what_a_directory_once_held_shows_nothing() {
 async fn parents_that_are_made_have_the_time_of_the_build() {
     let scene = furnished();
     let built = copied(&scene).await;
-    let bytes = unpacked(&scene, &built, 0).await;
+    let bytes = scene.unpacked(&built, 0).await;
     let names: Vec<(&[u8], &[u8])> = headers(&bytes)
         .iter()
         .map(|header| {
@@ -179,7 +164,7 @@ async fn parents_that_are_made_have_the_time_of_the_build() {
 async fn headers_say_no_more_than_they_have_to() {
     let scene = furnished();
     let built = copied(&scene).await;
-    let bytes = unpacked(&scene, &built, 0).await;
+    let bytes = scene.unpacked(&built, 0).await;
     for header in headers(&bytes) {
         // Permissions alone, no kind; owners by number, not by name.
         let mode = &header[100..108];
@@ -211,7 +196,7 @@ async fn the_first_name_is_the_file_whichever_was_made_first() {
             fs_err::hard_link(scene.path(order[0]), scene.path(name)).expect("one file system");
         }
         let built = copied(&scene).await;
-        let bytes = unpacked(&scene, &built, 0).await;
+        let bytes = scene.unpacked(&built, 0).await;
         let links: Vec<u8> = headers(&bytes).iter().map(|header| header[156]).collect();
         assert_eq!(links, *b"55011");
         for link in &headers(&bytes)[3..] {
@@ -287,8 +272,7 @@ async fn holes_in_files_show_nothing() {
 async fn the_clock_shows_nothing() {
     let scene = furnished();
     let built = copied(&scene).await;
-    let config: Value =
-        serde_json::from_slice(&blob(&scene, &built.config).await).expect("a config");
+    let config: Value = serde_json::from_slice(&scene.blob(&built.config).await).expect("a config");
     assert_eq!(config["created"], "1970-01-01T00:00:00Z");
     let history = config["history"].as_array().expect("a list");
     assert_eq!(history.len(), 1);
@@ -299,8 +283,7 @@ async fn the_clock_shows_nothing() {
 async fn neither_builder_nor_machine_leaves_a_mark() {
     let scene = furnished();
     let built = copied(&scene).await;
-    let config: Value =
-        serde_json::from_slice(&blob(&scene, &built.config).await).expect("a config");
+    let config: Value = serde_json::from_slice(&scene.blob(&built.config).await).expect("a config");
     let keys: Vec<&str> = config
         .as_object()
         .expect("an object")
@@ -324,7 +307,7 @@ async fn neither_builder_nor_machine_leaves_a_mark() {
         json!([{"created": "1970-01-01T00:00:00Z", "created_by": "COPY . /srv/deep/"}])
     );
     let manifest: Value =
-        serde_json::from_slice(&blob(&scene, &built.descriptor.digest).await).expect("a manifest");
+        serde_json::from_slice(&scene.blob(&built.descriptor.digest).await).expect("a manifest");
     assert_eq!(manifest["annotations"], Value::Null);
     assert_eq!(manifest["subject"], Value::Null);
 }
@@ -333,7 +316,7 @@ async fn neither_builder_nor_machine_leaves_a_mark() {
 async fn the_compressor_names_neither_time_nor_system() {
     let scene = furnished();
     let built = copied(&scene).await;
-    let packed = blob(&scene, &built.layers[0].descriptor.digest).await;
+    let packed = scene.blob(&built.layers[0].descriptor.digest).await;
     // No flags and no name; a time of 0; no hint of the level; system unknown.
     assert_eq!(packed[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 }
