@@ -11,7 +11,6 @@ use spec_tests::Wharf;
 use tar::{Builder, EntryType, Header};
 
 /// Exit codes, as `docs/reference/exit-codes.md` has them.
-const FAILURE: i32 = 1;
 const USAGE: i32 = 2;
 const NOT_FOUND: i32 = 3;
 const UNAVAILABLE: i32 = 6;
@@ -94,7 +93,7 @@ const TEXTS: &[Row] = &[
     (
         "a variable that has to be there",
         "FROM scratch\nENV A=\"${B:?set B}\"\n",
-        FAILURE,
+        USAGE,
         &["set B", "Dockerfile:2:"],
     ),
     (
@@ -188,19 +187,19 @@ const TEXTS: &[Row] = &[
     (
         "a port that is none",
         "FROM scratch\nEXPOSE http\n",
-        FAILURE,
+        USAGE,
         &["`http` is no port", "Dockerfile:2:8", "53/udp"],
     ),
     (
         "a signal that is none",
         "FROM scratch\nSTOPSIGNAL SIGNOPE\n",
-        FAILURE,
+        USAGE,
         &["`SIGNOPE` is no signal", "Dockerfile:2:12"],
     ),
     (
         "an owner that the image lacks",
         "FROM scratch\nCOPY --chown=app a /\n",
-        FAILURE,
+        USAGE,
         &[
             "the image has no user `app`",
             "Dockerfile:2:14",
@@ -210,7 +209,7 @@ const TEXTS: &[Row] = &[
     (
         "permissions that are none",
         "FROM scratch\nCOPY --chmod=rwx a /\n",
-        FAILURE,
+        USAGE,
         &["`--chmod=rwx`", "Dockerfile:2:14", "755"],
     ),
     (
@@ -230,10 +229,20 @@ const TEXTS: &[Row] = &[
         &["`/missing` is not there", "nothing above it can be copied"],
     ),
     (
+        "a comment behind an instruction",
+        "FROM scratch\nCOPY a # the file\n",
+        USAGE,
+        &[
+            "`file` has to be a directory",
+            "Dockerfile:2:",
+            "a comment stands on a line of its own",
+        ],
+    ),
+    (
         "a file that is ignored",
         "FROM scratch\nCOPY ignored /\n",
         NOT_FOUND,
-        &["`/ignored` is not there", "the ignore file excludes it"],
+        &["`/ignored` is not there", "`.dockerignore` excludes it"],
     ),
     (
         "a pattern that finds nothing",
@@ -244,25 +253,25 @@ const TEXTS: &[Row] = &[
     (
         "a pattern that is none",
         "FROM scratch\nCOPY [a /\n",
-        FAILURE,
+        USAGE,
         &["`[a` is no pattern", "Dockerfile:2:6"],
     ),
     (
         "several to what is no directory",
         "FROM scratch\nCOPY a b /x\n",
-        FAILURE,
+        USAGE,
         &["`/x` has to be a directory", "`/x/`"],
     ),
     (
         "a directory onto a file",
         "FROM scratch\nCOPY a /d\nCOPY d /d\n",
-        FAILURE,
+        USAGE,
         &["`/d` is in the way", "Dockerfile:3:"],
     ),
     (
         "through a file",
         "FROM scratch\nCOPY a /f\nCOPY b /f/g\n",
-        FAILURE,
+        USAGE,
         &["`/f` is no directory"],
     ),
     (
@@ -274,13 +283,13 @@ const TEXTS: &[Row] = &[
     (
         "a circle of links",
         "FROM scratch\nCOPY circle /\n",
-        FAILURE,
+        USAGE,
         &["40 links"],
     ),
     (
         "an archive to add",
         "FROM scratch\nADD archive.tgz /\n",
-        FAILURE,
+        USAGE,
         &[
             "`/archive.tgz` is an archive",
             "Dockerfile:2:",
@@ -290,7 +299,7 @@ const TEXTS: &[Row] = &[
     (
         "a WORKDIR in a file",
         "FROM scratch\nCOPY a /f\nWORKDIR /f/g\n",
-        FAILURE,
+        USAGE,
         &["`/f` is no directory", "Dockerfile:3:"],
     ),
     (
@@ -485,7 +494,7 @@ const NO_BUILDS: &[(&str, &[&str], i32, &[&str])] = &[
     (
         "an empty stdin",
         &["build", "-"],
-        FAILURE,
+        USAGE,
         &["the context on standard input is empty"],
     ),
     (
@@ -516,12 +525,12 @@ const NO_BUILDS: &[(&str, &[&str], i32, &[&str])] = &[
         "a name that is none",
         &["build", "-t", "A B", "context"],
         USAGE,
-        &["names no image"],
+        &["is no name for an image", "localhost:5000/shop:1"],
     ),
     (
         "an image for Windows",
         &["build", "--platform", "windows/amd64", "context"],
-        FAILURE,
+        USAGE,
         &["images for Windows are not supported", "hint: "],
     ),
     (
@@ -556,7 +565,7 @@ fn contexts_are_refused_with_a_reason() {
         "link.tar",
         "cut.tar",
     ] {
-        refused(&wharf, name, &["build", name], FAILURE, &["the context"]);
+        refused(&wharf, name, &["build", name], USAGE, &["the context"]);
     }
     let words = ["there is no Dockerfile `Dockerfile`"];
     refused(
@@ -584,7 +593,7 @@ fn links_that_lead_out_of_the_context_are_no_missing_files() {
         let _ = fs_err::remove_file(root.join(name));
         fs_err::os::unix::fs::symlink("../outside", root.join(name)).expect("writable");
         let message = format!("`/{name}` is a link to `../outside`, which is not in the context");
-        refused(&wharf, name, &["build", "context"], FAILURE, &[&message]);
+        refused(&wharf, name, &["build", "context"], USAGE, &[&message]);
     }
 }
 
@@ -600,7 +609,7 @@ fn a_file_that_can_not_be_read_is_named() {
             &wharf,
             "a directory",
             &["build", "context"],
-            FAILURE,
+            USAGE,
             &["`/Dockerfile` is no file"],
         );
         return;
@@ -614,7 +623,7 @@ fn a_file_that_can_not_be_read_is_named() {
         &wharf,
         "no permission",
         &["build", "context"],
-        FAILURE,
+        USAGE,
         &["`/a` can not be packed", "Permission denied"],
     );
 }

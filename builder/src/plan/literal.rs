@@ -75,8 +75,18 @@ impl Checking<'_> {
             Source::Heredoc(_) => true,
         });
         let count = certain.count();
+        let has_comment = copy
+            .sources
+            .iter()
+            .any(|source| matches!(source, Source::Path(path) if path.as_str().starts_with('#')));
         self.value(&copy.destination, |path| match count {
-            2.. if !path.ends_with('/') => Err(copy::no_directory(path, count)),
+            2.. if !path.ends_with('/') => {
+                let error = copy::no_directory(path, count);
+                Err(match has_comment {
+                    true => error.with_hint(copy::COMMENT_HINT),
+                    false => error,
+                })
+            }
             _ => Ok(()),
         });
     }

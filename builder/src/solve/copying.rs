@@ -229,9 +229,7 @@ impl Run<'_> {
                 CopyFrom::Context if ignored => {
                     error.with_hint(format!("`{}` excludes it", self.ignore_name))
                 }
-                _ if is_missing && path.starts_with('#') => error.with_hint(
-                    "a comment stands on a line of its own: behind an instruction `#` is part of it",
-                ),
+                _ if is_missing && path.starts_with('#') => error.with_hint(copy::COMMENT_HINT),
                 CopyFrom::Context if is_missing && path.contains("..") => error.with_hint(
                     "`..` does not lead out of the context: nothing above it can be copied",
                 ),

@@ -62,6 +62,10 @@ pub(crate) struct Copied {
     pub(crate) files: Vec<(EntryPath, File)>,
 }
 
+/// What helps where a source looks like a comment.
+pub(crate) const COMMENT_HINT: &str =
+    "a comment stands on a line of its own: behind an instruction `#` is part of it";
+
 /// Copies from one tree to another, and says what the layer has to hold.
 pub(crate) fn copy(
     from: &Tree,

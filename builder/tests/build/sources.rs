@@ -1,7 +1,6 @@
 //! Where other builders' digests come to differ, one test a source: what is so
 //! on this machine and not on another must not show in any byte.
 
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 

@@ -28,7 +28,7 @@ pub(crate) const MEANINGS: [(Exit, &str); 6] = [
     ),
     (
         Exit::Usage,
-        "The arguments or the configuration are wrong, or a Dockerfile or ignore file has mistakes. The same command fails again.",
+        "The arguments or the configuration are wrong, or a Dockerfile, an ignore file or a context says what can not be done. The same command fails again.",
     ),
     (
         Exit::NotFound,
@@ -63,6 +63,12 @@ fn is_full(level: &(dyn std::error::Error + 'static)) -> bool {
     kind.is_some_and(|kind| [StorageFull, QuotaExceeded].contains(&kind))
 }
 
+/// Says whether something could not be read, rather than being wrong.
+fn is_unreadable(level: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(level), |level| level.source());
+    causes.into_iter().any(|cause| cause.is::<std::io::Error>())
+}
+
 fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(ending) = level.downcast_ref::<super::Ending>() {
         return Some(ending.exit);
@@ -72,7 +78,10 @@ fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if let Some(error) = level.downcast_ref::<builder::Error>() {
         return match error.kind() {
-            builder::ErrorKind::Mistakes => Some(Exit::Usage),
+            builder::ErrorKind::Mistakes
+            | builder::ErrorKind::Step
+            | builder::ErrorKind::Unsupported => Some(Exit::Usage),
+            builder::ErrorKind::Context if !is_unreadable(level) => Some(Exit::Usage),
             builder::ErrorKind::NotFound => Some(Exit::NotFound),
             builder::ErrorKind::Mismatch => Some(Exit::Mismatch),
             // The cause may tell more.
