@@ -54,20 +54,35 @@ fn with_hint(error: builder::Error) -> anyhow::Error {
     }
 }
 
-/// How many mistakes are shown; more would hide the first ones.
+/// How many mistakes and warnings of a file are shown; more would hide the
+/// first ones.
 const SHOWN: usize = 50;
 
 fn show(source: &SourceText, diagnostics: &[Diagnostic]) {
-    for diagnostic in diagnostics.iter().take(SHOWN) {
+    let (shown, more) = choose(diagnostics);
+    for diagnostic in shown {
         say(&render(source, diagnostic));
     }
-    if let Some(more) = diagnostics
-        .len()
-        .checked_sub(SHOWN)
-        .filter(|more| *more > 0)
-    {
+    if more > 0 {
         say(&format!("... and {more} more"));
     }
+}
+
+/// Chooses what is shown, in the order of the file, and counts what is not.
+/// What is wrong comes before what is only odd.
+fn choose(diagnostics: &[Diagnostic]) -> (Vec<&Diagnostic>, usize) {
+    let of = |severity| {
+        let numbered = diagnostics.iter().enumerate();
+        numbered.filter(move |(_, diagnostic)| diagnostic.severity == severity)
+    };
+    let mut chosen: Vec<_> = of(Severity::Error)
+        .chain(of(Severity::Warning))
+        .take(SHOWN)
+        .collect();
+    chosen.sort_by_key(|(number, _)| *number);
+    let more = diagnostics.len().saturating_sub(chosen.len());
+    let shown = chosen.into_iter().map(|(_, diagnostic)| diagnostic);
+    (shown.collect(), more)
 }
 
 fn render(source: &SourceText, diagnostic: &Diagnostic) -> String {
@@ -144,6 +159,20 @@ mod tests {
         let expected = "error[unknown-flag]: unknown flag `--chwon`\n \
              --> Dockerfile:2:6\n  |\n2 | COPY --chwon=1 a /\n  |      ^^^^^^^\n  |\n  = hint: did you mean `--chown`?";
         assert_eq!(render(&source, &diagnostic), expected);
+    }
+
+    #[test]
+    fn mistakes_are_not_hidden_by_warnings() {
+        let at = |start| Span::new(start, start);
+        let mut all: Vec<_> = (0..SHOWN + 9)
+            .map(|start| Diagnostic::warning("odd", at(start), "odd"))
+            .collect();
+        assert_eq!(choose(&all[..SHOWN]).1, 0);
+        all.push(Diagnostic::error("wrong", at(SHOWN + 9), "wrong"));
+        let (shown, more) = choose(&all);
+        let starts: Vec<_> = shown.iter().map(|shown| shown.span.start).collect();
+        let expected: Vec<_> = (0..SHOWN - 1).chain([SHOWN + 9]).collect();
+        assert_eq!((starts, more), (expected, 10));
     }
 
     #[test]

@@ -207,7 +207,17 @@ pub(crate) fn stdin_is_terminal() -> bool {
     std::io::stdin().is_terminal()
 }
 
+/// Says whether results are shown to somebody, and go nowhere else.
+pub(crate) fn stdout_is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Says whether somebody looks at what is said.
 pub(crate) fn stderr_is_terminal() -> bool {
     std::io::stderr().is_terminal()
+}
+
+/// Tells how many columns the terminal has that is said to.
+pub(crate) fn columns() -> u16 {
+    console::Term::stderr().size().1
 }

@@ -30,7 +30,13 @@ use crate::arguments::Arguments;
 use crate::environment::Environment;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => match commands::build::explain(&error) {
+            Some(error) => return report::failure(&error),
+            None => error.exit(),
+        },
+    };
     let environment = Environment::of_this_process();
     match commands::run(&environment, arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,8 @@
 //! What every command about images starts with: places from words, and the
 //! means to reach them.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use client::{Client, Proxies};
 use image::{Bare, Images, Library, Place};
@@ -17,9 +19,66 @@ const PLACES: &str = "a place is `docker://REF`, `local:NAME`, `oci:DIR[:TAG]`, 
 
 /// Reads the name of a place.
 pub(crate) fn parse(text: &str, bare: Bare) -> anyhow::Result<Place> {
+    let place = parse_source(text, bare)?;
+    match archive_of(&place) {
+        Some(file) if is_standard(file) => {
+            let error = usage(format!(
+                "`{text}` is standard input or output, which is not supported here"
+            ));
+            Err(hinted(
+                error,
+                "name a file; `wharf copy` takes an archive from standard input",
+            ))
+        }
+        _ => Ok(place),
+    }
+}
+
+/// Gives the archive that a place is.
+pub(crate) fn archive_of(place: &Place) -> Option<&Path> {
+    match place {
+        Place::OciArchive { file, .. } | Place::DockerArchive { file, .. } => Some(file),
+        Place::Registry(_) | Place::Library(_) | Place::Layout { .. } => None,
+    }
+}
+
+/// Says whether a path means standard input or output.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Reads the name of a place to read from, which may be standard input.
+pub(crate) fn parse_source(text: &str, bare: Bare) -> anyhow::Result<Place> {
     Place::parse(text, bare)
         .or_usage(|| format!("`{text}` names no image"))
         .hint(PLACES)
+}
+
+/// Reads a name that an image gets, without the word of a place before it.
+pub(crate) fn parse_name(text: &str) -> anyhow::Result<ImageName> {
+    const FORM: &str = "a name is as `shop:1` or `localhost:5000/shop:1`, in lower case";
+    match Place::parse(text, Bare::Library) {
+        Ok(Place::Library(name)) if !text.starts_with("local:") => Ok(name),
+        Ok(place) => {
+            let error = usage(format!("`{text}` is a place, where a name is needed"));
+            Err(match place {
+                Place::Registry(name) | Place::Library(name) => {
+                    hinted(error, format!("leave out the word before it: `{name}`"))
+                }
+                _ => hinted(error, FORM),
+            })
+        }
+        Err(error) => {
+            // Words of other programs would be names.
+            let cause = match text.parse::<ImageName>() {
+                Err(cause) => anyhow::Error::new(cause),
+                Ok(_) => anyhow::Error::new(error),
+            };
+            Err(cause)
+                .or_usage(|| format!("`{text}` is no name for an image"))
+                .hint(FORM)
+        }
+    }
 }
 
 /// Reads the name of an image in a registry.

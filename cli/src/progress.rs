@@ -24,12 +24,18 @@ const SHOWN_DIGITS: usize = 12;
 const LABEL: usize = 6 + 1 + SHOWN_DIGITS;
 
 /// How a blob on its way looks.
-const BAR: &str = "{prefix} [{bar:24}] {binary_bytes:>10} / {binary_total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}";
-const COLOURED_BAR: &str = "{prefix} [{bar:24.cyan}] {binary_bytes:>10} / {binary_total_bytes:<10} {binary_bytes_per_sec:>12.green} {eta:>4.dim}";
+const BAR: &str = "{prefix} [{wide_bar}] {binary_bytes:>10} / {binary_total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}";
+const COLOURED_BAR: &str = "{prefix} [{wide_bar:.cyan}] {binary_bytes:>10} / {binary_total_bytes:<10} {binary_bytes_per_sec:>12.green} {eta:>4.dim}";
 
 /// How the whole looks, below the blobs.
 const TOTAL: &str =
-    "{prefix:19} [{bar:24}] {binary_bytes:>10} / {binary_total_bytes:<10} {elapsed:>12}";
+    "{prefix:19} [{wide_bar}] {binary_bytes:>10} / {binary_total_bytes:<10} {elapsed:>17}";
+
+/// The same on a terminal that is too narrow for it.
+const NARROW: &str = "{prefix:19} [{wide_bar}] {percent:>3}%";
+
+/// The columns from which on a terminal is wide: what is beside a bar has less.
+const WIDE: u16 = 80;
 
 /// Chooses how progress is shown.
 pub(crate) fn choose(environment: &Environment, global: &Global) -> Arc<dyn Progress> {
@@ -88,15 +94,20 @@ impl Shown {
 
     fn bars(coloured: bool) -> Self {
         let template = if coloured { COLOURED_BAR } else { BAR };
+        let (template, total) = (fitting(template, NARROW), fitting(TOTAL, NARROW));
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let total = all.add(
+        let whole = all.add(
             ProgressBar::new(0)
-                .with_style(style(TOTAL))
+                .with_style(style(total))
                 .with_prefix("total"),
         );
         let style = style(template);
         Self {
-            bars: Some(Bars { all, total, style }),
+            bars: Some(Bars {
+                all,
+                total: whole,
+                style,
+            }),
             blobs: Mutex::default(),
         }
     }
@@ -188,6 +199,14 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
+/// Chooses what fits a terminal, which wraps what does not.
+fn fitting<'a>(template: &'a str, narrow: &'a str) -> &'a str {
+    match environment::columns() >= WIDE {
+        true => template,
+        false => narrow,
+    }
+}
+
 /// Names a blob by what it is and the start of its digest.
 fn label(descriptor: &Descriptor) -> String {
     let media_type = descriptor.media_type.as_str();
@@ -277,7 +296,7 @@ mod tests {
 
     #[test]
     fn templates_are_valid() {
-        for template in [BAR, COLOURED_BAR, TOTAL] {
+        for template in [BAR, COLOURED_BAR, TOTAL, NARROW] {
             style(template);
         }
     }

@@ -5,6 +5,8 @@
 mod bad_input;
 #[path = "cli/build.rs"]
 mod build;
+#[path = "cli/build_words.rs"]
+mod build_words;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/copy.rs"]

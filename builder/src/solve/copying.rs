@@ -10,7 +10,7 @@ use layer::EntryPath;
 
 use crate::blocking;
 use crate::contents::Shelf;
-use crate::context::{Context, Look, Wanted, Why};
+use crate::context::{Context, Look, Opened, Wanted, Why};
 use crate::error::{Error, ErrorKind};
 use crate::plan::CopyFrom;
 use crate::recipe::Recipe;
@@ -230,6 +230,8 @@ impl Run<'_> {
                     error.with_hint(format!("`{}` excludes it", self.ignore_name))
                 }
                 _ if is_missing && path.starts_with('#') => error.with_hint(copy::COMMENT_HINT),
+                CopyFrom::Context if is_missing && matches!(self.context, Opened::Empty) => error
+                    .with_hint("the build has a Dockerfile alone: name a directory to copy from, `wharf build -f - DIR`"),
                 CopyFrom::Context if is_missing && path.contains("..") => error.with_hint(
                     "`..` does not lead out of the context: nothing above it can be copied",
                 ),

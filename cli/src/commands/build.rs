@@ -1,6 +1,7 @@
 //! `wharf build`.
 
 mod context;
+mod docker;
 mod epoch;
 mod output;
 
@@ -25,7 +26,8 @@ use crate::progress::{self, Building};
 use crate::registries::Reach;
 use crate::report::{self, hinted, say, usage};
 
-use self::output::Output;
+pub(crate) use self::docker::explain;
+use self::output::{Output, Stdout};
 
 /// Builds an image from a Dockerfile.
 ///
@@ -58,7 +60,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
 
-    /// Where else the result goes, as in type=oci,dest=image.tar; types are oci, docker, local and tar; may be given several times
+    /// Where else the result goes, as in type=oci,dest=image.tar; types are oci, docker, local and tar; DIR alone is type=local, and - alone type=tar on standard output; may be given several times
     #[arg(short, long = "output", value_name = "OUTPUT")]
     outputs: Vec<String>,
 
@@ -110,6 +112,7 @@ pub(crate) fn run(
     arguments: &Arguments,
 ) -> anyhow::Result<()> {
     let outputs = output::parse_all(&arguments.outputs)?;
+    output::check_stdout(&outputs, Stdout::of_this_process())?;
     let names = names(arguments)?;
     let mut reached = Reached::new(environment, global, &arguments.reach, Need::Library)?;
     for name in &names {
@@ -119,6 +122,7 @@ pub(crate) fn run(
     let request = request(environment, arguments, names, Arc::clone(&building))?;
     if !global.quiet {
         epoch::tell(request.epoch);
+        output::warn_of_types(&outputs, request.format);
     }
     let built = build(&reached, request, &building, global)?;
     building.clear();
@@ -149,7 +153,7 @@ fn names(arguments: &Arguments) -> anyhow::Result<Vec<ImageName>> {
     let names: Vec<ImageName> = arguments
         .tags
         .iter()
-        .map(|tag| places::parse_library(tag))
+        .map(|tag| places::parse_name(tag))
         .collect::<anyhow::Result<_>>()?;
     for name in &names {
         if name.digest().is_some() {
@@ -279,8 +283,10 @@ fn build(
         let built = prepared.build(&reached.images).await;
         building.clear();
         let built = built.map_err(|error| {
+            // The names that `-t` gives have no part in this.
+            let base = error.base().map(|base| base.registry().clone());
             let error = diagnostics::failed(&prepared, error);
-            reached.advise(error)
+            reached.advise_on(error, base.as_slice())
         })?;
         if !global.quiet {
             diagnostics::warn(&prepared, &built);

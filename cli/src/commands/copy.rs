@@ -1,20 +1,25 @@
 //! `wharf copy`, and the copying that `push` and `pull` are.
 
+use std::path::Path;
+
+use anyhow::Context as _;
 use image::{Bare, CopyOptions, End, Place, PlatformChoice};
+use tempfile::TempDir;
 
 use crate::arguments::Global;
 use crate::commands::wait;
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::places::{self, Need, Reached};
 use crate::progress;
 use crate::registries::Reach;
-use crate::report::{self, WithHint as _, say};
+use crate::report::{self, WithHint as _, say, usage};
 
 /// Copies an image from one place to another, byte for byte.
 ///
 /// A place is docker://REF in a registry, local:NAME in the library of this
 /// machine, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE. A
-/// name without such a word is in a registry. The digest is printed last.
+/// name without such a word is in a registry. The FILE of a source may be -, for
+/// standard input. The digest is printed last.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Where the image is
@@ -50,7 +55,7 @@ pub(crate) fn run(
     global: &Global,
     arguments: &Arguments,
 ) -> anyhow::Result<()> {
-    let from = places::parse(&arguments.source, Bare::Registry)?;
+    let from = places::parse_source(&arguments.source, Bare::Registry)?;
     let to = places::parse(&arguments.destination, Bare::Registry)?;
     let route = Route { from, to };
     perform(environment, global, &route, &arguments.how)
@@ -79,10 +84,12 @@ pub(crate) fn perform(
         platform: platform(how.platform.as_deref())?,
         progress: progress::choose(environment, global),
     };
+    let spooled = Spooled::of(from, &environment.temporary_directory())?;
+    let source = spooled.as_ref().map_or(from, |spooled| &spooled.place);
     let copied = wait(async {
         // Moved in, so that the bars are gone before anything else is said.
         let options = options;
-        let copied = reached.images.copy(from, to, &options).await;
+        let copied = reached.images.copy(source, to, &options).await;
         copied.map_err(|error| {
             let (end, failed) = match error.end() {
                 Some(End::Source) => ("source", from),
@@ -102,6 +109,40 @@ pub(crate) fn perform(
         say(&format!("copied `{from}` to `{to}`"));
     }
     report::result(&copied.digest.to_string())
+}
+
+/// Is an archive from standard input in a file, since archives are not read
+/// from their start to their end. The file is gone with this.
+struct Spooled {
+    place: Place,
+    _directory: TempDir,
+}
+
+impl Spooled {
+    /// Reads standard input, if a place is that.
+    fn of(place: &Place, scratch: &Path) -> anyhow::Result<Option<Self>> {
+        if !places::archive_of(place).is_some_and(places::is_standard) {
+            return Ok(None);
+        }
+        if environment::stdin_is_terminal() {
+            return Err(usage(format!("`{place}` would be read from a terminal")))
+                .hint("pipe an archive to it, as in `docker save NAME | wharf copy ...`");
+        }
+        let directory = tempfile::tempdir_in(scratch).context("can not write a file")?;
+        let file = directory.path().join("standard-input");
+        let mut spool = fs_err::File::create(&file)?;
+        std::io::copy(&mut std::io::stdin().lock(), &mut spool)
+            .context("can not keep what is on standard input")?;
+        let place = match place.clone() {
+            Place::OciArchive { tag, .. } => Place::OciArchive { file, tag },
+            Place::DockerArchive { name, .. } => Place::DockerArchive { file, name },
+            other => other,
+        };
+        Ok(Some(Self {
+            place,
+            _directory: directory,
+        }))
+    }
 }
 
 /// Reads the choice of a platform.

@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use builder::{Event, Outcome, Progress, Source};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
-use crate::progress::{bytes, short, style};
+use crate::progress::{bytes, fitting, short, style};
 use crate::report::say;
 
 /// How the work of a step looks.
-const BAR: &str = "      {prefix} [{bar:24}] {binary_bytes:>10} / {binary_total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}";
+const BAR: &str = "      {prefix} [{wide_bar}] {binary_bytes:>10} / {binary_total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}";
+
+/// The same on a terminal that is too narrow for it.
+const NARROW: &str = "      {prefix} [{wide_bar}] {percent:>3}%";
 
 /// The most that is shown of an instruction, in characters.
 const TEXT: usize = 100;
@@ -51,7 +54,8 @@ impl Building {
             Bars::Terminal => ProgressDrawTarget::stderr(),
             Bars::Hidden => ProgressDrawTarget::hidden(),
         };
-        let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style(BAR));
+        let bar =
+            ProgressBar::with_draw_target(Some(0), target).with_style(style(fitting(BAR, NARROW)));
         // There is none before something takes its time.
         bar.finish_and_clear();
         Self {
@@ -221,7 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn the_template_is_valid() {
+    fn the_templates_are_valid() {
         style(BAR);
+        style(NARROW);
     }
 }

@@ -5,12 +5,15 @@ use std::error::Error as StdError;
 use std::io;
 
 use client::{ErrorKind, Proxies};
-use oci::RegistryHost;
+use oci::{DEFAULT_REGISTRY, RegistryHost};
 
 use super::hinted;
 
 /// The status of a refusal that other credentials may change.
 const FORBIDDEN: u16 = 403;
+
+/// Where the registry `docker.io` really answers.
+const DOCKER_HUB: &str = "registry-1.docker.io";
 
 /// Adds what would help against a failure of one of these registries, which
 /// are reached through these proxies. The first is the one that was named.
@@ -32,8 +35,11 @@ fn advice(error: &anyhow::Error, registries: &[RegistryHost], proxies: &Proxies)
         (failed.kind() != ErrorKind::Source).then_some(failed)
     })?;
     let registry = blamed(failed, registries);
-    let named = registry.map_or_else(|| "the registry".to_owned(), |host| format!("`{host}`"));
-    let place = registry.map_or("HOST", RegistryHost::as_str);
+    let named = match &registry {
+        Some(host) => format!("`{host}`"),
+        None => "the registry".to_owned(),
+    };
+    let place = registry.as_ref().map_or("HOST", RegistryHost::as_str);
     match failed.kind() {
         ErrorKind::Denied if failed.status().is_some_and(|s| s.as_u16() == FORBIDDEN) => {
             Some(format!(
@@ -60,18 +66,23 @@ fn advice(error: &anyhow::Error, registries: &[RegistryHost], proxies: &Proxies)
     }
 }
 
-/// Finds the registry that failed: the one whose name is in the message, or
-/// the first.
-fn blamed<'a>(failed: &client::Error, registries: &'a [RegistryHost]) -> Option<&'a RegistryHost> {
-    let url = url_of(&failed.to_string());
-    let in_url = |host: &&RegistryHost| {
-        let url = url.as_deref().unwrap_or_default();
-        url.contains(&format!("//{host}/"))
-    };
-    registries
-        .iter()
-        .find(in_url)
-        .or_else(|| registries.first())
+/// Finds the registry that failed: the one that the message names, or else the
+/// first.
+fn blamed(failed: &client::Error, registries: &[RegistryHost]) -> Option<RegistryHost> {
+    let asked = url_of(&failed.to_string()).and_then(|url| asked(&url));
+    asked.or_else(|| registries.first().cloned())
+}
+
+/// Finds the registry that a URL is of (distribution-spec, "Endpoints"). Those
+/// where tokens are had, and where content is kept, are of none.
+fn asked(url: &str) -> Option<RegistryHost> {
+    let (_, rest) = url.split_once("://")?;
+    let (authority, path) = rest.split_once('/')?;
+    match authority {
+        _ if !path.starts_with("v2/") => None,
+        DOCKER_HUB => DEFAULT_REGISTRY.parse().ok(),
+        _ => authority.parse().ok(),
+    }
 }
 
 /// Finds the URL that was asked for, in backticks after its method. What
@@ -127,4 +138,26 @@ fn caused_by<E: StdError + 'static>(
     found
         || wrapped.is_some_and(|wrapped| caused_by(wrapped, wanted))
         || error.source().is_some_and(|cause| caused_by(cause, wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_are_known_by_their_urls() {
+        for (url, expected) in [
+            ("https://h.test/v2/a/manifests/1", Some("h.test")),
+            ("http://127.0.0.1:5000/v2/", Some("127.0.0.1:5000")),
+            ("https://[::1]:5000/v2/", Some("[::1]:5000")),
+            ("https://registry-1.docker.io/v2/", Some("docker.io")),
+            ("https://auth.docker.io/token", None),
+            ("https://cdn.test/blobs/v2/", None),
+            ("https://h.test", None),
+            ("h.test/v2/", None),
+        ] {
+            let found = asked(url);
+            assert_eq!(found.as_ref().map(RegistryHost::as_str), expected, "{url}");
+        }
+    }
 }

@@ -46,7 +46,9 @@ fn redact_word(word: &str, redacted: &mut String) {
     let secret = secret.or_else(|| {
         let (_, port) = rest.get(..authority)?.split_once(':')?;
         let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
-        (!is_port).then(|| last_user(rest, rest.len())).flatten()
+        let user = last_user(rest, rest.len()).filter(|_| !is_port)?;
+        // Nor is `git@host:path` one, where the colon comes after the host.
+        rest.get(..user)?.contains(':').then_some(user)
     });
     redacted.push_str(scheme);
     match secret.and_then(|end| rest.get(end..)) {
@@ -102,6 +104,8 @@ mod tests {
             &format!("docker://x:1@blake3:{hex}"),
             "git@github.com/a.git",
             "ssh://git@github.com/a.git",
+            "`git@github.com:o/r.git`",
+            "git@github.com:o/r.git#main:sub",
             "https://h.test/@scope/package",
             "https://h.test:5000/@scope/package",
             "somebody@example.com and `é@ü`",

@@ -277,3 +277,33 @@ fn a_page_in_a_browser_does_not_push() {
         );
     }
 }
+
+#[test]
+fn an_archive_comes_through_standard_input() {
+    let home = Home::new();
+    home.layout("in", "1");
+    for kind in ["docker-archive", "oci-archive"] {
+        let file = format!("{kind}:image.tar");
+        home.wharf(&["copy", "oci:in:1", &file]).ok();
+        // Nothing in it is compressed.
+        let archive = fs_err::read_to_string(home.path("image.tar")).expect("text");
+        let (from, to) = (format!("{kind}:-"), format!("local:{kind}:1"));
+        let copied = home.wharf_told(&["copy", &from, &to], &archive);
+        let from_file = home.wharf(&["copy", &file, "local:file:1"]);
+        assert_eq!(copied.ok(), from_file.ok());
+        let said = format!("copied `{from}` to `{to}`");
+        let said = said.replace("local:", "local:docker.io/library/");
+        assert!(copied.stderr.contains(&said), "{}", copied.stderr);
+
+        let refused = home.wharf_told(&["copy", &from, "local:none:1"], "");
+        let start = format!("error: can not copy `{from}` to ");
+        assert!(refused.failed(1).starts_with(&start), "{}", refused.stderr);
+        for arguments in [&["inspect", &from][..], &["copy", "oci:in:1", &from]] {
+            let refused = home.wharf(arguments);
+            let start = format!(
+                "error: `{from}` is standard input or output, which is not supported here\n"
+            );
+            assert!(refused.failed(2).starts_with(&start), "{}", refused.stderr);
+        }
+    }
+}

@@ -29,6 +29,10 @@ fn a_certificate_is_trusted_when_it_is_configured() {
         )),
         "{error}"
     );
+    let dockerfile = format!("FROM scratch\nCOPY --from={host}/base:1 /x /\n");
+    let built = home.wharf_told(&["build", "-t", "shop:1", "-"], &dockerfile);
+    let hint = error.lines().last().expect("a hint");
+    assert_eq!(built.failed(1).lines().last(), Some(hint));
 
     let config = |line: &str| format!("[[registry]]\nprefix = \"{host}\"\n{line}\n");
     let digest = format!("{}\n", image.digest());

@@ -47,14 +47,14 @@ pub(super) fn choose(
 /// Finds out whether a path is of a directory or an archive.
 fn of_path(path: &Path) -> anyhow::Result<ContextSource> {
     let text = path.to_string_lossy();
-    if text.contains("://") {
-        let error = usage(format!(
-            "the context `{text}` is elsewhere, which is not supported yet"
-        ));
-        return Err(hinted(error, "fetch it, and name its directory"));
-    }
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
+        Err(_) if is_elsewhere(&text) => {
+            let error = usage(format!(
+                "the context `{text}` is elsewhere, which is not supported yet"
+            ));
+            return Err(hinted(error, "fetch it, and name its directory"));
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let error = missing(format!("there is no context `{text}`"));
             return Err(hinted(error, "name a directory, a tar archive, or `-`"));
@@ -66,6 +66,15 @@ fn of_path(path: &Path) -> anyhow::Result<ContextSource> {
     }
     let file = fs_err::File::open(path).context("can not open the context")?;
     Ok(ContextSource::Archive(Arc::new(file.into_parts().0)))
+}
+
+/// Says whether a text that is no path here is a URL, or a git repository as
+/// docker knows them: `git@host:path`, and `github.com/path`.
+fn is_elsewhere(text: &str) -> bool {
+    let of_user = text
+        .split_once('@')
+        .is_some_and(|(user, host)| !user.contains('/') && host.contains(':'));
+    text.contains("://") || of_user || text.starts_with("github.com/")
 }
 
 /// Gives standard input as a file that can be read in any thread.
@@ -95,8 +104,24 @@ mod tests {
     fn standard_input_is_one_thing() {
         let refused = choose(Path::new("-"), Some(Path::new("-")));
         assert!(refused.is_err());
-        assert!(choose(Path::new("https://example.com/x.git"), None).is_err());
         assert!(choose(Path::new("no-such-directory"), None).is_err());
+    }
+
+    #[test]
+    fn contexts_elsewhere_are_known() {
+        for (text, elsewhere) in [
+            ("https://example.com/x.git", true),
+            ("git://example.com/x.git#main:sub", true),
+            ("git@example.com:o/r.git", true),
+            ("github.com/o/r", true),
+            ("no-such-directory", false),
+            ("no/such@1:2", false),
+            ("name@example.com", false),
+        ] {
+            let error = choose(Path::new(text), None).expect_err(text);
+            let said = error.root_cause().to_string();
+            assert_eq!(said.ends_with("not supported yet"), elsewhere, "{said}");
+        }
     }
 
     #[test]

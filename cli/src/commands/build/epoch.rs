@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::environment::Environment;
-use crate::report::{WithHint as _, say, usage};
+use crate::report::{WithHint as _, hinted, say, usage};
 
 /// The variable of the environment, and the build argument, that say it too.
 pub(super) const VARIABLE: &str = "SOURCE_DATE_EPOCH";
@@ -43,6 +43,18 @@ fn parse(text: &str, from: &str) -> anyhow::Result<u64> {
 
 /// Asks git when the last commit of the context was made.
 fn of_commit(context: &Path) -> anyhow::Result<u64> {
+    // What is not there at all is said where it is read.
+    let is_none = |there: std::fs::Metadata| !there.is_dir();
+    if context.as_os_str() == "-" || fs_err::metadata(context).is_ok_and(is_none) {
+        let error = usage(format!(
+            "`--source-date-epoch git` asks for the last commit of a directory, and the context `{}` is none",
+            context.display()
+        ));
+        return Err(hinted(
+            error,
+            "give the seconds themselves, as `git log -1 --format=%ct` prints them",
+        ));
+    }
     let asked = Command::new("git")
         .arg("-C")
         .arg(context)
@@ -77,6 +89,15 @@ pub(super) fn tell(epoch: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commits_are_of_directories() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for context in [Path::new("-"), file.path()] {
+            let error = of_commit(context).expect_err("no directory");
+            assert!(error.root_cause().to_string().ends_with(" is none"));
+        }
+    }
 
     #[test]
     fn what_is_chosen_counts_before_the_environment() {

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use builder::Built;
+use builder::{Built, Format};
 use image::{CopyOptions, Place, Replacement};
 use oci::ImageName;
 
 use crate::arguments::Global;
 use crate::commands::wait;
+use crate::environment;
 use crate::places::Reached;
 use crate::report::{WithHint as _, hinted, say, usage};
 
@@ -58,6 +59,59 @@ pub(super) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<Output>> {
         }
     }
     Ok(outputs)
+}
+
+/// Where standard output leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stdout {
+    /// To a person, who can not read archives.
+    Terminal,
+    /// To a file or a program.
+    Elsewhere,
+}
+
+impl Stdout {
+    /// Finds out.
+    pub(super) fn of_this_process() -> Self {
+        match environment::stdout_is_terminal() {
+            true => Self::Terminal,
+            false => Self::Elsewhere,
+        }
+    }
+}
+
+/// Refuses to write an archive to a terminal.
+pub(super) fn check_stdout(outputs: &[Output], stdout: Stdout) -> anyhow::Result<()> {
+    let Some(output) = outputs.iter().find(|output| output.is_stdout()) else {
+        return Ok(());
+    };
+    if stdout == Stdout::Elsewhere {
+        return Ok(());
+    }
+    let error = usage(format!(
+        "the output `{output}` would go to a terminal, which it is no text for"
+    ));
+    Err(hinted(
+        error,
+        match output.kind {
+            Kind::Docker => "write it to a file, `> FILE`, or to a program: `| docker load`",
+            Kind::Oci | Kind::Tar | Kind::Local => {
+                "write it to a file, `> FILE`, or to a program: `| tar t`"
+            }
+        },
+    ))
+}
+
+/// Tells of layouts that other programs do not find an image in by its name.
+pub(super) fn warn_of_types(outputs: &[Output], format: Format) {
+    let mut layouts = outputs.iter().filter(|output| output.kind == Kind::Oci);
+    let Some(layout) = layouts.next().filter(|_| format == Format::Docker) else {
+        return;
+    };
+    say(&format!(
+        "warning: the output `{layout}` gets an image with Docker's types, which skopeo, buildah, podman and umoci do not find by its name"
+    ));
+    say("   hint: leave out `--format docker`, or write `type=docker`");
 }
 
 impl Destination {
@@ -322,6 +376,21 @@ mod tests {
             "type=oci,dest",
         ] {
             assert!(parse(text).is_err(), "accepted `{text}`");
+        }
+    }
+
+    #[test]
+    fn archives_do_not_go_to_a_terminal() {
+        for (text, terminal) in [
+            ("-", false),
+            ("type=docker,dest=-", false),
+            ("type=oci,dest=-", false),
+            ("type=oci,dest=a.tar", true),
+            ("out", true),
+        ] {
+            let outputs = parse_all(&[text.to_owned()]).expect("valid");
+            assert_eq!(check_stdout(&outputs, Stdout::Terminal).is_ok(), terminal);
+            assert!(check_stdout(&outputs, Stdout::Elsewhere).is_ok(), "{text}");
         }
     }
 

@@ -1,0 +1,175 @@
+//! The flags of `docker build` that there are not: what to do instead. The
+//! guide has the same flags in a table.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::report::{hinted, usage};
+
+/// What is of no use before commands are run.
+const FOR_RUN: &str = "it is for `RUN`, which is not there yet";
+
+/// What builds well without.
+const NEEDLESS: &str = "leave it out: there is nothing that it would change";
+
+/// What no image gets.
+const ATTESTATIONS: &str = "leave it out: images are made without attestations";
+
+/// Where layers are found again.
+const CACHES: &str = "leave it out: what was packed is kept in the library of this machine";
+
+/// The flags, with what helps.
+const FLAGS: [(&str, &str); 51] = [
+    ("--add-host", FOR_RUN),
+    ("--allow", FOR_RUN),
+    ("--annotation", "`LABEL` in the Dockerfile notes the like"),
+    ("--attest", ATTESTATIONS),
+    (
+        "--build-context",
+        "name a stage, an image or `oci-layout://DIR:TAG` in `FROM` and `COPY --from`",
+    ),
+    ("--builder", NEEDLESS),
+    ("--cache-from", CACHES),
+    ("--cache-to", CACHES),
+    ("--call", "mistakes are told before anything is built"),
+    ("--cgroup-parent", FOR_RUN),
+    ("--check", "mistakes are told before anything is built"),
+    ("--compress", NEEDLESS),
+    ("--cpu-count", FOR_RUN),
+    ("--cpu-percent", FOR_RUN),
+    ("--cpu-period", FOR_RUN),
+    ("--cpu-quota", FOR_RUN),
+    ("--cpu-rt-period", FOR_RUN),
+    ("--cpu-rt-runtime", FOR_RUN),
+    ("--cpu-shares", FOR_RUN),
+    ("-c", FOR_RUN),
+    ("--cpuset-cpus", FOR_RUN),
+    ("--cpuset-mems", FOR_RUN),
+    ("--device", FOR_RUN),
+    ("--disable-content-trust", NEEDLESS),
+    ("--force-rm", NEEDLESS),
+    (
+        "--iidfile",
+        "the digest goes to standard output: `wharf build -q ... > FILE`",
+    ),
+    ("--isolation", FOR_RUN),
+    (
+        "--label",
+        "write `LABEL` into the Dockerfile, with an `ARG` for what differs between builds",
+    ),
+    (
+        "--load",
+        "pipe it: `wharf build -q -t NAME -o type=docker,dest=- ... | docker load`",
+    ),
+    ("--memory", FOR_RUN),
+    ("-m", FOR_RUN),
+    ("--memory-swap", FOR_RUN),
+    (
+        "--metadata-file",
+        "the digest goes to standard output: `wharf build -q ... > FILE`",
+    ),
+    ("--network", FOR_RUN),
+    (
+        "--no-cache-filter",
+        "`--no-cache` packs the layers of all stages anew",
+    ),
+    ("--policy", "it is not there yet"),
+    (
+        "--progress",
+        "leave it out: steps are plain lines, with bars on a terminal only; `-q` leaves the digest",
+    ),
+    ("--provenance", ATTESTATIONS),
+    (
+        "--pull",
+        "`wharf pull NAME` fetches what a base is now; a base that was not pulled is looked up by every build",
+    ),
+    ("--rm", NEEDLESS),
+    ("--sbom", ATTESTATIONS),
+    ("--secret", FOR_RUN),
+    ("--security-opt", FOR_RUN),
+    ("--shm-size", FOR_RUN),
+    (
+        "--squash",
+        "a last stage of `FROM scratch` and `COPY --from=STAGE / /` has one layer",
+    ),
+    ("--ssh", FOR_RUN),
+    ("--stream", NEEDLESS),
+    ("--ulimit", FOR_RUN),
+    ("--userns", FOR_RUN),
+    ("--volume", FOR_RUN),
+    ("-v", FOR_RUN),
+];
+
+/// Explains a flag that docker has, where that is what is wrong.
+pub(crate) fn explain(error: &clap::Error) -> Option<anyhow::Error> {
+    if error.kind() != ErrorKind::UnknownArgument || !is_of_build(error) {
+        return None;
+    }
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let (flag, hint) = FLAGS.into_iter().find(|(flag, _)| flag == given)?;
+    let message = format!("`{flag}` of `docker build` is not supported");
+    Some(hinted(usage(message), hint))
+}
+
+/// Says whether it was `build` that was typed wrongly, which only the usage
+/// tells.
+fn is_of_build(error: &clap::Error) -> bool {
+    match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string().contains("wharf build "),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::arguments::Arguments;
+
+    fn explained(line: &[&str]) -> Option<String> {
+        let words = ["wharf"].iter().chain(line);
+        let error = Arguments::try_parse_from(words).expect_err("a mistake");
+        Some(explain(&error)?.root_cause().to_string())
+    }
+
+    #[test]
+    fn flags_of_docker_are_explained() {
+        for (flag, _) in FLAGS {
+            let expected = format!("`{flag}` of `docker build` is not supported");
+            for line in [
+                vec!["build", flag, "."],
+                vec!["-q", "build", ".", flag, "x"],
+            ] {
+                assert_eq!(explained(&line).as_ref(), Some(&expected), "{line:?}");
+            }
+            let with_value = format!("{flag}=x");
+            assert_eq!(explained(&["build", &with_value, "."]), Some(expected));
+        }
+    }
+
+    #[test]
+    fn other_mistakes_are_not() {
+        for line in [
+            vec!["build", "--lode", "."],
+            vec!["build", ".", "--format", "x"],
+            vec!["copy", "--pull", "a", "b"],
+            vec!["--pull", "build", "."],
+        ] {
+            assert_eq!(explained(&line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_guide_names_each_of_them() {
+        let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide/build.md");
+        let guide = fs_err::read_to_string(guide).expect("there");
+        for (flag, _) in FLAGS {
+            let named = format!("`{flag}`");
+            assert!(guide.contains(&named), "{flag}");
+        }
+    }
+}

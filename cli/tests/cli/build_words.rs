@@ -1,0 +1,101 @@
+//! What `wharf build` says of what it can not do: to whom, and what helps.
+
+use crate::harness::{Home, Registry};
+
+#[test]
+fn the_registry_of_a_base_is_blamed() {
+    let home = Home::new();
+    let registry = Registry::closed(&home);
+    let host = registry.host.as_str();
+    let hint = format!("hint: give credentials for `{host}`: `wharf login {host}`\n");
+    for dockerfile in [
+        format!("FROM {host}/a:1\n"),
+        format!("FROM scratch\nCOPY --from={host}/a:1 /x /\n"),
+    ] {
+        for names in [&[][..], &["-t", "shop:1"], &["-t", "127.0.0.1:1/shop:1"]] {
+            let build = [&["build"], names, &["-"]].concat();
+            let built = home.wharf_told(&build, &dockerfile);
+            assert!(built.failed(4).ends_with(&hint), "{}", built.stderr);
+        }
+    }
+}
+
+#[test]
+fn names_are_no_places() {
+    let home = Home::new();
+    let refused = |name: &str| {
+        let built = home.wharf_told(&["build", "-t", name, "-"], "FROM scratch\n");
+        built.failed(2).to_owned()
+    };
+    let form = "hint: a name is as `shop:1` or `localhost:5000/shop:1`, in lower case\n";
+    for (name, error, hint) in [
+        (
+            "docker://localhost:5000/x:1",
+            "is a place, where a name is needed",
+            "hint: leave out the word before it: `localhost:5000/x:1`\n",
+        ),
+        (
+            "local:h.test/x:1",
+            "is a place, where a name is needed",
+            "hint: leave out the word before it: `h.test/x:1`\n",
+        ),
+        ("oci:x", "is a place, where a name is needed", form),
+        ("Bad", "is no name for an image", form),
+        ("docker://Bad", "is no name for an image", form),
+        ("docker-daemon:x", "is no name for an image", form),
+    ] {
+        let said = refused(name);
+        let start = format!("error: `{name}` {error}\n");
+        assert!(said.starts_with(&start) && said.ends_with(hint), "{said}");
+    }
+}
+
+#[test]
+fn flags_of_docker_are_explained() {
+    let home = Home::new();
+    assert_eq!(
+        home.wharf(&["build", "--load", "."]).failed(2),
+        "error: `--load` of `docker build` is not supported\n\
+         hint: pipe it: `wharf build -q -t NAME -o type=docker,dest=- ... | docker load`\n"
+    );
+    let other = home.wharf(&["build", "--lode", "."]);
+    assert!(other.failed(2).contains("unexpected argument '--lode'"));
+}
+
+#[test]
+fn contexts_elsewhere_are_not_supported() {
+    let home = Home::new();
+    let hint = "hint: fetch it, and name its directory\n";
+    for (context, shown) in [
+        ("git@h.test:o/r.git", "git@h.test:o/r.git"),
+        (
+            "https://a:b@h.test/r.git",
+            "https://[redacted]@h.test/r.git",
+        ),
+    ] {
+        let expected = format!(
+            "error: the context `{shown}` is elsewhere, which is not supported yet\n{hint}"
+        );
+        assert_eq!(home.wharf(&["build", context]).failed(2), expected);
+    }
+    let built = home.wharf_told(&["build", "--source-date-epoch=git", "-"], "FROM scratch\n");
+    assert_eq!(
+        built.failed(2),
+        "error: `--source-date-epoch git` asks for the last commit of a directory, and the context `-` is none\n\
+         hint: give the seconds themselves, as `git log -1 --format=%ct` prints them\n"
+    );
+}
+
+#[test]
+fn what_other_programs_do_not_find_is_told() {
+    let home = Home::new();
+    let warned = |format: &str, output: &str| {
+        let build = ["build", "--format", format, "-t", "x:1", "-o", output, "-"];
+        let built = home.wharf_told(&build, "FROM scratch\n");
+        built.ok();
+        built.stderr.contains("warning: ")
+    };
+    assert!(warned("docker", "type=oci,dest=a"));
+    assert!(!warned("docker", "type=docker,dest=a.tar"));
+    assert!(!warned("oci", "type=oci,dest=b"));
+}
