@@ -99,3 +99,12 @@ fn what_other_programs_do_not_find_is_told() {
     assert!(!warned("docker", "type=docker,dest=a.tar"));
     assert!(!warned("oci", "type=oci,dest=b"));
 }
+
+#[test]
+fn a_dockerfile_alone_has_nothing_to_copy() {
+    let home = Home::new();
+    let built = home.wharf_told(&["build", "-"], "FROM scratch\nCOPY a /\n");
+    let hint = "hint: the build has a Dockerfile alone: name a directory to copy from, \
+                `wharf build -f - DIR`\n";
+    assert!(built.failed(3).ends_with(hint), "{}", built.stderr);
+}

@@ -8,6 +8,7 @@ mod compared;
 mod comparisons;
 mod digests;
 mod listing;
+mod parents;
 mod shelves;
 mod tree;
 

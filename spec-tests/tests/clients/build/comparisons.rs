@@ -22,6 +22,23 @@ pub(crate) struct Comparison {
     pub(crate) differences: &'static [(&'static str, &'static str)],
 }
 
+impl Comparison {
+    /// Looks for a reason for every difference, and for a difference for every reason.
+    ///
+    /// # Panics
+    /// Panics with the differences that have none.
+    pub(crate) fn explains(&self, differences: &[String]) {
+        let expected = |line: &&String| {
+            let mut known = self.differences.iter();
+            known.any(|(path, _)| line.starts_with(&format!("{path}: ")))
+        };
+        let (known, unknown): (Vec<_>, Vec<_>) = differences.iter().partition(expected);
+        assert!(unknown.is_empty(), "{unknown:#?}");
+        // A reason for what does not differ has outlived its difference.
+        assert_eq!(known.len(), self.differences.len(), "{known:#?}");
+    }
+}
+
 const fn small(name: &'static str, lines: &'static str) -> Comparison {
     Comparison {
         name,
@@ -232,6 +249,10 @@ pub(crate) const COMPARISONS: &[Comparison] = &[
         "FROM BASE\nUSER app\nWORKDIR /made/by/app\nCOPY a.txt .\n",
     ),
     small(
+        "WORKDIR as a number",
+        "FROM BASE\nUSER 1000\nWORKDIR /made/by/app\nUSER 5\nWORKDIR ../nobody\nUSER 5:6\nWORKDIR /made/later\n",
+    ),
+    small(
         "ENV in paths",
         "FROM BASE\nENV A=/srv/env B=dir\nWORKDIR $A/${B}\nCOPY ${B}/one ${C:-none}/\nCOPY $B ${B:+set}/\n",
     ),
@@ -251,6 +272,10 @@ pub(crate) const COMPARISONS: &[Comparison] = &[
     small(
         "owned, over what somebody else owns",
         "FROM BASE\nCOPY --chown=7:8 srv /srv\nCOPY --chown=7:8 a.txt /srv/file\n",
+    ),
+    small(
+        "owned, in what others own, layer upon layer",
+        "FROM BASE\nUSER app\nWORKDIR /work\nCOPY --chown=app a.txt y\nCOPY --chown=app dir /srv/data\nCOPY --chown=0 a.txt /srv/data/sub/f\nCOPY --chown=7 a.txt /srv/private/new/f\nCOPY a.txt /srv/set/f\nCOPY a.txt /srv/nested/y/\n",
     ),
     small(
         "USER does not own what is copied",
