@@ -13,11 +13,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, Request, Response};
+use axum::http::{HeaderMap, Request, Response, Version};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 
-use crate::api::ApiError;
+use crate::api::{ApiError, Code};
 use crate::app::App;
 
 /// How much of a name that was sent is told back, in characters.
@@ -46,6 +46,7 @@ pub(crate) async fn guard(
 }
 
 fn check(hosts: &Hosts, request: &Request<Body>) -> Result<(), ApiError> {
+    is_one(request)?;
     let Hosts::Named(names) = hosts else {
         return Ok(());
     };
@@ -68,6 +69,17 @@ fn check(hosts: &Hosts, request: &Request<Body>) -> Result<(), ApiError> {
                 excerpt(&origin)
             )));
         }
+    }
+    Ok(())
+}
+
+/// Refuses a request of HTTP/1.1 without exactly one `Host` (RFC 9112, section
+/// 3.2): proxies before us may have read another one than we would.
+fn is_one(request: &Request<Body>) -> Result<(), ApiError> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        let message = format!("a request has one `Host`, this one has {hosts}");
+        return Err(ApiError::new(400, Code::Unsupported, message));
     }
     Ok(())
 }

@@ -7,13 +7,11 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::HOST;
-use axum::http::{Method, Request, Response, Version};
+use axum::http::{Method, Request, Response};
 use axum::routing::get;
 
 use crate::api::{
-    ApiError, Code, Endpoint, Target, blobs, catalog, manifests, mounts, ping, referrers, tags,
-    uploads,
+    ApiError, Endpoint, Target, blobs, catalog, manifests, mounts, ping, referrers, tags, uploads,
 };
 use crate::app::App;
 use crate::auth::{Caller, Right};
@@ -43,23 +41,11 @@ async fn distribution(
     State(app): State<App>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
-    check_host(&request)?;
     // Whoever may do nothing is not told either what there could be.
     let caller = app.authenticator().caller(request.headers()).await?;
     app.authenticator().check(&caller, Right::Read)?;
     let target = Target::parse(request.uri())?;
     dispatch(&app, &caller, target, request).await
-}
-
-/// Refuses a request of HTTP/1.1 without exactly one `Host` (RFC 9112, section
-/// 3.2): proxies before us may have read another one than we would.
-fn check_host(request: &Request<Body>) -> Result<(), ApiError> {
-    let hosts = request.headers().get_all(HOST).iter().count();
-    if request.version() == Version::HTTP_11 && hosts != 1 {
-        let message = format!("a request has one `Host`, this one has {hosts}");
-        return Err(ApiError::new(400, Code::Unsupported, message));
-    }
-    Ok(())
 }
 
 /// Calls the handler of a method and endpoint (distribution-spec,

@@ -63,10 +63,11 @@ pub(crate) fn cases(scene: &Scene) -> Vec<Case> {
         cases.push(Case::raw(&format!("length, {wrong}"), request, expected));
     }
     for (wrong, headers) in SMUGGLED {
-        let body = "0\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
+        let host = scene.registry.host();
+        let body = format!("0\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: {host}\r\n\r\n");
         let path = format!("/v2/{}/manifests/bad", scene.repository);
         // The connection is not said to close, so that a second request would be answered.
-        let request = format!("PUT {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n{body}");
+        let request = format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n{body}");
         cases.push(Case::raw(
             &format!("framing, {wrong}"),
             request,

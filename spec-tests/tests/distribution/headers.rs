@@ -12,7 +12,7 @@ fn locations_survive_a_proxy() {
     let path = format!("/v2/{repository}/blobs/uploads/");
     let request = registry
         .post(&path)
-        .header("host", "registry.example.org")
+        .header("host", "registry.localhost")
         .header("x-forwarded-proto", "https")
         .header("x-forwarded-host", "registry.example.org:8443");
     let location = request.body("").send().expect(202).location();
