@@ -31,6 +31,9 @@ pub(crate) enum Error {
     /// A file of the repository could not be read; the cause names the file.
     #[error("cannot read the repository")]
     Read(#[source] io::Error),
+    /// A folder could not be made; the cause names it.
+    #[error("cannot write to the repository's folder")]
+    Write(#[source] io::Error),
     /// The checks found this many breaches.
     #[error("the house has {0} findings")]
     Findings(usize),

@@ -2,7 +2,7 @@
 //! corpora. The targets stand in `fuzz/`, outside of the workspace, since they
 //! need a nightly compiler.
 
-use crate::command::Task;
+use crate::command::{Task, root};
 use crate::error::Error;
 
 /// The targets, and the folders of their seeds.
@@ -15,17 +15,25 @@ const TARGETS: [(&str, &str); 3] = [
 /// Feeds each target for this many seconds.
 ///
 /// # Errors
-/// Whatever ended the first target that found something, or could not be built.
+/// Whatever ended the first target that found something, or could not be built, and
+/// [`Error::Write`] when there can be no folder for what is found.
 pub(crate) fn run(seconds: u32) -> Result<(), Error> {
     for (target, seeds) in TARGETS {
+        // It is no part of the checkout, and has to be there.
+        let found = root().join(found(target));
+        fs_err::create_dir_all(found).map_err(Error::Write)?;
         task(target, seeds, seconds).run()?;
     }
     Ok(())
 }
 
+/// Names the folder of what is found, beside the seeds.
+fn found(target: &str) -> String {
+    format!("fuzz/corpus/{target}")
+}
+
 fn task(target: &str, seeds: &str, seconds: u32) -> Task {
-    // What is found stays in a folder of its own, beside the seeds.
-    let found = format!("fuzz/corpus/{target}");
+    let found = found(target);
     let time = format!("-max_total_time={seconds}");
     Task::new(
         "rustup",
@@ -52,7 +60,7 @@ mod tests {
 
     #[test]
     fn every_target_is_fed() {
-        let root = crate::command::root();
+        let root = root();
         for (target, seeds) in TARGETS {
             let file = root.join(format!("fuzz/fuzz_targets/{target}.rs"));
             assert!(file.is_file(), "{target}");

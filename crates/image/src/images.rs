@@ -102,12 +102,14 @@ impl Images {
         platform: &PlatformChoice,
     ) -> Result<Inspected, Error> {
         let source = self.source(place).await?;
-        let (digest, manifest) = chosen(source.as_ref(), platform).await?;
-        let config = match manifest.config() {
-            Some(config) if config.size <= Config::LIMIT => {
-                source::read(source.as_ref(), config, Config::LIMIT).await?
-            }
-            _ => None,
+        let Chosen {
+            digest,
+            manifest,
+            config,
+        } = chosen(source.as_ref(), platform).await?;
+        let config = match config {
+            Some(config) => Some(config),
+            None => config_of(source.as_ref(), &manifest).await?,
         };
         Ok(Inspected {
             place: place.clone(),
@@ -144,7 +146,11 @@ impl Images {
 
     async fn plan(&self, from: &Place, to: &Place, options: &CopyOptions) -> Result<Job, Error> {
         let source = Arc::new(Blamed(self.source(from).await?));
-        let (mut digest, mut manifest) = chosen(source.as_ref(), &options.platform).await?;
+        let Chosen {
+            mut digest,
+            mut manifest,
+            ..
+        } = chosen(source.as_ref(), &options.platform).await?;
         if let Place::DockerArchive { .. } = to {
             (digest, manifest) = docker::only_image(source.as_ref(), digest, manifest).await?;
         }
@@ -294,30 +300,45 @@ fn name_of(place: &Place) -> Option<ImageName> {
     }
 }
 
+/// Is the image of a place that was chosen.
+struct Chosen {
+    digest: Digest,
+    manifest: Manifest,
+    /// Its config, where choosing took that.
+    config: Option<Bytes>,
+}
+
 /// Finds the manifest that a place and a choice of platform mean.
-async fn chosen(
-    source: &dyn Source,
-    platform: &PlatformChoice,
-) -> Result<(Digest, Manifest), Error> {
+async fn chosen(source: &dyn Source, platform: &PlatformChoice) -> Result<Chosen, Error> {
     let (digest, manifest) = source.top().await?;
+    let chosen = |digest, manifest, config| Chosen {
+        digest,
+        manifest,
+        config,
+    };
     let PlatformChoice::One(wanted) = platform else {
-        return Ok((digest, manifest));
+        return Ok(chosen(digest, manifest, None));
     };
     if manifest.kind() == ManifestKind::Index {
         let child = select(manifest.children(), wanted)?.clone();
-        return Ok((child.digest, member(source, &child).await?));
+        return Ok(chosen(child.digest, member(source, &child).await?, None));
     }
-    let config = match manifest.config() {
-        Some(config) if config.size <= Config::LIMIT => {
-            source::read(source, config, Config::LIMIT).await?
-        }
-        _ => None,
-    };
+    let config = config_of(source, &manifest).await?;
     // What has no config of an image, such as an artifact, is for any machine.
-    if let Some(Ok(config)) = config.map(Config::parse) {
+    if let Some(Ok(config)) = config.clone().map(Config::parse) {
         check(&config.platform(), wanted)?;
     }
-    Ok((digest, manifest))
+    Ok(chosen(digest, manifest, config))
+}
+
+/// Reads the config of an image, unless it is too large to be one.
+async fn config_of(source: &dyn Source, manifest: &Manifest) -> Result<Option<Bytes>, Error> {
+    match manifest.config() {
+        Some(config) if config.size <= Config::LIMIT => {
+            source::read(source, config, Config::LIMIT).await
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Reads one image of an index.
