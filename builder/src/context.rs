@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dockerfile::Ignore;
-use layer::{EntryPath, Tree};
+use layer::{EntryPath, Time, Tree};
 
 use crate::error::{Error, ErrorKind};
 use crate::request::Fidelity;
@@ -61,7 +61,7 @@ pub(crate) struct Look {
     /// The paths that are copied, where they are known beforehand.
     pub(crate) wanted: Wanted,
     pub(crate) fidelity: Fidelity,
-    pub(crate) time: i64,
+    pub(crate) time: Time,
 }
 
 /// Says which paths of a context are copied.

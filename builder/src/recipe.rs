@@ -130,7 +130,8 @@ impl Recipe {
             field(&metadata.mode.to_le_bytes());
             field(&metadata.uid.to_le_bytes());
             field(&metadata.gid.to_le_bytes());
-            field(&metadata.mtime.to_le_bytes());
+            field(&metadata.mtime.seconds().to_le_bytes());
+            field(&metadata.mtime.nanoseconds().to_le_bytes());
             field(&(metadata.xattrs.len() as u64).to_le_bytes());
             for (name, value) in &metadata.xattrs {
                 field(name);

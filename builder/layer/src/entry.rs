@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::path::EntryPath;
+use crate::time::Time;
 
 /// Is one entry of a layer (image-spec, "Image Layer Filesystem Changeset"),
 /// without the bytes of its content.
@@ -71,8 +72,8 @@ pub struct Metadata {
     pub uid: u32,
     /// The number of the group.
     pub gid: u32,
-    /// When it was changed, in seconds since 1970.
-    pub mtime: i64,
+    /// When it was changed.
+    pub mtime: Time,
     /// Extended attributes by name.
     pub xattrs: BTreeMap<Box<[u8]>, Box<[u8]>>,
 }

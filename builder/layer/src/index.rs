@@ -95,7 +95,7 @@ impl LayerIndex {
 }
 
 /// The version of the form in which indexes are kept; they are the first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod path;
 mod read;
 #[cfg(test)]
 mod sample;
+mod time;
 mod tree;
 mod unpack;
 mod write;
@@ -21,6 +22,7 @@ pub use index::{LayerIndex, Record, Stored};
 pub use pass::{Framing, LAYER_FORMAT, THREADS_LIMIT, Written, write_layer};
 pub use path::{EntryPath, PathError};
 pub use read::decompress;
+pub use time::Time;
 pub use tree::{
     ContentPlace, Contents, File, Follow, Node, NodeKind, ResolveError, Resolved, Tree, Walk,
 };

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use crate::entry::{DeviceKind, Entry, Kind, Metadata};
 use crate::error::Error;
 use crate::path::EntryPath;
+use crate::time::Time;
 use crate::write::Writer;
 
 /// Is an entry and its content; empty but of files.
@@ -108,7 +109,7 @@ fn every_plain_kind() -> Vec<Item> {
             metadata.mode = 0o4755;
             metadata.uid = 1000;
             metadata.gid = 3_000_000;
-            metadata.mtime = -5;
+            metadata.mtime = Time::from_seconds(-5);
             metadata.xattrs = xattrs;
         }),
         hard_link("dir/second", "dir/first"),
@@ -157,7 +158,7 @@ fn every_number() -> Vec<Item> {
     ];
     let times = times.map(|(name, mtime)| {
         with(file(format!("times/{name}"), b"t"), |metadata| {
-            metadata.mtime = mtime;
+            metadata.mtime = Time::from_seconds(mtime);
         })
     });
     let owners = [0o777_7777, 0o1000_0000, u32::MAX].map(|owner| {
@@ -207,7 +208,10 @@ fn any_name() -> impl Strategy<Value = Vec<u8>> {
 
 fn any_metadata() -> impl Strategy<Value = Metadata> {
     let owner = prop_oneof![Just(0), Just(0o777_7777), Just(0o1000_0000), any::<u32>()];
-    let mtime = prop_oneof![Just(0), Just(1_700_000_000), -(1_i64 << 31)..1 << 36];
+    let seconds = prop_oneof![Just(0), Just(1_700_000_000), -(1_i64 << 31)..1 << 36];
+    let nanoseconds = prop_oneof![3 => Just(0), 1 => 0_u32..1_000_000_000];
+    let mtime = (seconds, nanoseconds)
+        .prop_map(|(seconds, parts)| Time::new(seconds, parts).expect("below a second"));
     let xattrs = proptest::collection::btree_map(
         "user\\.[a-z.]{1,5}".prop_map(|name| name.into_bytes().into()),
         proptest::collection::vec(any::<u8>(), 0..40).prop_map(Vec::into_boxed_slice),

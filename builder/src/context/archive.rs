@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dockerfile::Ignore;
-use layer::{EntryPath, Kind, LayerIndex, Metadata, Node, NodeKind, Tree};
+use layer::{EntryPath, Kind, LayerIndex, Metadata, Node, NodeKind, Time, Tree};
 
 use crate::contents::{Bounded, CONTEXT, Unpacked};
 use crate::context::directory::normalize;
@@ -198,7 +198,7 @@ fn holds(tree: &Tree, path: &EntryPath, ignore: &Ignore) -> bool {
             .any(|(path, node)| !node.is_directory() && !is_ignored(ignore, &path))
 }
 
-fn metadata(node: &Node, fidelity: Fidelity, time: i64) -> Metadata {
+fn metadata(node: &Node, fidelity: Fidelity, time: Time) -> Metadata {
     let mode = node.metadata.mode;
     Metadata {
         mode: match (&node.kind, fidelity.modes) {

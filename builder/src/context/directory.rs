@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use dockerfile::{Ignore, IgnoreState};
 use layer::{
-    ContentPlace, Directory, EntryPath, File, Found, FoundKind, Metadata, Node, NodeKind, Tree,
+    ContentPlace, Directory, EntryPath, File, Found, FoundKind, Metadata, Node, NodeKind, Time,
+    Tree,
 };
 
 use crate::contents::CONTEXT;
@@ -175,7 +176,7 @@ struct Walk<'a> {
     ignore: &'a Ignore,
     wanted: &'a Wanted,
     fidelity: Fidelity,
-    time: i64,
+    time: Time,
     tree: Tree,
     unusual: Unusual,
     skipped: Vec<(EntryPath, &'static str)>,
@@ -391,7 +392,7 @@ fn permissions(found: &Found) -> u16 {
 
 /// Says what is known of a file once it is in an image: nobody's but root's,
 /// of one time, and of the permissions that a fresh checkout would have.
-fn metadata(found: &Found, fidelity: Fidelity, time: i64) -> Metadata {
+fn metadata(found: &Found, fidelity: Fidelity, time: Time) -> Metadata {
     let mode = permissions(found);
     Metadata {
         mode: match (found.kind, fidelity.modes) {

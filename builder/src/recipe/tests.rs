@@ -49,7 +49,10 @@ fn everything_that_is_in_the_layer_is_in_its_key() {
         change(|item| item.entry.metadata.mode = 0o600),
         change(|item| item.entry.metadata.uid = 1),
         change(|item| item.entry.metadata.gid = 1),
-        change(|item| item.entry.metadata.mtime = 1),
+        change(|item| item.entry.metadata.mtime = layer::Time::from_seconds(1)),
+        change(|item| {
+            item.entry.metadata.mtime = layer::Time::new(0, 1).expect("below a second");
+        }),
         change(|item| item.entry.kind = Kind::File { size: 4 }),
         change(|item| item.entry.kind = Kind::Fifo),
         change(|item| item.entry.kind = Kind::Directory),
@@ -140,7 +143,7 @@ fn the_directories_around_are_as_they_are_in_the_tree() {
         let metadata = Metadata {
             mode,
             uid,
-            mtime: 5,
+            mtime: layer::Time::new(5, 7).expect("below a second"),
             ..Metadata::default()
         };
         let node = Node::directory(metadata);
@@ -164,8 +167,8 @@ fn the_directories_around_are_as_they_are_in_the_tree() {
     assert_eq!(
         lines,
         [
-            "/srv 750:7 5",
-            "/srv/a 1777:8 5",
+            "/srv 750:7 5.000000007",
+            "/srv/a 1777:8 5.000000007",
             "/srv/a/x 644:0 0",
             "/srv/y 644:0 0",
             "/z 644:0 0"

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::image::Place;
 use dockerfile::{Ignore, Kind};
-use layer::{NodeKind, Tree};
+use layer::{NodeKind, Time, Tree};
 use oci::Digest;
 
 use crate::base::{self, BaseImage};
@@ -307,8 +307,9 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn time(&self) -> Result<i64, Error> {
+    pub(super) fn time(&self) -> Result<Time, Error> {
         i64::try_from(self.request.epoch)
+            .map(Time::from_seconds)
             .map_err(|_late| Error::new(ErrorKind::Unsupported, "the time is too late for files"))
     }
 

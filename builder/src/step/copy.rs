@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use layer::{
-    ContentPlace, Entry, EntryPath, File, Follow, Kind, Metadata, Node, NodeKind, Resolved, Tree,
+    ContentPlace, Entry, EntryPath, File, Follow, Kind, Metadata, Node, NodeKind, Resolved, Time,
+    Tree,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -37,7 +38,7 @@ pub(crate) struct Copying {
     /// What becomes of directories that are there already.
     pub(crate) existing: Existing,
     /// The time of what is made here, in seconds since 1970.
-    pub(crate) time: i64,
+    pub(crate) time: Time,
 }
 
 /// Says what becomes of directories that are there already, below the

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use layer::{EntryPath, Follow, Metadata, Node, Tree};
+use layer::{EntryPath, Follow, Metadata, Node, Time, Tree};
 
 use crate::error::{Error, ErrorKind};
 use crate::recipe::{Item, Recipe};
@@ -38,7 +38,7 @@ pub(crate) fn absolute(directory: &str, path: &str) -> String {
 }
 
 /// Says what a layer has to hold for a directory to be there.
-pub(crate) fn make(tree: &mut Tree, path: &str, owner: Owner, time: i64) -> Result<Recipe, Error> {
+pub(crate) fn make(tree: &mut Tree, path: &str, owner: Owner, time: Time) -> Result<Recipe, Error> {
     let resolved = tree
         .resolve(path.as_bytes(), Follow::All)
         .map_err(|error| {
@@ -106,7 +106,7 @@ mod tests {
     fn only_what_is_missing_is_made() {
         let mut tree = Tree::new();
         let owner = Owner { uid: 5, gid: 6 };
-        let recipe = make(&mut tree, "/a/b", owner, 7).expect("made");
+        let recipe = make(&mut tree, "/a/b", owner, Time::from_seconds(7)).expect("made");
         let made: Vec<String> = recipe
             .items()
             .map(|item| item.entry.path.to_string())
@@ -118,8 +118,12 @@ mod tests {
             .metadata;
         assert_eq!(
             (metadata.mode, metadata.uid, metadata.gid, metadata.mtime),
-            (0o755, 5, 6, 7)
+            (0o755, 5, 6, Time::from_seconds(7))
         );
-        assert!(make(&mut tree, "/a", owner, 7).expect("there").is_empty());
+        assert!(
+            make(&mut tree, "/a", owner, Time::from_seconds(7))
+                .expect("there")
+                .is_empty()
+        );
     }
 }

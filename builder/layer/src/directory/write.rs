@@ -137,8 +137,8 @@ fn apply(handle: &OwnedFd, metadata: &Metadata) -> Result<(), Errno> {
 
 fn times(metadata: &Metadata) -> Timestamps {
     let time = Timespec {
-        tv_sec: metadata.mtime,
-        tv_nsec: 0,
+        tv_sec: metadata.mtime.seconds(),
+        tv_nsec: metadata.mtime.nanoseconds().into(),
     };
     Timestamps {
         last_access: time,

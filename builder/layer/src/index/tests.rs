@@ -4,6 +4,7 @@ use super::*;
 use crate::entry::{Kind, Metadata};
 use crate::pass::write_layer;
 use crate::read::decompress;
+use crate::time::Time;
 
 #[test]
 fn what_is_written_is_what_is_read() {
@@ -14,7 +15,7 @@ fn what_is_written_is_what_is_read() {
             mode: 0o755,
             uid: 3_000_000,
             gid: 4,
-            mtime: -5,
+            mtime: Time::new(-5, 1).expect("below a second"),
             ..Metadata::default()
         },
     };

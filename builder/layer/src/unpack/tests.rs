@@ -7,6 +7,7 @@ use crate::entry::{DeviceKind, Metadata};
 use crate::error::ErrorKind;
 use crate::index::LayerIndex;
 use crate::sample::{archive, every_kind, path};
+use crate::time::Time;
 use crate::tree::File;
 
 /// Is an archive in memory.
@@ -37,7 +38,7 @@ impl Contents for Same {
 fn node(mode: u16, mtime: i64, kind: NodeKind) -> Node {
     let metadata = Metadata {
         mode,
-        mtime,
+        mtime: Time::from_seconds(mtime),
         ..Metadata::default()
     };
     Node { metadata, kind }
@@ -104,7 +105,7 @@ fn all_that_is_in_a_tree_is_on_disk() {
             // A time may be more than the file system has room for.
             assert_eq!(
                 found.mtime.0,
-                node.metadata.mtime.min(0x3_7fff_ffff),
+                node.metadata.mtime.seconds().min(0x3_7fff_ffff),
                 "{at}"
             );
             if let NodeKind::Symlink { target } = &node.kind {

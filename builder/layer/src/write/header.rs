@@ -152,9 +152,12 @@ impl Header {
         self.octal(MODE, metadata.mode.into());
         self.number(UID, metadata.uid.into(), b"uid");
         self.number(GID, metadata.gid.into(), b"gid");
-        match u64::try_from(metadata.mtime) {
-            Ok(mtime) => self.number(MTIME, mtime, b"mtime"),
-            Err(_) => {
+        match u64::try_from(metadata.mtime.seconds()) {
+            Ok(mtime) if metadata.mtime.nanoseconds() == 0 => {
+                self.number(MTIME, mtime, b"mtime");
+            }
+            // The header has whole seconds from 1970 on.
+            _ => {
                 self.octal(MTIME, 0);
                 self.extend(b"mtime", metadata.mtime.to_string().as_bytes());
             }

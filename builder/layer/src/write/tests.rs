@@ -4,6 +4,7 @@ use super::*;
 use crate::sample::{
     Item, archive, entry, every_kind, file, fill, hard_link, other, path, symlink,
 };
+use crate::time::Time;
 
 fn written(items: &[Item]) -> Result<(Vec<u8>, LayerIndex), Error> {
     let mut writer = Writer::new(Vec::new());
@@ -76,7 +77,7 @@ fn a_hard_link_says_what_its_file_says() {
     let (mut first, content) = file("a", b"1");
     first.metadata.mode = 0o4755;
     first.metadata.uid = 1000;
-    first.metadata.mtime = 7;
+    first.metadata.mtime = Time::from_seconds(7);
     first
         .metadata
         .xattrs

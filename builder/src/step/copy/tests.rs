@@ -69,7 +69,7 @@ fn how(destination: &str) -> Copying {
         owner: None,
         mode: None,
         existing: Existing::Kept,
-        time: 9,
+        time: Time::from_seconds(9),
     }
 }
 
@@ -382,5 +382,5 @@ fn a_heredoc_is_a_file() {
     let items: Vec<&Item> = copied.recipe.items().collect();
     assert_eq!(items.len(), 2);
     assert_eq!(items[1].entry.kind, Kind::File { size: 6 });
-    assert_eq!(items[1].entry.metadata.mtime, 9);
+    assert_eq!(items[1].entry.metadata.mtime, Time::from_seconds(9));
 }

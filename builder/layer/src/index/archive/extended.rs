@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind};
+use crate::time::Time;
 
 /// What the keys of extended attributes start with.
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
@@ -21,7 +22,7 @@ pub(super) struct Extended {
     pub(super) size: Option<i64>,
     pub(super) uid: Option<i64>,
     pub(super) gid: Option<i64>,
-    pub(super) mtime: Option<i64>,
+    pub(super) mtime: Option<Time>,
     pub(super) attributes: BTreeMap<Box<[u8]>, Box<[u8]>>,
     pub(super) sparse: Sparse,
 }
@@ -137,17 +138,12 @@ fn number(value: &[u8]) -> Result<Option<i64>, Error> {
         .ok_or_else(|| malformed("has a number that is none"))
 }
 
-/// Reads seconds with or without a fraction, which is cut off: below 1970 too
-/// towards the past, as clocks do.
-fn time(value: &[u8]) -> Result<Option<i64>, Error> {
-    let mut parts = value.splitn(2, |byte| *byte == b'.');
-    let whole = number(parts.next().unwrap_or_default())?;
-    let fraction = parts.next().unwrap_or_default();
-    if !fraction.iter().all(u8::is_ascii_digit) {
-        return Err(malformed("has a time that is none"));
+fn time(value: &[u8]) -> Result<Option<Time>, Error> {
+    if value.is_empty() {
+        return Ok(None);
     }
-    let cut = value.starts_with(b"-") && fraction.iter().any(|digit| *digit != b'0');
-    Ok(whole.map(|whole| whole.saturating_sub(i64::from(cut))))
+    let time = Time::parse(value).map(Some);
+    time.ok_or_else(|| malformed("has a time that is none"))
 }
 
 fn malformed(what: &str) -> Error {

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use crate::entry::Metadata;
 use crate::error::{Error, ErrorKind};
+use crate::time::Time;
 
 use super::extended::{Extended, MAP_LIMIT};
 use super::header::{self, BLOCK, Header, until_nul};
@@ -381,7 +382,8 @@ fn metadata(header: &Header<'_>, extended: &mut Extended, name: &[u8]) -> Result
     };
     let mode = header.number(header::MODE).map(|mode| mode & 0o7777);
     let mode = mode.and_then(|mode| u16::try_from(mode).ok());
-    let mtime = extended.mtime.or_else(|| header.number(header::MTIME));
+    let whole = || header.number(header::MTIME).map(Time::from_seconds);
+    let mtime = extended.mtime.or_else(whole);
     Ok(Metadata {
         mode: mode.ok_or_else(|| broken(name, "has permissions that are none"))?,
         uid: owner(

@@ -7,6 +7,7 @@ use oci::Digest;
 
 use super::*;
 use crate::sample::path;
+use crate::time::Time;
 
 /// Gives a header in the form of ustar, with a right checksum.
 fn header(name: &[u8], flag: u8, size: usize, change: impl FnOnce(&mut [u8; 512])) -> Vec<u8> {
@@ -215,12 +216,12 @@ fn metadata_is_that_of_the_entry() {
         mode: 0o644,
         uid: u32::MAX,
         gid: 2,
-        mtime: -2,
+        mtime: Time::new(-2, 500_000_000).expect("below a second"),
         xattrs: xattrs.into(),
     };
     let second = Metadata {
         uid: 1,
-        mtime: 3,
+        mtime: Time::from_seconds(3),
         xattrs: BTreeMap::new(),
         ..first.clone()
     };
@@ -239,7 +240,7 @@ fn metadata_is_that_of_the_entry() {
         mode: 0o7755,
         uid: u32::MAX - 1,
         gid: 0,
-        mtime: -1,
+        mtime: Time::from_seconds(-1),
         ..Metadata::default()
     };
     assert_eq!(index.records()[0].entry.metadata, odd);
@@ -334,7 +335,7 @@ fn what_an_entry_can_not_be_is_refused() {
         ("gid", b"-1", "`x` of the archive has a group"),
         ("size", b"-1", "`x` of the archive has a size"),
         ("mtime", b"1.x", "a time"),
-        ("mtime", b"9223372036854775808", "a number"),
+        ("mtime", b"9223372036854775808", "a time"),
         ("SCHILY.xattr.", b"", "an attribute"),
     ] {
         let members = [extended(&[(key, value)]), member("x", b'0', b"")];

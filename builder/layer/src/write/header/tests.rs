@@ -1,5 +1,6 @@
 use super::*;
 use crate::sample::{entry, path};
+use crate::time::Time;
 
 fn head(entry: &Entry) -> Vec<u8> {
     Header::of(entry, &entry.metadata).expect("fits").bytes()
@@ -107,7 +108,7 @@ fn numbers_are_extended_where_they_have_to() {
     let mut entry = file("a");
     entry.metadata.uid = 0o777_7777;
     entry.metadata.gid = 0o777_7777;
-    entry.metadata.mtime = 0o777_7777_7777;
+    entry.metadata.mtime = Time::from_seconds(0o777_7777_7777);
     entry.kind = Kind::File {
         size: 0o777_7777_7777,
     };
@@ -118,7 +119,7 @@ fn numbers_are_extended_where_they_have_to() {
 
     entry.metadata.uid += 1;
     entry.metadata.gid += 2;
-    entry.metadata.mtime += 1;
+    entry.metadata.mtime = Time::from_seconds(0o1000_0000_0000);
     entry.kind = Kind::File { size: 1 << 33 };
     let xattr = |name: &str| name.as_bytes().into();
     entry.metadata.xattrs.insert(xattr("user.b"), xattr("2"));
@@ -134,9 +135,13 @@ fn numbers_are_extended_where_they_have_to() {
     assert_eq!(field(last, SIZE), "00000000000");
 
     entry = file("a");
-    entry.metadata.mtime = -1;
+    entry.metadata.mtime = Time::from_seconds(-1);
     let header = head(&entry);
     assert_eq!(&header[512..525], b"12 mtime=-1\n\0");
+
+    entry.metadata.mtime = Time::new(5, 250_000_000).expect("below a second");
+    let header = head(&entry);
+    assert_eq!(&header[512..527], b"14 mtime=5.25\n\0");
 }
 
 #[test]
@@ -201,7 +206,7 @@ fn what_is_removed_is_an_empty_file_of_nobody() {
     let mut gone = entry("a/gone", Kind::Whiteout);
     gone.metadata.mode = 0o777;
     gone.metadata.uid = 7;
-    gone.metadata.mtime = 7;
+    gone.metadata.mtime = Time::from_seconds(7);
     let header = head(&gone);
     assert_eq!(field(&header, NAME), "a/.wh.gone");
     assert_eq!(field(&header, TYPE), "0");

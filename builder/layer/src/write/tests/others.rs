@@ -82,7 +82,7 @@ with tarfile.open(fileobj=sys.stdin.buffer, mode="r|", encoding="utf-8", errors=
     for it in archive:
         content = archive.extractfile(it).read().hex() if it.isreg() else ""
         words = [raw(it.name), it.type.decode(), f"{it.mode:o}", str(it.uid), str(it.gid),
-                 str(int(it.mtime)), str(it.size), raw(it.linkname),
+                 it.pax_headers.get("mtime", str(int(it.mtime))), str(it.size), raw(it.linkname),
                  f"{it.devmajor},{it.devminor}", content]
         mark = "SCHILY.xattr."
         for key, value in sorted(it.pax_headers.items()):

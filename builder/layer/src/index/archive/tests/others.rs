@@ -118,7 +118,10 @@ fn in_archive(archive: &[u8]) -> Vec<String> {
         let metadata = &node.metadata;
         format!(
             "{at}{what} {:o} {} {}",
-            metadata.mode, metadata.uid, metadata.mtime
+            metadata.mode,
+            metadata.uid,
+            // Some forms have no room for more, and Python rounds it.
+            metadata.mtime.seconds()
         )
     });
     lines.collect()
