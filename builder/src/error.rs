@@ -38,7 +38,7 @@ pub struct Error {
     context: String,
     place: Place,
     hint: Option<String>,
-    base: Option<ImageName>,
+    base: Option<Box<ImageName>>,
     source: Option<BoxError>,
 }
 
@@ -89,7 +89,7 @@ impl Error {
     /// one that could not be had.
     #[must_use]
     pub fn base(&self) -> Option<&ImageName> {
-        self.base.as_ref()
+        self.base.as_deref()
     }
 
     /// Lists the mistakes of a file, warnings among them, where there are any.
@@ -166,7 +166,7 @@ impl Error {
 
     /// Says which image could not be had.
     pub(crate) fn of_base(mut self, name: &ImageName) -> Self {
-        self.base = Some(name.clone());
+        self.base = Some(Box::new(name.clone()));
         self
     }
 

@@ -5,7 +5,7 @@
 mod base;
 mod code;
 mod graph;
-pub(crate) mod literal;
+mod literal;
 mod scope;
 mod support;
 mod syntax;
@@ -18,6 +18,7 @@ use dockerfile::{Diagnostic, Dockerfile, Escape, Instruction, Kind, Severity, Sp
 use image::Place;
 use oci::{Platform, Tag};
 
+pub(crate) use code::UNSUPPORTED;
 pub(crate) use scope::{Arguments, Scope, misexpanded};
 
 /// Is what a plan is made for.

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::Event;
 use crate::image::{LayerOf, compose};
 use crate::layers::Layers;
-use crate::plan::{Plan, Wish};
+use crate::plan::{Plan, UNSUPPORTED, Wish};
 use crate::prepare::Prepared;
 
 use self::run::Run;
@@ -147,9 +147,8 @@ fn read_plan(prepared: &Prepared) -> Result<(Plan, Vec<Diagnostic>), Error> {
     let (plan, more) = Plan::make(file, &wish);
     // What is not done need not be advised against besides.
     diagnostics.retain(|said| {
-        let is_same = |more: &Diagnostic| {
-            more.severity == Severity::Error && more.span.start == said.span.start
-        };
+        let is_same =
+            |more: &Diagnostic| more.code == UNSUPPORTED && more.span.start == said.span.start;
         said.severity == Severity::Error || !more.iter().any(is_same)
     });
     diagnostics.extend(more);

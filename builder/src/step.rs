@@ -11,3 +11,16 @@ pub(crate) mod owner;
 pub(crate) mod port;
 pub(crate) mod signal;
 pub(crate) mod workdir;
+
+use crate::error::{Error, ErrorKind};
+
+/// Says that an instruction needs a value.
+pub(crate) fn not_empty(instruction: &str, value: &str) -> Result<(), Error> {
+    match value {
+        "" => Err(Error::new(
+            ErrorKind::Step,
+            format!("`{instruction}` is empty once it is expanded"),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -46,7 +46,7 @@ pub(crate) async fn guard(
 }
 
 fn check(hosts: &Hosts, request: &Request<Body>) -> Result<(), ApiError> {
-    is_one(request)?;
+    check_host(request)?;
     let Hosts::Named(names) = hosts else {
         return Ok(());
     };
@@ -75,7 +75,7 @@ fn check(hosts: &Hosts, request: &Request<Body>) -> Result<(), ApiError> {
 
 /// Refuses a request of HTTP/1.1 without exactly one `Host` (RFC 9112, section
 /// 3.2): proxies before us may have read another one than we would.
-fn is_one(request: &Request<Body>) -> Result<(), ApiError> {
+fn check_host(request: &Request<Body>) -> Result<(), ApiError> {
     let hosts = request.headers().get_all(HOST).iter().count();
     if request.version() == Version::HTTP_11 && hosts != 1 {
         let message = format!("a request has one `Host`, this one has {hosts}");
@@ -86,7 +86,7 @@ fn is_one(request: &Request<Body>) -> Result<(), ApiError> {
 
 /// Lists the names, with their ports, by which a request calls the server.
 fn called(request: &Request<Body>) -> Vec<String> {
-    let hosts = all(request.headers());
+    let hosts = hosts_of(request.headers());
     let authority = request.uri().authority();
     authority
         .map(ToString::to_string)
@@ -95,7 +95,7 @@ fn called(request: &Request<Body>) -> Vec<String> {
         .collect()
 }
 
-fn all(headers: &HeaderMap) -> impl Iterator<Item = String> {
+fn hosts_of(headers: &HeaderMap) -> impl Iterator<Item = String> {
     let hosts = headers.get_all(HOST).into_iter();
     hosts.map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned())
 }

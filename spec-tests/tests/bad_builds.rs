@@ -223,6 +223,36 @@ const TEXTS: &[Row] = &[
         ],
     ),
     (
+        "the second of two is not there",
+        "FROM scratch\nCOPY a missing /x/\n",
+        NOT_FOUND,
+        &["`/missing` is not there", "Dockerfile:2:8"],
+    ),
+    (
+        "everything, and what is not there",
+        "FROM scratch\nCOPY / missing /x/\n",
+        NOT_FOUND,
+        &["`/missing` is not there", "Dockerfile:2:8"],
+    ),
+    (
+        "a flag behind a path",
+        "FROM scratch\nCOPY a --chown=[x /d/\n",
+        USAGE,
+        &["warning[late-flag]", "`--chown=[x` is no pattern"],
+    ),
+    (
+        "permissions of digits that are none",
+        "FROM scratch\nCOPY --chmod=9 a /\n",
+        USAGE,
+        &["error[invalid-value]: `--chmod=9`"],
+    ),
+    (
+        "a base that is named as its stage",
+        "FROM localhost:1/node AS node\n",
+        UNAVAILABLE,
+        &["can not find the image `localhost:1/node:latest`"],
+    ),
+    (
         "a file above the context",
         "FROM scratch\nCOPY ../missing /\n",
         NOT_FOUND,

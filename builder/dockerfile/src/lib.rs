@@ -19,6 +19,6 @@ pub use ast::{
 pub use diagnostic::{Diagnostic, Severity};
 pub use expand::{ExpandError, Expanded, Variables, expand_heredoc, expand_word, expand_words};
 pub use ignore::{Ignore, IgnoreState};
-pub use parse::parse;
+pub use parse::{nearest, parse};
 pub use span::Span;
 pub use text::Text;

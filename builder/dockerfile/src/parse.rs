@@ -20,6 +20,8 @@ mod shell_words;
 mod stage;
 mod words;
 
+pub use report::nearest;
+
 #[cfg(test)]
 mod tests;
 

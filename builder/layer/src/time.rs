@@ -17,6 +17,7 @@ use std::fmt;
     serde::Serialize,
     serde::Deserialize,
 )]
+#[serde(try_from = "(i64, u32)", into = "(i64, u32)")]
 pub struct Time {
     seconds: i64,
     /// What has passed of the second after that.
@@ -85,6 +86,20 @@ impl Time {
                 nanoseconds: NANOSECONDS - passed,
             },
         })
+    }
+}
+
+impl TryFrom<(i64, u32)> for Time {
+    type Error = &'static str;
+
+    fn try_from((seconds, nanoseconds): (i64, u32)) -> Result<Self, Self::Error> {
+        Self::new(seconds, nanoseconds).ok_or("a fraction of a second is less than one")
+    }
+}
+
+impl From<Time> for (i64, u32) {
+    fn from(time: Time) -> Self {
+        (time.seconds, time.nanoseconds)
     }
 }
 

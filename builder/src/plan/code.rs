@@ -18,7 +18,7 @@ pub(super) const INVALID_VALUE: &str = "invalid-value";
 /// A stage to build that is not there.
 pub(super) const UNKNOWN_TARGET: &str = "unknown-target";
 /// What the language has and wharf does not do yet.
-pub(super) const UNSUPPORTED: &str = "unsupported";
+pub(crate) const UNSUPPORTED: &str = "unsupported";
 
 #[cfg(test)]
 mod tests {
@@ -27,7 +27,9 @@ mod tests {
         let reference = include_str!("../../../docs/reference/dockerfile.md");
         let codes: Vec<&str> = include_str!("code.rs")
             .lines()
-            .filter(|line| line.starts_with("pub(super) const"))
+            .filter(|line| {
+                line.starts_with("pub(super) const") || line.starts_with("pub(crate) const")
+            })
             .filter_map(|line| line.split('"').nth(1))
             .collect();
         assert_eq!(codes.len(), 9);

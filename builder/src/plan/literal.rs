@@ -10,7 +10,7 @@ use dockerfile::{
 
 use super::code;
 use crate::error::{Error, ErrorKind};
-use crate::step::{copy, mode, owner, port, signal};
+use crate::step::{copy, mode, not_empty, owner, port, signal};
 
 /// Finds values that are none.
 pub(crate) fn check(file: &Dockerfile, diagnostics: &mut Vec<Diagnostic>) {
@@ -125,16 +125,5 @@ impl Checking<'_> {
             Some(hint) => diagnostic.hint(hint),
             None => diagnostic,
         });
-    }
-}
-
-/// Says that an instruction needs a value.
-pub(crate) fn not_empty(instruction: &str, value: &str) -> Result<(), Error> {
-    match value {
-        "" => Err(Error::new(
-            ErrorKind::Step,
-            format!("`{instruction}` is empty once it is expanded"),
-        )),
-        _ => Ok(()),
     }
 }

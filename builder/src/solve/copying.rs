@@ -17,7 +17,7 @@ use crate::recipe::Recipe;
 use crate::request::Modes;
 use crate::solve::run::{Run, placed};
 use crate::solve::stage::StageState;
-use crate::step::copy::{self, Copied, Copying, Existing, Source};
+use crate::step::copy::{self, Copied, Copying, Existing, Failure, Source};
 use crate::step::{archive, mode, workdir};
 
 /// How many files of one instruction are warned of by name.
@@ -63,7 +63,7 @@ impl Run<'_> {
             return Err(Error::new(ErrorKind::Step, "the stage has no files"));
         };
         let copied = copy::copy(tree, to, &sources, &how)
-            .map_err(|error| self.explain(error, copy, &sources, from))?;
+            .map_err(|failure| self.explain(failure, copy, &sources, from))?;
         if let Some(context) = &shelf.context {
             self.warn_of(context, &copied, &how);
         }
@@ -209,39 +209,44 @@ impl Run<'_> {
         }
     }
 
-    /// Says of a file that is missing whether it is ignored.
-    fn explain(&self, error: Error, copy: &Copy, sources: &[Source], from: &CopyFrom) -> Error {
-        for (source, written) in sources.iter().zip(&copy.sources) {
-            let (Source::Path(path), Written::Path(text)) = (source, written) else {
-                continue;
-            };
-            // The message has the path as it was resolved.
-            let name = path.trim_end_matches('/').rsplit('/').next();
-            if !name.is_some_and(|name| error.to_string().contains(name)) {
-                continue;
-            }
-            let ignored = *from == CopyFrom::Context
-                && EntryPath::parse(path.as_bytes())
-                    .is_ok_and(|path| !path.is_root() && self.ignore.matches(path.as_bytes()));
-            let error = error.at(text.span());
-            let is_missing = error.kind() == ErrorKind::NotFound;
-            return match from {
-                CopyFrom::Context if ignored => {
-                    error.with_hint(format!("`{}` excludes it", self.ignore_name))
-                }
-                _ if is_missing && path.starts_with('#') => error.with_hint(copy::COMMENT_HINT),
-                CopyFrom::Context if is_missing && matches!(self.context, Opened::Empty) => error
-                    .with_hint("the build has a Dockerfile alone: name a directory to copy from, `wharf build -f - DIR`"),
-                CopyFrom::Context if is_missing && path.contains("..") => error.with_hint(
-                    "`..` does not lead out of the context: nothing above it can be copied",
-                ),
-                CopyFrom::Context if is_missing => {
-                    error.with_hint("sources count from the root of the context")
-                }
-                _ => error,
-            };
+    /// Says where the source stands that a copy failed at, and what would help.
+    fn explain(&self, failure: Failure, copy: &Copy, sources: &[Source], from: &CopyFrom) -> Error {
+        let Failure { error, source } = failure;
+        let found = source.and_then(|number| sources.get(number).zip(copy.sources.get(number)));
+        let Some((Source::Path(path), Written::Path(text))) = found else {
+            return error;
+        };
+        let error = error.at(text.span());
+        if error.kind() != ErrorKind::NotFound {
+            return error;
         }
-        error
+        match self.missing(path, from) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+
+    /// Says why a source may be missing.
+    fn missing(&self, path: &str, from: &CopyFrom) -> Option<String> {
+        let is_ignored = || {
+            EntryPath::parse(path.as_bytes())
+                .is_ok_and(|path| !path.is_root() && self.ignore.matches(path.as_bytes()))
+        };
+        let hint = match from {
+            CopyFrom::Context if is_ignored() => {
+                return Some(format!("`{}` excludes it", self.ignore_name));
+            }
+            _ if path.starts_with('#') => copy::COMMENT_HINT,
+            CopyFrom::Context if matches!(self.context, Opened::Empty) => {
+                "the build has a Dockerfile alone: name a directory to copy from, `wharf build -f - DIR`"
+            }
+            CopyFrom::Context if path.contains("..") => {
+                "`..` does not lead out of the context: nothing above it can be copied"
+            }
+            CopyFrom::Context => "sources count from the root of the context",
+            _ => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -15,13 +15,13 @@ use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
 use crate::image::{ImageConfig, LayerOf};
 use crate::layers::Layers;
-use crate::plan::{Base, ImageName, Plan, Step, excerpt, literal};
+use crate::plan::{Base, ImageName, Plan, Step, excerpt};
 use crate::recipe::{Content, Recipe};
 use crate::request::Request;
 use crate::solve::stage::{Placed, StageState};
 use crate::solve::{created, here};
 use crate::step::owner::{self, Names, Owner};
-use crate::step::workdir;
+use crate::step::{self, workdir};
 
 /// Is a build under way.
 pub(crate) struct Run<'a> {
@@ -128,7 +128,7 @@ impl Run<'_> {
             images, library, ..
         } = &self.layers;
         let base = base::find(images, library, name, platform).await;
-        let base = base.map_err(|error| match near(name, &self.plan.names) {
+        let base = base.map_err(|error| match near(name, stage, self.plan) {
             Some(stage) => error.with_hint(format!("did you mean the stage `{stage}`?")),
             None => error,
         })?;
@@ -279,7 +279,7 @@ impl Run<'_> {
 
     /// Does a `WORKDIR`.
     async fn workdir(&mut self, stage: &mut StageState, path: &str) -> Result<Recipe, Error> {
-        literal::not_empty("WORKDIR", path)?;
+        step::not_empty("WORKDIR", path)?;
         let path = workdir::absolute(stage.working_directory(), path);
         let path = match path.trim_end_matches('/') {
             "" => "/",
@@ -364,18 +364,20 @@ impl Run<'_> {
     }
 }
 
-/// How many letters a name may differ in from the one that was meant.
-const TYPING_ERRORS: usize = 2;
-
 /// Finds the stage that was meant by what is taken for an image.
-fn near<'a>(image: &ImageName, stages: &'a [String]) -> Option<&'a String> {
+fn near<'a>(image: &ImageName, stage: usize, plan: &'a Plan) -> Option<&'a str> {
     let ImageName::Named(name) = image else {
         return None;
     };
     let word = name.repository().as_str().strip_prefix("library/")?;
-    let distance = |stage: &&String| strsim::osa_distance(word, stage);
-    let nearest = stages.iter().min_by_key(distance)?;
-    (distance(&nearest) <= TYPING_ERRORS).then_some(nearest)
+    // What has the very name is no stage here, or it would have been found; and
+    // no stage is made of itself.
+    let own = plan.stages.get(stage).map(|stage| stage.name.as_str());
+    let others = plan.names.iter().map(String::as_str);
+    let others: Vec<&str> = others
+        .filter(|stage| *stage != word && Some(*stage) != own)
+        .collect();
+    dockerfile::nearest(word, &others)
 }
 
 /// Says where a base was found.

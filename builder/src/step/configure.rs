@@ -5,7 +5,8 @@ use dockerfile::{Command, Escape, Kind, Pair, Text};
 
 use crate::error::{Error, ErrorKind};
 use crate::image::{ImageConfig, Runtime};
-use crate::plan::{Arguments, Scope, excerpt, literal, misexpanded};
+use crate::plan::{Arguments, Scope, excerpt, misexpanded};
+use crate::step;
 use crate::step::port::{self, Ports};
 use crate::step::signal;
 
@@ -170,7 +171,7 @@ impl Configured {
 
 /// Sees to it that something is left of a value.
 fn not_empty(value: String, text: &Text, instruction: &str) -> Result<String, Error> {
-    literal::not_empty(instruction, &value).map_err(|error| error.at(text.span()))?;
+    step::not_empty(instruction, &value).map_err(|error| error.at(text.span()))?;
     Ok(value)
 }
 

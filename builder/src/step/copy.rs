@@ -37,7 +37,7 @@ pub(crate) struct Copying {
     pub(crate) mode: Option<u16>,
     /// What becomes of directories that are there already.
     pub(crate) existing: Existing,
-    /// The time of what is made here, in seconds since 1970.
+    /// The time of what is made here.
     pub(crate) time: Time,
 }
 
@@ -63,6 +63,32 @@ pub(crate) struct Copied {
     pub(crate) files: Vec<(EntryPath, File)>,
 }
 
+/// Reports a copy that can not be done.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// The source that it is about, by its number, if it is about one.
+    pub(crate) source: Option<usize>,
+}
+
+impl Failure {
+    fn of(source: usize, error: Error) -> Self {
+        Self {
+            error,
+            source: Some(source),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            source: None,
+        }
+    }
+}
+
 /// What helps where a source looks like a comment.
 pub(crate) const COMMENT_HINT: &str =
     "a comment stands on a line of its own: behind an instruction `#` is part of it";
@@ -73,7 +99,7 @@ pub(crate) fn copy(
     to: &mut Tree,
     sources: &[Source],
     how: &Copying,
-) -> Result<Copied, Error> {
+) -> Result<Copied, Failure> {
     let mut work = Work {
         to,
         how,
@@ -82,25 +108,26 @@ pub(crate) fn copy(
         taken: Vec::new(),
     };
     let mut found = Vec::new();
-    for source in sources {
+    for (number, source) in sources.iter().enumerate() {
         match source {
-            Source::Path(pattern) => found.extend(find(from, pattern)?),
+            Source::Path(pattern) => {
+                let matches = find(from, pattern);
+                found.extend(matches.map_err(|error| Failure::of(number, error))?);
+            }
             Source::Inline { name, content } => found.push(Match::inline(name, content, how)),
         }
     }
     // `yarn.lock*` beside what is there says "if there is one"; alone it is a mistake.
     if let (true, Some(Source::Path(pattern))) = (found.is_empty(), sources.first()) {
-        return Err(Error::new(
-            ErrorKind::NotFound,
-            format!("nothing is found by `{pattern}`"),
-        ));
+        let message = format!("nothing is found by `{pattern}`");
+        return Err(Failure::of(0, Error::new(ErrorKind::NotFound, message)));
     }
     let several = found.len() > 1;
     let is_directory = work.destination()?.node.is_some_and(Node::is_directory);
     // One that exists serves for the matches of a pattern, as everywhere; for
     // several sources the reference demands the slash.
     if !how.destination.ends_with('/') && several && (sources.len() > 1 || !is_directory) {
-        return Err(no_directory(&how.destination, found.len()));
+        return Err(no_directory(&how.destination, found.len()).into());
     }
     for (number, found) in found.iter().enumerate() {
         work.place(number, found)?;

@@ -11,14 +11,24 @@ pub(crate) fn parse(text: &str) -> Result<u16, Error> {
         .filter(|mode| *mode <= 0o7777);
     match (digits, mode) {
         (true, Some(mode)) => Ok(mode),
-        _ => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "`--chmod={}` is no octal number up to 7777",
-                crate::plan::excerpt(text)
-            ),
-        )
-        .with_hint("write permissions as in `--chmod=755`; letters are not supported yet")),
+        _ => Err(refused(text)),
+    }
+}
+
+/// Says why a text is no mode: letters would be one.
+fn refused(text: &str) -> Error {
+    let message = format!(
+        "`--chmod={}` is no octal number up to 7777",
+        crate::plan::excerpt(text)
+    );
+    let is_symbolic =
+        !text.is_empty() && text.bytes().all(|byte| b"ugoarwxXst+-=,".contains(&byte));
+    match is_symbolic {
+        true => Error::new(ErrorKind::Unsupported, message)
+            .with_hint("write permissions as in `--chmod=755`; letters are not supported yet"),
+        false => {
+            Error::new(ErrorKind::Step, message).with_hint("write permissions as in `--chmod=755`")
+        }
     }
 }
 
@@ -48,7 +58,9 @@ mod tests {
             "99999999999",
             " 7",
         ] {
-            assert!(parse(text).is_err(), "{text}");
+            let kind = parse(text).expect_err(text).kind();
+            let letters = text == "u+x";
+            assert_eq!(kind == ErrorKind::Unsupported, letters, "{text}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `wharf copy`, and the copying that `push` and `pull` are.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -111,6 +112,9 @@ pub(crate) fn perform(
     report::result(&copied.digest.to_string())
 }
 
+/// The largest archive that is taken from standard input, in bytes: 256 GiB.
+const SPOOL_LIMIT: u64 = 256 << 30;
+
 /// Is an archive from standard input in a file, since archives are not read
 /// from their start to their end. The file is gone with this.
 struct Spooled {
@@ -131,8 +135,15 @@ impl Spooled {
         let directory = tempfile::tempdir_in(scratch).context("can not write a file")?;
         let file = directory.path().join("standard-input");
         let mut spool = fs_err::File::create(&file)?;
-        std::io::copy(&mut std::io::stdin().lock(), &mut spool)
+        let mut incoming = std::io::stdin().lock().take(SPOOL_LIMIT + 1);
+        let size = std::io::copy(&mut incoming, &mut spool)
             .context("can not keep what is on standard input")?;
+        if size > SPOOL_LIMIT {
+            return Err(usage(format!(
+                "`{place}` has more than {SPOOL_LIMIT} bytes"
+            )))
+            .hint("write it to a file, and name that");
+        }
         let place = match place.clone() {
             Place::OciArchive { tag, .. } => Place::OciArchive { file, tag },
             Place::DockerArchive { name, .. } => Place::DockerArchive { file, name },

@@ -31,6 +31,16 @@ fn is_end(character: char) -> bool {
     character.is_whitespace() || matches!(character, '`' | '"' | '\'' | '<' | '>' | '(' | ')' | ',')
 }
 
+/// Says whether a text starts with the name of a host: what stands before the
+/// `@` of `NAME:TAG@$DIGEST` is no password.
+fn is_host(text: &str) -> bool {
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let host = text.get(..end).unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_name) && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn redact_word(word: &str, redacted: &mut String) {
     let (scheme, rest) = match word.find("://") {
         Some(end) => word.split_at(end + 3),
@@ -50,6 +60,9 @@ fn redact_word(word: &str, redacted: &mut String) {
         // Nor is `git@host:path` one, where the colon comes after the host.
         rest.get(..user)?.contains(':').then_some(user)
     });
+    let is_secret =
+        |end: &usize| !scheme.is_empty() || is_host(rest.get(end + 1..).unwrap_or_default());
+    let secret = secret.filter(is_secret);
     redacted.push_str(scheme);
     match secret.and_then(|end| rest.get(end..)) {
         Some(host) => redacted.extend([REDACTED, host]),
@@ -106,6 +119,9 @@ mod tests {
             "ssh://git@github.com/a.git",
             "`git@github.com:o/r.git`",
             "git@github.com:o/r.git#main:sub",
+            "FROM debian:12@${DIGEST}",
+            "COPY --from=debian:12@$D a /",
+            "debian:12@sha25:0123456789abcdef",
             "https://h.test/@scope/package",
             "https://h.test:5000/@scope/package",
             "somebody@example.com and `é@ü`",

@@ -76,8 +76,10 @@ impl Hint<'_> {
     }
 }
 
-/// Finds the word that was most likely meant.
-pub(crate) fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
+/// Finds the word that was most likely meant by one that is none of those that
+/// are valid.
+#[must_use]
+pub fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
     // Words this long are near to nothing, and costly to compare.
     if word.chars().count() > MAX_EXCERPT {
         return None;

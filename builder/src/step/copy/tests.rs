@@ -84,7 +84,7 @@ fn copied(
         .iter()
         .map(|path| Source::Path((*path).to_owned()))
         .collect();
-    let copied = copy(from, to, &sources, how).map_err(|error| {
+    let copied = copy(from, to, &sources, how).map_err(|Failure { error, .. }| {
         let mut said = error.to_string();
         if let Some(cause) = std::error::Error::source(&error) {
             said.push_str(&format!(": {cause}"));

@@ -82,6 +82,9 @@ fn failed(directory: &Path, error: std::io::Error) -> Error {
     )
 }
 
+/// What the top of a file system has from the start.
+const ANYBODYS: &str = "lost+found";
+
 /// Refuses a directory that has what no layout has, such as somebody's
 /// sources. One that another program began and did not finish is a layout.
 fn check_free(area: &Area, directory: &Path) -> Result<(), Error> {
@@ -93,7 +96,10 @@ fn check_free(area: &Area, directory: &Path) -> Result<(), Error> {
     let mut foreign: Option<OsString> = None;
     for entry in entries {
         let name = entry.map_err(|error| failed(directory, error))?.file_name();
-        let own = name == BLOBS || name == INDEX || name.as_bytes().starts_with(PREFIX.as_bytes());
+        let own = name == ANYBODYS
+            || name == BLOBS
+            || name == INDEX
+            || name.as_bytes().starts_with(PREFIX.as_bytes());
         // The first by name, whatever order the directory has.
         if !own && foreign.as_ref().is_none_or(|first| name < *first) {
             foreign = Some(name);

@@ -113,7 +113,14 @@ fn kernel(root: &Path, text: &[u8], follow: Follow) -> Result<Vec<u8>, Errno> {
         Follow::All => OFlags::PATH,
         Follow::AllButLast => OFlags::PATH | OFlags::NOFOLLOW,
     };
-    let opened = rustix::fs::openat2(&handle, text, flags, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    let opened = loop {
+        match rustix::fs::openat2(&handle, text, flags, Mode::empty(), ResolveFlags::IN_ROOT) {
+            // Something was renamed or mounted somewhere while it followed `..`
+            // (openat2(2), "ERRORS").
+            Err(Errno::AGAIN) => {}
+            opened => break opened?,
+        }
+    };
     let number = std::os::fd::AsRawFd::as_raw_fd(&opened);
     let found = fs_err::read_link(format!("/proc/self/fd/{number}")).expect("it is open");
     let found = found.strip_prefix(root).expect("it is in the root");
