@@ -2,7 +2,6 @@
 //! place of this crate that hands work to other threads.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -67,7 +66,7 @@ impl Read for Incoming {
         while self.rest.is_empty() {
             match self.pieces.blocking_recv() {
                 Some(Ok(piece)) => self.rest = piece,
-                Some(Err(error)) => return Err(io::Error::other(Arc::new(error))),
+                Some(Err(error)) => return Err(io::Error::other(error)),
                 None => return Ok(0),
             }
         }

@@ -110,7 +110,7 @@ impl Layers {
         let diff_id = layer.diff_id;
         let index = blocking::consume(stream, move |incoming| {
             let mut position = 0;
-            let counted = Tapped::new(incoming, |piece| {
+            let mut counted = Tapped::new(incoming, |piece| {
                 position += piece.len() as u64;
                 progress.note(&Event::Indexing {
                     step,
@@ -119,12 +119,12 @@ impl Layers {
                     size,
                 });
             });
-            let mut checked = Unpacking::new(counted, digest)?;
-            let index = LayerIndex::read(&mut checked).map_err(|error| {
-                Error::layer(format!("the layer `{digest}` can not be read"), error)
-            })?;
-            checked.finish(&diff_id)?;
-            Ok(index)
+            verified(&mut counted, digest, &diff_id, |plain| {
+                LayerIndex::read(plain).map_err(|error| {
+                    let context = format!("the layer `{digest}` can not be read");
+                    Halt::Content(Error::layer(context, error))
+                })
+            })
         })
         .await?;
         self.keep_index(&layer.descriptor.digest, &layer.diff_id, &index)
@@ -170,16 +170,16 @@ impl Layers {
         let stream = self.stream(place, &layer.descriptor).await?;
         let scratch = self.scratch.clone();
         let diff_id = layer.diff_id;
-        let file = blocking::consume(stream, move |incoming| {
+        let file = blocking::consume(stream, move |mut incoming| {
             let stored = |error| {
                 let context = format!("can not unpack a layer in `{}`", scratch.display());
                 Error::caused(ErrorKind::Storage, context, error)
             };
             let file = tempfile::tempfile_in(&scratch).map_err(stored)?;
             let mut file = fs_err::File::from_parts(file, scratch.join("layer"));
-            let mut checked = Unpacking::new(incoming, digest)?;
-            io::copy(&mut checked, &mut file).map_err(stored)?;
-            checked.finish(&diff_id)?;
+            verified(&mut incoming, digest, &diff_id, |plain| {
+                pour(plain, &mut file, digest, stored)
+            })?;
             Ok(file)
         })
         .await?;
@@ -472,6 +472,64 @@ struct Unpacking<'a> {
     layer: Digest,
 }
 
+/// Says why a layer was not read to its end.
+enum Halt {
+    /// Of what is in it.
+    Content(Error),
+    /// Of something else.
+    Other(Error),
+}
+
+/// Has a layer read, and checks all of it.
+fn verified<T>(
+    packed: &mut (impl Read + Send),
+    layer: Digest,
+    diff_id: &Digest,
+    take: impl FnOnce(&mut Unpacking<'_>) -> Result<T, Halt>,
+) -> Result<T, Error> {
+    let read = |packed| {
+        let mut checked = Unpacking::new(packed, layer).map_err(Halt::Content)?;
+        let taken = take(&mut checked)?;
+        checked.finish(diff_id).map_err(Halt::Content)?;
+        Ok(taken)
+    };
+    match read(&mut *packed) {
+        Ok(taken) => Ok(taken),
+        Err(Halt::Other(error)) => Err(error),
+        // Bytes that were not promised may look like anything: whether they
+        // were, only the last of them tells, and then that is the reason.
+        Err(Halt::Content(error)) => match io::copy(packed, &mut io::sink()) {
+            Ok(_) => Err(error),
+            Err(broken) => Err(unreadable(layer, broken)),
+        },
+    }
+}
+
+fn unreadable(layer: Digest, error: io::Error) -> Error {
+    let context = format!("the layer `{layer}` can not be read");
+    Error::caused(ErrorKind::Storage, context, error)
+}
+
+/// Writes what is read to a file, and tells the failures of the two apart.
+fn pour(
+    plain: &mut impl Read,
+    file: &mut fs_err::File,
+    layer: Digest,
+    stored: impl Fn(io::Error) -> Error,
+) -> Result<(), Halt> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let size = plain
+            .read(&mut buffer)
+            .map_err(|error| Halt::Content(unreadable(layer, error)))?;
+        let piece = buffer.get(..size).unwrap_or_default();
+        if piece.is_empty() {
+            return Ok(());
+        }
+        io::Write::write_all(file, piece).map_err(|error| Halt::Other(stored(error)))?;
+    }
+}
+
 impl<'a> Unpacking<'a> {
     fn new(packed: impl Read + Send + 'a, layer: Digest) -> Result<Self, Error> {
         let plain = layer::decompress(packed)
@@ -486,13 +544,7 @@ impl<'a> Unpacking<'a> {
     /// Reads the rest, and compares the whole with what the config says.
     fn finish(mut self, diff_id: &Digest) -> Result<(), Error> {
         let layer = self.layer;
-        io::copy(&mut self, &mut io::sink()).map_err(|error| {
-            Error::caused(
-                ErrorKind::Storage,
-                format!("the layer `{layer}` can not be read"),
-                error,
-            )
-        })?;
+        io::copy(&mut self, &mut io::sink()).map_err(|error| unreadable(layer, error))?;
         let actual = self.hasher.finish();
         if diff_id.algorithm() == Algorithm::Sha256 && actual != *diff_id {
             return Err(Error::new(

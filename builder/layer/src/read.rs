@@ -85,7 +85,7 @@ impl<D: Read> Read for Plain<D> {
             if error.kind() == io::ErrorKind::Interrupted || is_marked(&error) {
                 return told(error);
             }
-            let message = format!("the compression of the layer is damaged: {error}");
+            let message = format!("the compression is damaged: {error}");
             Error::new(ErrorKind::Invalid, message).into()
         })
     }

@@ -115,6 +115,7 @@ pub(crate) fn run(
     output::check_stdout(&outputs, Stdout::of_this_process())?;
     let names = names(arguments)?;
     let mut reached = Reached::new(environment, global, &arguments.reach, Need::Library)?;
+    output::check_library(&outputs, &environment.library_directory()?)?;
     for name in &names {
         reached = reached.blaming(&Place::Registry(name.clone()));
     }

@@ -1,11 +1,10 @@
 //! `wharf copy`, and the copying that `push` and `pull` are.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use image::{Bare, CopyOptions, End, Place, PlatformChoice};
-use tempfile::TempDir;
 
 use crate::arguments::Global;
 use crate::commands::wait;
@@ -85,8 +84,8 @@ pub(crate) fn perform(
         platform: platform(how.platform.as_deref())?,
         progress: progress::choose(environment, global),
     };
-    let spooled = Spooled::of(from, &environment.temporary_directory())?;
-    let source = spooled.as_ref().map_or(from, |spooled| &spooled.place);
+    let spooled = spooled(from, &environment.temporary_directory())?;
+    let source = spooled.as_ref().unwrap_or(from);
     let copied = wait(async {
         // Moved in, so that the bars are gone before anything else is said.
         let options = options;
@@ -115,45 +114,42 @@ pub(crate) fn perform(
 /// The largest archive that is taken from standard input, in bytes: 256 GiB.
 const SPOOL_LIMIT: u64 = 256 << 30;
 
-/// Is an archive from standard input in a file, since archives are not read
-/// from their start to their end. The file is gone with this.
-struct Spooled {
-    place: Place,
-    _directory: TempDir,
-}
+/// The name of standard input as a file.
+const STANDARD_INPUT: &str = "/dev/stdin";
 
-impl Spooled {
-    /// Reads standard input, if a place is that.
-    fn of(place: &Place, scratch: &Path) -> anyhow::Result<Option<Self>> {
-        if !places::archive_of(place).is_some_and(places::is_standard) {
-            return Ok(None);
-        }
-        if environment::stdin_is_terminal() {
-            return Err(usage(format!("`{place}` would be read from a terminal")))
-                .hint("pipe an archive to it, as in `docker save NAME | wharf copy ...`");
-        }
-        let directory = tempfile::tempdir_in(scratch).context("can not write a file")?;
-        let file = directory.path().join("standard-input");
-        let mut spool = fs_err::File::create(&file)?;
-        let mut incoming = std::io::stdin().lock().take(SPOOL_LIMIT + 1);
-        let size = std::io::copy(&mut incoming, &mut spool)
-            .context("can not keep what is on standard input")?;
-        if size > SPOOL_LIMIT {
-            return Err(usage(format!(
-                "`{place}` has more than {SPOOL_LIMIT} bytes"
-            )))
-            .hint("write it to a file, and name that");
-        }
-        let place = match place.clone() {
-            Place::OciArchive { tag, .. } => Place::OciArchive { file, tag },
-            Place::DockerArchive { name, .. } => Place::DockerArchive { file, name },
-            other => other,
-        };
-        Ok(Some(Self {
-            place,
-            _directory: directory,
-        }))
+/// Has standard input read to its end, if a place is that, and gives the place
+/// to read it at: archives are not read from their start to their end. The file
+/// has no name, so that nobody else reads it and nothing is left of it.
+fn spooled(place: &Place, scratch: &Path) -> anyhow::Result<Option<Place>> {
+    if !places::archive_of(place).is_some_and(places::is_standard) {
+        return Ok(None);
     }
+    if environment::stdin_is_terminal() {
+        return Err(usage(format!("`{place}` would be read from a terminal")))
+            .hint("pipe an archive to it, as in `docker save NAME | wharf copy ...`");
+    }
+    let kept = || {
+        let scratch = scratch.display();
+        format!("can not keep what is on standard input in `{scratch}`")
+    };
+    let mut spool = tempfile::tempfile_in(scratch).with_context(kept)?;
+    let mut incoming = std::io::stdin().lock().take(SPOOL_LIMIT + 1);
+    let size = std::io::copy(&mut incoming, &mut spool).with_context(kept)?;
+    if size > SPOOL_LIMIT {
+        return Err(usage(format!(
+            "`{place}` has more than {SPOOL_LIMIT} bytes"
+        )))
+        .hint("write it to a file, and name that");
+    }
+    drop(incoming);
+    // It takes the place of what was read.
+    rustix::stdio::dup2_stdin(&spool).with_context(kept)?;
+    let file = PathBuf::from(STANDARD_INPUT);
+    Ok(Some(match place.clone() {
+        Place::OciArchive { tag, .. } => Place::OciArchive { file, tag },
+        Place::DockerArchive { name, .. } => Place::DockerArchive { file, name },
+        other => other,
+    }))
 }
 
 /// Reads the choice of a platform.

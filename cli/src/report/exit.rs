@@ -65,11 +65,22 @@ fn is_full(level: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Says whether something could not be read, rather than being wrong.
 fn is_unreadable(level: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(level), |level| level.source());
-    causes.into_iter().any(|cause| cause.is::<std::io::Error>())
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    let wrong = [InvalidData, InvalidInput, UnexpectedEof];
+    let failed =
+        |cause: &std::io::Error| cause.get_ref().is_none() && !wrong.contains(&cause.kind());
+    let mut causes = std::iter::successors(Some(level), |level| level.source());
+    causes.any(|cause| cause.downcast_ref().is_some_and(failed))
 }
 
 fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    // What an error of reading carries is no level of its own.
+    if let Some(carried) = level.downcast_ref().and_then(std::io::Error::get_ref) {
+        return std::iter::successors(Some(carried as &dyn std::error::Error), |level| {
+            level.source()
+        })
+        .find_map(told_by);
+    }
     if let Some(ending) = level.downcast_ref::<super::Ending>() {
         return Some(ending.exit);
     }
@@ -154,6 +165,14 @@ mod tests {
             ),
             (anyhow::Error::new(parse).context("x"), Exit::Usage),
             (anyhow::Error::new(corrupt).context("x"), Exit::Mismatch),
+            (
+                anyhow::Error::new(std::io::Error::other(blob::Error::new(
+                    blob::ErrorKind::Mismatch,
+                    "x",
+                )))
+                .context("y"),
+                Exit::Mismatch,
+            ),
             (
                 anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::StorageFull))
                     .context(usage("x")),

@@ -108,3 +108,45 @@ fn a_dockerfile_alone_has_nothing_to_copy() {
                 `wharf build -f - DIR`\n";
     assert!(built.failed(3).ends_with(hint), "{}", built.stderr);
 }
+
+#[test]
+fn content_that_is_not_what_was_promised_is_said_to_be_so() {
+    let mut home = Home::new();
+    let library = home.path("library");
+    home.set("WHARF_HOME", library.to_str().expect("UTF-8"));
+    home.write("c/a", &"some text ".repeat(5000));
+    home.write("c/Dockerfile", "FROM scratch\nCOPY a /a\n");
+    home.wharf(&["build", "-t", "base:1", "c"]).ok();
+    let blobs = fs_err::read_dir(library.join("blobs/sha256")).expect("there");
+    let layer = blobs
+        .map(|entry| entry.expect("readable").path())
+        .find(|path| {
+            fs_err::read(path)
+                .expect("readable")
+                .starts_with(b"\x1f\x8b")
+        });
+    let layer = layer.expect("a layer");
+    let digest = layer.file_name().expect("a name").to_str().expect("ASCII");
+    let whole = fs_err::read(&layer).expect("readable");
+    home.write("d/Dockerfile", "FROM scratch\nCOPY --from=base:1 /a /b\n");
+    // In the middle, at the end, and all of it.
+    for (start, end) in [
+        (whole.len() / 2, whole.len() / 2 + 4),
+        (whole.len() - 4, whole.len()),
+        (0, whole.len()),
+    ] {
+        let mut wrong = whole.clone();
+        wrong[start..end].iter_mut().for_each(|byte| *byte ^= 0x55);
+        fs_err::remove_file(&layer).expect("ours");
+        fs_err::write(&layer, wrong).expect("writable");
+        for build in [
+            &["build", "d"][..],
+            &["build", "c", "-o", "type=local,dest=out"],
+        ] {
+            let built = home.wharf(build);
+            let said = built.failed(5);
+            let expected = format!("caused by: expected digest `sha256:{digest}`, got ");
+            assert!(said.contains(&expected), "{said}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! `--output`: where a build goes beside the library.
 
 use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
@@ -100,6 +101,30 @@ pub(super) fn check_stdout(outputs: &[Output], stdout: Stdout) -> anyhow::Result
             }
         },
     ))
+}
+
+/// Refuses to write the files of an image among those of the library.
+pub(super) fn check_library(outputs: &[Output], library: &Path) -> anyhow::Result<()> {
+    let library = fs_err::canonicalize(library)?;
+    for output in outputs.iter().filter(|output| output.kind == Kind::Local) {
+        let Destination::Path(path) = &output.destination else {
+            continue;
+        };
+        // What is not there yet is made below what is.
+        let mut there = path.ancestors().map(|at| match at.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => at,
+        });
+        let there = there.find_map(|at| fs_err::canonicalize(at).ok());
+        if there.is_some_and(|there| there.starts_with(&library)) {
+            let error = usage(format!(
+                "the output `{output}` would be written into the library of images, `{}`",
+                library.display()
+            ));
+            return Err(hinted(error, "choose a directory of its own"));
+        }
+    }
+    Ok(())
 }
 
 /// Tells of layouts that other programs do not find an image in by its name.
@@ -216,7 +241,11 @@ impl Output {
             }
             (Kind::Oci | Kind::Docker, Destination::Stdout) => {
                 // An archive knows where things are in it only at its end.
-                let directory = tempfile::tempdir_in(scratch).context("can not write a file")?;
+                let private = std::fs::Permissions::from_mode(0o700);
+                let directory = tempfile::Builder::new()
+                    .permissions(private)
+                    .tempdir_in(scratch)
+                    .with_context(|| format!("can not write in `{}`", scratch.display()))?;
                 let path = directory.path().join("image.tar");
                 copy(reached, built, &self.place(built, &path))?;
                 let mut file = fs_err::File::open(&path)?;
@@ -391,6 +420,28 @@ mod tests {
             let outputs = parse_all(&[text.to_owned()]).expect("valid");
             assert_eq!(check_stdout(&outputs, Stdout::Terminal).is_ok(), terminal);
             assert!(check_stdout(&outputs, Stdout::Elsewhere).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_library_is_no_place_for_files() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let library = directory.path().join("library");
+        fs_err::create_dir(&library).expect("writable");
+        for (below, is_free) in [
+            ("library", false),
+            ("library/blobs/new/one", false),
+            ("library2", true),
+            (".", true),
+        ] {
+            let path = directory.path().join(below);
+            let text = format!("type=local,dest={}", path.display());
+            let outputs = parse_all(&[text]).expect("valid");
+            assert_eq!(
+                check_library(&outputs, &library).is_ok(),
+                is_free,
+                "{below}"
+            );
         }
     }
 
