@@ -15,7 +15,10 @@ pub(crate) struct BaseImage {
     pub(crate) place: Place,
     /// The digest of its manifest.
     pub(crate) digest: Digest,
+    /// Without what it has for the images on it.
     pub(crate) config: ImageConfig,
+    /// What it has for the images on it: instructions, one each.
+    pub(crate) triggers: Vec<String>,
     pub(crate) layers: Vec<LayerOf>,
 }
 
@@ -66,6 +69,30 @@ pub(crate) async fn find(
     Ok(base)
 }
 
+/// Finds an image on this machine; `None` where it is not here.
+pub(crate) async fn find_here(
+    images: &Images,
+    name: &ImageName,
+    platform: &Platform,
+) -> Result<Option<BaseImage>, Error> {
+    let choice = PlatformChoice::One(platform.clone());
+    let place = match name {
+        ImageName::Named(named) => Place::Library(named.clone()),
+        ImageName::Layout { directory, tag } => Place::Layout {
+            directory: directory.clone(),
+            tag: tag.clone(),
+        },
+    };
+    match images.inspect(&place, &choice).await {
+        Ok(inspected) => read(name, inspected).map(Some),
+        Err(error) if error.kind() == image::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::image(
+            format!("can not find the image `{name}`"),
+            error,
+        )),
+    }
+}
+
 /// Reads what there is to know of an image.
 fn read(name: &ImageName, inspected: image::Inspected) -> Result<BaseImage, Error> {
     let invalid = |reason: String| {
@@ -77,7 +104,7 @@ fn read(name: &ImageName, inspected: image::Inspected) -> Result<BaseImage, Erro
     let Some(bytes) = &inspected.config else {
         return Err(invalid("it has no config of an image".to_owned()));
     };
-    let config = ImageConfig::parse(bytes).map_err(|error| invalid(error.to_string()))?;
+    let mut config = ImageConfig::parse(bytes).map_err(|error| invalid(error.to_string()))?;
     let layers = inspected.manifest.layers();
     let diff_ids = &config.rootfs.diff_ids;
     if layers.len() != diff_ids.len() {
@@ -90,16 +117,7 @@ fn read(name: &ImageName, inspected: image::Inspected) -> Result<BaseImage, Erro
     if config.platform.os == "windows" {
         return Err(invalid("images for Windows are not supported".to_owned()));
     }
-    if config
-        .config
-        .on_build
-        .as_ref()
-        .is_some_and(|triggers| !triggers.is_empty())
-    {
-        return Err(invalid(
-            "it has `ONBUILD` instructions, which are not supported yet".to_owned(),
-        ));
-    }
+    let triggers = config.config.on_build.take().unwrap_or_default();
     let layers = layers
         .iter()
         .zip(diff_ids)
@@ -112,6 +130,7 @@ fn read(name: &ImageName, inspected: image::Inspected) -> Result<BaseImage, Erro
         place: inspected.place,
         digest: inspected.digest,
         config,
+        triggers,
     })
 }
 

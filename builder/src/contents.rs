@@ -1,5 +1,5 @@
 //! Where the content of files comes from while a layer is packed: the
-//! context, or layers that were unpacked for it.
+//! context, layers that were unpacked for it, archives, and what was fetched.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -9,15 +9,61 @@ use std::sync::Arc;
 use layer::{ContentPlace, Contents, LayerIndex};
 
 use crate::context::Context;
+use crate::fetch::Checkout;
 
 /// The origin of what is in the context.
 pub(crate) const CONTEXT: u32 = 0;
+/// The first origin of what one instruction brings from elsewhere: layers are
+/// counted from 1, and never come so far.
+const FIRST_BROUGHT: u32 = 1 << 31;
 
 /// Reaches the content of files by their places.
 #[derive(Clone, Default)]
 pub(crate) struct Shelf {
     pub(crate) context: Option<Arc<Context>>,
     pub(crate) layers: BTreeMap<u32, Unpacked>,
+    /// By their origins, from [`FIRST_BROUGHT`] on.
+    brought: Vec<Brought>,
+}
+
+/// Is what an instruction brings from elsewhere.
+#[derive(Clone)]
+pub(crate) enum Brought {
+    /// A file, whose position is 0.
+    File(Arc<fs_err::File>),
+    /// The files of an archive, by the numbers of their records.
+    Archive(Unpacked),
+    /// The files of a repository, which are gone with the checkout.
+    Checkout {
+        files: Arc<Context>,
+        _kept: Arc<Checkout>,
+    },
+}
+
+impl Shelf {
+    /// Gives the origin of what is brought next; `None` when there are too
+    /// many.
+    pub(crate) fn next_origin(&self) -> Option<u32> {
+        let next = u32::try_from(self.brought.len()).ok()?;
+        // The last one is that of files which stand in the Dockerfile.
+        let origin = FIRST_BROUGHT.checked_add(next)?;
+        (origin < u32::MAX).then_some(origin)
+    }
+
+    /// Keeps what has the next origin.
+    pub(crate) fn bring(&mut self, brought: Brought) {
+        self.brought.push(brought);
+    }
+
+    /// Says whether what has this origin needs no layer.
+    pub(crate) fn needs_no_layer(origin: u32) -> bool {
+        origin == CONTEXT || origin >= FIRST_BROUGHT
+    }
+
+    fn brought(&self, origin: u32) -> Option<&Brought> {
+        let at = origin.checked_sub(FIRST_BROUGHT)?;
+        self.brought.get(usize::try_from(at).ok()?)
+    }
 }
 
 /// Is a layer in a file that has no name, uncompressed.
@@ -36,6 +82,18 @@ impl Contents for Shelf {
         if place.origin == CONTEXT {
             let context = self.context.as_ref().ok_or_else(lost)?;
             return context.open(place.position, size);
+        }
+        match self.brought(place.origin) {
+            Some(Brought::File(file)) => {
+                return Ok(Box::new(Range {
+                    file,
+                    position: 0,
+                    end: size,
+                }));
+            }
+            Some(Brought::Archive(archive)) => return archive.open(place.position, size),
+            Some(Brought::Checkout { files, .. }) => return files.open(place.position, size),
+            None => {}
         }
         let layer = self.layers.get(&place.origin).ok_or_else(lost)?;
         layer.open(place.position, size)
@@ -58,7 +116,7 @@ impl Unpacked {
             return Err(layer::Error::new(
                 layer::ErrorKind::Unsupported,
                 format!(
-                    "`{}` is sparse in its layer, and such files are not copied",
+                    "`{}` is sparse in its archive, and such files are not copied",
                     record.entry.path
                 ),
             ));

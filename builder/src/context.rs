@@ -1,6 +1,6 @@
 //! Contexts: the files that a build may copy, as a tree, and their content.
 
-mod archive;
+pub(crate) mod archive;
 mod directory;
 mod stream;
 mod unusual;
@@ -28,6 +28,9 @@ pub enum ContextSource {
     /// In a tar archive that is read from here, or else nowhere: then a
     /// Dockerfile is read from here, and there are no files to copy.
     Stream(Arc<std::fs::File>),
+    /// Elsewhere: in a tar archive or, without any files, a Dockerfile at a
+    /// URL; or in a git repository, as `URL#REF:DIRECTORY`.
+    Remote(String),
 }
 
 /// Is a context whose files can be looked at, as often as needed.
@@ -36,6 +39,15 @@ pub(crate) enum Opened {
     Directory(Arc<layer::Directory>),
     Archive(Arc<archive::Archive>),
     Empty,
+}
+
+/// Is a context with what its ignore file leaves of it.
+#[derive(Clone)]
+pub(crate) struct Filtered {
+    pub(crate) opened: Opened,
+    pub(crate) ignore: Ignore,
+    /// The name of the file that `ignore` was read from.
+    pub(crate) ignore_name: String,
 }
 
 /// Is a context whose files are known.
@@ -62,6 +74,8 @@ pub(crate) struct Look {
     pub(crate) wanted: Wanted,
     pub(crate) fidelity: Fidelity,
     pub(crate) time: Time,
+    /// The origin of what is in a directory.
+    pub(crate) origin: u32,
 }
 
 /// Says which paths of a context are copied.
@@ -88,6 +102,10 @@ impl Opened {
                 Ok((Self::Directory(Arc::new(directory)), None))
             }
             ContextSource::Archive(file) => Ok((archive(&mut file.as_ref())?, None)),
+            ContextSource::Remote(text) => {
+                let message = format!("the context `{text}` has not been fetched");
+                Err(Error::new(ErrorKind::Context, message))
+            }
             ContextSource::Stream(file) => match stream::sort(file)? {
                 stream::Sorted::Dockerfile(text) => Ok((Self::Empty, Some(text))),
                 stream::Sorted::Archive(mut rest) => Ok((archive(&mut rest)?, None)),

@@ -19,7 +19,8 @@ pub enum ErrorKind {
     Context,
     /// There is no such Dockerfile, or nothing of such a name to copy.
     NotFound,
-    /// A layer is not what the config of its image promises.
+    /// A layer is not what the config of its image promises, or what was
+    /// fetched not what its checksum says.
     Mismatch,
     /// A file of the context changed while it was read.
     Changed,
@@ -27,6 +28,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A base, the library or an output failed; the cause says how.
     Image,
+    /// A URL or a git repository can not be had.
+    Fetch,
     /// A file or directory can not be read or written.
     Storage,
 }
@@ -167,6 +170,12 @@ impl Error {
     /// Says which image could not be had.
     pub(crate) fn of_base(mut self, name: &ImageName) -> Self {
         self.base = Some(Box::new(name.clone()));
+        self
+    }
+
+    /// Says the same in other words.
+    pub(crate) fn saying(mut self, context: impl Into<String>) -> Self {
+        self.context = context.into();
         self
     }
 

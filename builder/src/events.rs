@@ -57,6 +57,22 @@ pub enum Event<'a> {
         /// Its size in bytes.
         size: u64,
     },
+    /// Something is fetched from elsewhere.
+    Fetching {
+        /// From where, without what may be secret.
+        url: &'a str,
+        /// Its bytes that came; 0 where it starts.
+        position: u64,
+        /// Its size in bytes; 0 where nobody knows.
+        size: u64,
+    },
+    /// A repository was fetched.
+    CheckedOut {
+        /// From where, without what may be secret.
+        url: &'a str,
+        /// The name of the commit, all of it.
+        commit: &'a str,
+    },
     /// Content is packed into a layer.
     Packing {
         /// Which of the steps.

@@ -4,6 +4,6 @@
 mod config;
 mod manifest;
 
-pub(crate) use config::{History, ImageConfig, Runtime};
+pub(crate) use config::{Health, History, ImageConfig, Runtime};
 pub use manifest::Format;
 pub(crate) use manifest::{LayerOf, compose};

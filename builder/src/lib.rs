@@ -15,6 +15,7 @@ mod context;
 mod error;
 mod events;
 mod export;
+mod fetch;
 mod image;
 mod layers;
 mod plan;
@@ -24,14 +25,18 @@ mod request;
 mod solve;
 mod step;
 
-pub use dockerfile::{Diagnostic, Severity, Span};
+pub use dockerfile::{
+    Diagnostic, Dockerfile, Family, Outline, OutlineMount, RULES, Rule, Severity, Span, Target,
+    format, outline, outline_default, parse, targets, to_dockerfile, to_json,
+};
 pub use layer::THREADS_LIMIT;
 
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};
 pub use crate::events::{Event, Outcome, Progress, Silent, Source};
 pub use crate::export::{Exported, export_directory, export_tar};
+pub use crate::fetch::Network;
 pub use crate::image::Format;
 pub use crate::prepare::{Prepared, SourceText};
-pub use crate::request::{Cache, DockerfileSource, Fidelity, Modes, Request, Xattrs};
-pub use crate::solve::{Built, BuiltLayer, untagged};
+pub use crate::request::{Cache, DockerfileSource, Fidelity, Modes, NamedContext, Request, Xattrs};
+pub use crate::solve::{Built, BuiltLayer, Checked, untagged};

@@ -6,20 +6,28 @@ mod base;
 mod code;
 mod graph;
 mod literal;
+mod names;
 mod scope;
+mod sources;
 mod support;
 mod syntax;
+mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use base::{base, image_name};
+use base::base;
 use dockerfile::{Diagnostic, Dockerfile, Escape, Instruction, Kind, Severity, Span, Stage};
 use image::Place;
+use names::Names;
 use oci::{Platform, Tag};
+use sources::Taken;
+
+use crate::request::NamedContext;
 
 pub(crate) use code::UNSUPPORTED;
-pub(crate) use scope::{Arguments, Scope, misexpanded};
+pub(crate) use scope::{Arguments, KEEP_GIT_DIR, SYNTAX, Scope, misexpanded};
+pub(crate) use support::{is_known, runs};
 
 /// Is what a plan is made for.
 #[derive(Debug, Clone)]
@@ -28,6 +36,11 @@ pub(crate) struct Wish<'a> {
     pub(crate) arguments: &'a BTreeMap<String, String>,
     pub(crate) platform: &'a Platform,
     pub(crate) build_platform: &'a Platform,
+    /// What names mean that were given one from outside.
+    pub(crate) contexts: &'a BTreeMap<String, NamedContext>,
+    /// What the images that stages are on have in `ONBUILD`, by the numbers of
+    /// the stages in the file.
+    pub(crate) triggers: &'a BTreeMap<usize, Vec<Instruction>>,
 }
 
 /// Lists what to build.
@@ -40,6 +53,10 @@ pub(crate) struct Plan {
     pub(crate) stages: Vec<PlannedStage>,
     /// Values that were given for arguments that no stage declares.
     pub(crate) unused: Vec<String>,
+    /// The numbers of the stages that start from a named context.
+    pub(crate) outside: BTreeSet<usize>,
+    /// Named contexts that nothing in the file names.
+    pub(crate) unused_contexts: Vec<String>,
     /// The names of all stages of the file, those not built included.
     pub(crate) names: Vec<String>,
 }
@@ -47,7 +64,9 @@ pub(crate) struct Plan {
 /// Is one stage of a plan.
 #[derive(Debug)]
 pub(crate) struct PlannedStage {
-    /// Its name, or its number in the file, from 0.
+    /// Its number in the file, from 0.
+    pub(crate) number: usize,
+    /// Its name, or else its number.
     pub(crate) name: String,
     /// Where its `FROM` stands.
     pub(crate) span: Span,
@@ -67,6 +86,8 @@ pub(crate) enum Base {
     Stage(usize),
     /// An image.
     Image(ImageName),
+    /// The files of a named context, and nothing else.
+    Files(String),
 }
 
 /// Names an image that is not built here.
@@ -122,28 +143,31 @@ pub(crate) enum CopyFrom {
     Stage(usize),
     /// An image.
     Image(ImageName),
+    /// A named context.
+    Files(String),
 }
 
 impl Plan {
     /// Makes a plan, if the file has no mistake that is in the way of one.
-    pub(crate) fn make(file: Dockerfile, wish: &Wish<'_>) -> (Option<Self>, Vec<Diagnostic>) {
-        let mut diagnostics = support::check(&file);
-        syntax::check(&file, &mut diagnostics);
-        literal::check(&file, &mut diagnostics);
-        let arguments = Arguments::new(&file, wish, &mut diagnostics);
-        let names = StageNames::of(&file);
+    pub(crate) fn make(file: &Dockerfile, wish: &Wish<'_>) -> (Option<Self>, Vec<Diagnostic>) {
+        let mut diagnostics = support::check(file);
+        syntax::check(file, &mut diagnostics);
+        literal::check(file, &mut diagnostics);
+        let arguments = Arguments::new(file, wish, &mut diagnostics);
+        let names = Names::of(file, wish.contexts);
         let bases: Vec<Option<Base>> = (0..file.stages.len())
-            .map(|number| base(&file, number, &arguments, &mut diagnostics))
+            .map(|number| base(file, number, (&names, &arguments), &mut diagnostics))
             .collect();
-        let sources = copy_sources(&file, &names, &mut diagnostics);
+        let grown = triggers::insert(file, &names, &bases, wish.triggers);
+        let sources = sources::all(&grown, &names, &mut diagnostics);
         let platforms: Vec<Platform> = file
             .stages
             .iter()
             .map(|stage| platform(stage, &arguments, wish, &mut diagnostics))
             .collect();
-        let target = names.target(wish.target, &file, &mut diagnostics);
+        let target = names.target(wish.target, file, &mut diagnostics);
         let needs: Vec<Vec<graph::Need>> = (0..file.stages.len())
-            .map(|number| needs_of(&file, number, &bases, &sources))
+            .map(|number| sources::needs_of(&grown, number, &bases, &sources))
             .collect();
         let order = target.and_then(|target| graph::order(&needs, target, &mut diagnostics));
         let failed = diagnostics
@@ -152,15 +176,14 @@ impl Plan {
         let (Some(order), false) = (order, failed) else {
             return (None, diagnostics);
         };
-        let unused = unused(&file, wish);
-        let stage_names = names.by_name.keys().map(ToString::to_string).collect();
-        let stages = assemble(&file, &order, bases, sources, platforms);
         let plan = Self {
             escape: file.escape,
             arguments,
-            stages,
-            unused,
-            names: stage_names,
+            stages: assemble(&grown, &order, bases, sources, platforms),
+            unused: unused(&grown, wish),
+            outside: names.outside(),
+            unused_contexts: names.unused(),
+            names: names.all(),
         };
         (Some(plan), diagnostics)
     }
@@ -169,145 +192,6 @@ impl Plan {
     pub(crate) fn steps(&self) -> usize {
         self.stages.iter().map(|stage| 1 + stage.steps.len()).sum()
     }
-}
-
-/// Finds stages by name or number.
-struct StageNames<'a> {
-    /// The last stage of a name is the one that is meant.
-    by_name: BTreeMap<&'a str, Vec<usize>>,
-    count: usize,
-}
-
-impl<'a> StageNames<'a> {
-    fn of(file: &'a Dockerfile) -> Self {
-        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (number, stage) in file.stages.iter().enumerate() {
-            if let Some(name) = &stage.from.name {
-                by_name.entry(name.as_str()).or_default().push(number);
-            }
-        }
-        Self {
-            by_name,
-            count: file.stages.len(),
-        }
-    }
-
-    /// Finds the stage that a name means at one place of the file: the last
-    /// one above it, or else the first one below.
-    fn find(&self, name: &str, at: usize) -> Option<usize> {
-        let numbers = self.by_name.get(name.to_lowercase().as_str())?;
-        numbers
-            .iter()
-            .rev()
-            .find(|number| **number < at)
-            .or_else(|| numbers.iter().find(|number| **number > at))
-            .copied()
-    }
-
-    fn target(
-        &self,
-        wanted: Option<&str>,
-        file: &Dockerfile,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Option<usize> {
-        let Some(wanted) = wanted else {
-            return self.count.checked_sub(1);
-        };
-        let named = self.by_name.get(wanted.to_lowercase().as_str());
-        let number = || wanted.parse().ok().filter(|number| *number < self.count);
-        let found = named
-            .and_then(|numbers| numbers.last().copied())
-            .or_else(number);
-        if found.is_none() && self.count > 0 {
-            let names: Vec<String> = self
-                .by_name
-                .keys()
-                .map(|name| format!("`{name}`"))
-                .collect();
-            let span = file
-                .stages
-                .last()
-                .map(|stage| stage.from.span)
-                .unwrap_or_default();
-            let hint = if names.is_empty() {
-                format!(
-                    "no stage has a name; give a number from 0 to {}",
-                    self.count - 1
-                )
-            } else {
-                format!("the stages are {}", names.join(", "))
-            };
-            let message = format!("there is no stage `{}` to build", excerpt(wanted));
-            diagnostics.push(Diagnostic::error(code::UNKNOWN_TARGET, span, message).hint(hint));
-        }
-        found
-    }
-}
-
-/// Finds out where each instruction takes files from, stage by stage.
-fn copy_sources(
-    file: &Dockerfile,
-    names: &StageNames<'_>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Vec<CopyFrom>> {
-    let mut all = Vec::with_capacity(file.stages.len());
-    for (number, stage) in file.stages.iter().enumerate() {
-        let mut sources = Vec::with_capacity(stage.instructions.len());
-        for instruction in &stage.instructions {
-            let from = match &instruction.kind {
-                Kind::Copy(copy) => copy.from.as_ref(),
-                _ => None,
-            };
-            let source = from.map_or(Ok(CopyFrom::Context), |from| {
-                copy_source(from.as_str(), number, names)
-            });
-            let source = source.unwrap_or_else(|(message, hint)| {
-                let span = from.map_or(instruction.span, dockerfile::Text::span);
-                diagnostics.push(Diagnostic::error(code::INVALID_FROM, span, message).hint(hint));
-                CopyFrom::Context
-            });
-            sources.push(source);
-        }
-        all.push(sources);
-    }
-    all
-}
-
-fn copy_source(
-    from: &str,
-    number: usize,
-    names: &StageNames<'_>,
-) -> Result<CopyFrom, (String, String)> {
-    if from.contains('$') {
-        return Err((
-            format!(
-                "`--from={}` has a variable, which is not expanded here",
-                excerpt(from)
-            ),
-            "name the image with `FROM ... AS name`, and copy from that stage".to_owned(),
-        ));
-    }
-    if let Some(stage) = names.find(from, number) {
-        return Ok(CopyFrom::Stage(stage));
-    }
-    if !from.is_empty() && from.bytes().all(|byte| byte.is_ascii_digit()) {
-        return match from.parse::<usize>() {
-            Ok(stage) if stage < number => Ok(CopyFrom::Stage(stage)),
-            _ => Err((
-                format!("`--from={from}` names no stage above this one"),
-                match number {
-                    0 => "this is the first stage: there is none above it".to_owned(),
-                    _ => format!("the stages above have the numbers 0 to {}", number - 1),
-                },
-            )),
-        };
-    }
-    image_name(from).map(CopyFrom::Image).map_err(|reason| {
-        (
-            format!("`{}` names no stage or image: {reason}", excerpt(from)),
-            "`--from` takes the name or number of a stage, or the name of an image".to_owned(),
-        )
-    })
 }
 
 /// Finds out which machine a stage is for.
@@ -342,37 +226,11 @@ fn platform(
     })
 }
 
-/// Lists the stages that one needs, and where it says so.
-fn needs_of(
-    file: &Dockerfile,
-    number: usize,
-    bases: &[Option<Base>],
-    sources: &[Vec<CopyFrom>],
-) -> Vec<graph::Need> {
-    let mut needs = Vec::new();
-    let Some(stage) = file.stages.get(number) else {
-        return needs;
-    };
-    if let Some(Some(Base::Stage(base))) = bases.get(number) {
-        let span = stage.from.base.span();
-        needs.push(graph::Need { stage: *base, span });
-    }
-    let sources = sources.get(number).map(Vec::as_slice).unwrap_or_default();
-    for (instruction, source) in stage.instructions.iter().zip(sources) {
-        if let CopyFrom::Stage(stage) = source {
-            let span = instruction.span;
-            needs.push(graph::Need {
-                stage: *stage,
-                span,
-            });
-        }
-    }
-    needs
-}
-
 /// Lists values for arguments that nothing declares.
 fn unused(file: &Dockerfile, wish: &Wish<'_>) -> Vec<String> {
     let mut declared: BTreeSet<&str> = scope::PREDEFINED.into_iter().collect();
+    declared.extend(scope::AUTOMATIC);
+    declared.extend(scope::OF_THE_BUILD);
     declared.extend(file.arguments.iter().map(|argument| argument.name.as_str()));
     for stage in &file.stages {
         for instruction in &stage.instructions {
@@ -394,7 +252,7 @@ fn assemble(
     file: &Dockerfile,
     order: &[usize],
     bases: Vec<Option<Base>>,
-    sources: Vec<Vec<CopyFrom>>,
+    sources: Vec<Vec<Taken>>,
     platforms: Vec<Platform>,
 ) -> Vec<PlannedStage> {
     let place: BTreeMap<usize, usize> = order
@@ -418,15 +276,16 @@ fn assemble(
             .instructions
             .iter()
             .zip(sources)
-            .map(|(instruction, from)| Step {
+            .map(|(instruction, taken)| Step {
                 instruction: instruction.clone(),
-                from: match from {
+                from: match taken.from {
                     CopyFrom::Stage(number) => CopyFrom::Stage(placed(number)),
                     other => other,
                 },
             });
         let name = stage.from.name.as_ref();
         let planned = PlannedStage {
+            number,
             name: name.map_or_else(|| number.to_string(), |name| name.as_str().to_owned()),
             span: stage.from.span,
             text: stage.from.text.clone(),

@@ -1,17 +1,23 @@
 //! What is read before a build is planned: the Dockerfile, the ignore file,
 //! and where the context is.
 
+mod remote;
+
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use ::image::Images;
+use dockerfile::{Ignore, Severity};
 use layer::EntryPath;
 
 use crate::blocking;
-use crate::context::Opened;
+use crate::context::{ContextSource, Filtered, Opened};
 use crate::error::{Error, ErrorKind};
-use crate::request::{DockerfileSource, Request};
-use crate::solve::{self, Built};
+use crate::fetch::Checkout;
+use crate::plan::excerpt;
+use crate::request::{DockerfileSource, NamedContext, Request};
+use crate::solve::{self, Built, Checked};
 
 /// Is a build that can start. It has the text that diagnostics point into.
 pub struct Prepared {
@@ -19,6 +25,10 @@ pub struct Prepared {
     pub(crate) context: Opened,
     pub(crate) dockerfile: SourceText,
     pub(crate) ignore: Option<SourceText>,
+    /// The named contexts that are files.
+    pub(crate) contexts: BTreeMap<String, Filtered>,
+    /// What was fetched, for as long as it may be read.
+    _fetched: Vec<Checkout>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -42,6 +52,8 @@ pub struct SourceText {
 /// The largest Dockerfile that is read, in bytes. The largest that people
 /// generate have some hundred kilobytes.
 const DOCKERFILE_LIMIT: u64 = 16 * 1024 * 1024;
+/// The name of the ignore file of a context.
+const IGNORE_FILE: &str = ".dockerignore";
 /// The largest ignore file that is read, in bytes.
 const IGNORE_LIMIT: u64 = 4 * 1024 * 1024;
 
@@ -64,21 +76,37 @@ impl Prepared {
                 "layers for Windows are of another form; `--platform linux/amd64` is one that is",
             ));
         }
+        let mut fetched = Vec::new();
+        let context = remote::context(&request.context, &request, &mut fetched).await?;
+        let text = remote::dockerfile(&request.dockerfile, &request).await?;
+        let mut named = BTreeMap::new();
+        for (name, source) in &request.contexts {
+            if let NamedContext::Files(source) = source {
+                let source = remote::context(source, &request, &mut fetched).await;
+                named.insert(name.clone(), source.map_err(|error| of(name, error))?);
+            }
+        }
         blocking::run(move || {
-            let (context, text) = Opened::open(&request.context, &request.scratch)?;
-            let dockerfile = match text {
-                Some(bytes) => SourceText {
-                    name: "-".to_owned(),
-                    bytes,
-                },
+            let (context, piped) = Opened::open(&context, &request.scratch)?;
+            let dockerfile = match text.or(piped.map(|bytes| ("-".to_owned(), bytes))) {
+                Some((name, bytes)) => SourceText { name, bytes },
                 None => dockerfile(&context, &request.dockerfile)?,
             };
             let ignore = ignore_file(&context, &request.dockerfile)?;
+            let contexts = named
+                .into_iter()
+                .map(|(name, source)| {
+                    let filtered = filtered(&source, &request);
+                    Ok((name.clone(), filtered.map_err(|error| of(&name, error))?))
+                })
+                .collect::<Result<_, Error>>()?;
             Ok(Self {
                 request,
                 context,
                 dockerfile,
                 ignore,
+                contexts,
+                _fetched: fetched,
             })
         })
         .await
@@ -96,6 +124,17 @@ impl Prepared {
         self.ignore.as_ref()
     }
 
+    /// Says all there is to say of the files, mistakes and advice, and builds
+    /// nothing. Of images it knows what this machine has; nothing is fetched.
+    ///
+    /// # Errors
+    ///
+    /// Fails when an argument asks for a language that is not known. Mistakes in
+    /// the files are no errors here.
+    pub async fn check(&self, images: &Images) -> Result<Checked, Error> {
+        solve::check(self, images).await
+    }
+
     /// Builds the image, and keeps it in the library.
     ///
     /// # Errors
@@ -108,9 +147,39 @@ impl Prepared {
     }
 }
 
+/// Opens a named context with its ignore file.
+fn filtered(source: &ContextSource, request: &Request) -> Result<Filtered, Error> {
+    let (opened, piped) = Opened::open(source, &request.scratch)?;
+    if piped.is_some() {
+        let message = "it is neither a directory nor a tar archive";
+        return Err(Error::new(ErrorKind::Context, message));
+    }
+    let found = opened.read(&inside(Path::new(IGNORE_FILE))?, IGNORE_LIMIT)?;
+    let (ignore, said) = Ignore::parse(&found.unwrap_or_default());
+    let mistake = said
+        .into_iter()
+        .find(|said| said.severity == Severity::Error);
+    if let Some(mistake) = mistake {
+        let message = format!("its `{IGNORE_FILE}` can not be read");
+        return Err(Error::caused(ErrorKind::Context, message, mistake));
+    }
+    Ok(Filtered {
+        opened,
+        ignore,
+        ignore_name: IGNORE_FILE.to_owned(),
+    })
+}
+
+/// Says which named context an error is of.
+fn of(name: &str, error: Error) -> Error {
+    let message = format!("can not use the build context `{}`", excerpt(name));
+    Error::caused(error.kind(), message, error)
+}
+
 fn dockerfile(context: &Opened, source: &DockerfileSource) -> Result<SourceText, Error> {
     let (name, bytes) = match source {
         DockerfileSource::Bytes(bytes) => ("-".to_owned(), Some(bytes.clone())),
+        DockerfileSource::Remote(url) => (url.clone(), None),
         DockerfileSource::Context(path) => (
             path.display().to_string(),
             context.read(&inside(path)?, DOCKERFILE_LIMIT)?,
@@ -138,7 +207,7 @@ fn ignore_file(
     dockerfile: &DockerfileSource,
 ) -> Result<Option<SourceText>, Error> {
     let own = match dockerfile {
-        DockerfileSource::Bytes(_) => None,
+        DockerfileSource::Bytes(_) | DockerfileSource::Remote(_) => None,
         DockerfileSource::Context(path) => {
             let path = beside(path);
             let bytes = context.read(&inside(&path)?, IGNORE_LIMIT)?;
@@ -152,7 +221,7 @@ fn ignore_file(
     let found = match own {
         Some(own) => Some(own),
         None => {
-            let path = PathBuf::from(".dockerignore");
+            let path = PathBuf::from(IGNORE_FILE);
             let bytes = context.read(&inside(&path)?, IGNORE_LIMIT)?;
             bytes.map(|bytes| (path, bytes))
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use layer::{
-    ContentPlace, Entry, EntryPath, File, Kind, LAYER_FORMAT, LayerIndex, Metadata, NodeKind, Tree,
+    ContentPlace, Entry, EntryPath, File, Kind, LAYER_FORMAT, LayerIndex, Metadata, Node, NodeKind,
+    Tree,
 };
 use oci::{Algorithm, Digest, Hasher};
 
@@ -45,6 +46,49 @@ impl Recipe {
         self.items.insert(item.entry.path.clone(), item);
     }
 
+    /// Takes the entry of a path out, and those of what is in it.
+    pub(crate) fn remove(&mut self, path: &EntryPath) {
+        let within = self.items.range(path..).map(|(inner, _)| inner);
+        let within = within.take_while(|inner| inner.is_in(path));
+        for path in within.cloned().collect::<Vec<_>>() {
+            self.items.remove(&path);
+        }
+    }
+
+    /// Puts what a layer has that knows nothing of a tree onto that tree, as
+    /// all who unpack layers do: a directory takes over what is in one that is
+    /// there, and nothing else is left of what is in the way. `alone` is what
+    /// the layer makes by itself. Gives the directories that were there and now
+    /// have another mode or owner, with what they had.
+    pub(crate) fn lay(
+        &self,
+        alone: &Tree,
+        onto: &mut Tree,
+    ) -> Result<Vec<(EntryPath, Metadata)>, Error> {
+        let mut changed = Vec::new();
+        for (path, item) in &self.items {
+            let metadata = &item.entry.metadata;
+            if item.entry.kind == Kind::Directory
+                && let Some(there) = onto.node_mut(path).filter(|node| node.is_directory())
+            {
+                let old = std::mem::replace(&mut there.metadata, metadata.clone());
+                if (old.mode, old.uid, old.gid) != (metadata.mode, metadata.uid, metadata.gid) {
+                    changed.push((path.clone(), old));
+                }
+                continue;
+            }
+            let node = match (&item.entry.kind, alone.node(path)) {
+                (Kind::Directory, _) => Node::directory(metadata.clone()),
+                (_, Some(node)) => node.clone(),
+                (_, None) => continue,
+            };
+            onto.insert(path, node).map_err(|error| {
+                Error::caused(ErrorKind::Step, format!("can not copy to `{path}`"), error)
+            })?;
+        }
+        Ok(changed)
+    }
+
     /// Adds the directories that its entries are in, as they are in a tree
     /// that has them. A puller that unpacks each layer by itself, as docker
     /// and podman do, makes up what is missing: root's, with the mode 0755.
@@ -65,6 +109,11 @@ impl Recipe {
             }
         }
         self.items.append(&mut around);
+    }
+
+    /// Gives what the entry of a path says of it, if there is one.
+    pub(crate) fn metadata(&self, path: &EntryPath) -> Option<&Metadata> {
+        self.items.get(path).map(|item| &item.entry.metadata)
     }
 
     /// Says whether the layer would be empty.

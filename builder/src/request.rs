@@ -5,10 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use oci::{ImageName, Platform};
+use oci::{ImageName, Platform, Tag};
 
 use crate::context::ContextSource;
 use crate::events::Progress;
+use crate::fetch::Network;
 use crate::image::Format;
 
 /// Says what to build, of what, and how.
@@ -16,6 +17,9 @@ use crate::image::Format;
 pub struct Request {
     /// Where the files are.
     pub context: ContextSource,
+    /// Further places of files and images, by the names that the Dockerfile
+    /// has for them; such a name counts before a stage or image of its name.
+    pub contexts: BTreeMap<String, NamedContext>,
     /// Where the Dockerfile is.
     pub dockerfile: DockerfileSource,
     /// The names that the image gets in the library; by its digest alone where
@@ -41,6 +45,8 @@ pub struct Request {
     pub cache: Cache,
     /// How many threads compress.
     pub threads: NonZeroUsize,
+    /// How URLs and git repositories are reached.
+    pub network: Network,
     /// A directory for files that have no name.
     pub scratch: PathBuf,
     /// Who is told how it comes on.
@@ -68,6 +74,26 @@ pub enum DockerfileSource {
     Path(PathBuf),
     /// Here: what was read from standard input.
     Bytes(Vec<u8>),
+    /// At a URL (`https://`, `http://`).
+    Remote(String),
+}
+
+/// Says what a name of the Dockerfile means that was given one from outside.
+#[derive(Debug, Clone)]
+pub enum NamedContext {
+    /// Files; a stage on it has them and nothing else.
+    Files(ContextSource),
+    /// An image, in the library or its registry.
+    Image(ImageName),
+    /// An image of an OCI layout on this machine.
+    Layout {
+        /// The layout's directory.
+        directory: PathBuf,
+        /// Which of its images; the only one where there is none.
+        tag: Option<Tag>,
+    },
+    /// Another stage of the same file, by its name.
+    Stage(String),
 }
 
 /// Says what is taken over of the context's files beside their content.

@@ -1,7 +1,9 @@
 //! Walks a plan: stage by stage, instruction by instruction. The one place
 //! that composes a build.
 
+mod bases;
 mod copying;
+mod planning;
 mod run;
 mod stage;
 
@@ -13,13 +15,15 @@ use bytes::Bytes;
 use dockerfile::{Diagnostic, Ignore, Severity};
 use oci::{Config, Descriptor, Digest, ImageName, Manifest};
 
+use crate::context::Filtered;
 use crate::error::{Error, ErrorKind, Mistaken};
-use crate::events::Event;
+use crate::events::{Event, Progress};
 use crate::image::{LayerOf, compose};
 use crate::layers::Layers;
-use crate::plan::{Plan, UNSUPPORTED, Wish};
+use crate::plan::Plan;
 use crate::prepare::Prepared;
 
+use self::planning::Planned;
 use self::run::Run;
 use self::stage::StageState;
 
@@ -70,19 +74,17 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
         )
     })?;
     let (ignore, ignore_warnings) = read_ignore(prepared)?;
-    let (plan, warnings) = read_plan(prepared)?;
+    let Planned {
+        plan,
+        bases,
+        warnings,
+    } = planning::plan(prepared, images, library, &ignore).await?;
     let progress = request.progress.as_ref();
     progress.note(&Event::Planned {
         stages: plan.stages.len(),
         steps: plan.steps(),
     });
-    for name in &plan.unused {
-        let message = format!("no `ARG` takes the build argument `{name}`");
-        progress.note(&Event::Warned {
-            message: &message,
-            hint: "declare it with `ARG`",
-        });
-    }
+    warn_of_unused(&plan, progress);
     let layers = Layers {
         images: images.clone(),
         library: library.clone(),
@@ -95,16 +97,19 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
     };
     let mut run = Run {
         request,
-        context: &prepared.context,
-        ignore,
-        ignore_name: prepared
-            .ignore
-            .as_ref()
-            .map_or("", |file| file.name.as_str()),
+        context: Filtered {
+            opened: prepared.context.clone(),
+            ignore,
+            ignore_name: prepared
+                .ignore
+                .as_ref()
+                .map_or_else(String::new, |file| file.name.clone()),
+        },
+        contexts: &prepared.contexts,
         plan: &plan,
         layers,
         stages: Vec::with_capacity(plan.stages.len()),
-        bases: BTreeMap::new(),
+        bases,
         trees: BTreeMap::new(),
         origins: Vec::new(),
         step: 0,
@@ -123,6 +128,43 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
     Ok(built)
 }
 
+/// Tells of what was given and is not asked for.
+fn warn_of_unused(plan: &Plan, progress: &dyn Progress) {
+    for name in &plan.unused {
+        let message = format!("no `ARG` takes the build argument `{name}`");
+        progress.note(&Event::Warned {
+            message: &message,
+            hint: "declare it with `ARG`",
+        });
+    }
+    for name in &plan.unused_contexts {
+        let message = format!("no instruction names the build context `{name}`");
+        progress.note(&Event::Warned {
+            message: &message,
+            hint: "`FROM`, `COPY --from` and `from=` of a mount take it",
+        });
+    }
+}
+
+/// Is what there is to say of the files of a build.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// Of the Dockerfile, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Of the ignore file.
+    pub ignore_diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks what was prepared, and builds nothing.
+pub(crate) async fn check(prepared: &Prepared, images: &Images) -> Result<Checked, Error> {
+    let bytes = prepared.ignore.as_ref().map(|file| file.bytes.as_slice());
+    let (ignore, ignore_diagnostics) = Ignore::parse(bytes.unwrap_or_default());
+    Ok(Checked {
+        diagnostics: planning::check(prepared, images, &ignore).await?,
+        ignore_diagnostics,
+    })
+}
+
 fn read_ignore(prepared: &Prepared) -> Result<(Ignore, Vec<Diagnostic>), Error> {
     let bytes = prepared.ignore.as_ref().map(|file| file.bytes.as_slice());
     let (ignore, diagnostics) = Ignore::parse(bytes.unwrap_or_default());
@@ -133,33 +175,6 @@ fn read_ignore(prepared: &Prepared) -> Result<(Ignore, Vec<Diagnostic>), Error> 
         return Err(Error::mistakes(Mistaken::IgnoreFile, diagnostics));
     }
     Ok((ignore, diagnostics))
-}
-
-fn read_plan(prepared: &Prepared) -> Result<(Plan, Vec<Diagnostic>), Error> {
-    let request = &prepared.request;
-    let (file, mut diagnostics) = dockerfile::parse(&prepared.dockerfile.bytes);
-    let wish = Wish {
-        target: request.target.as_deref(),
-        arguments: &request.arguments,
-        platform: &request.platform,
-        build_platform: &request.build_platform,
-    };
-    let (plan, more) = Plan::make(file, &wish);
-    // What is not done need not be advised against besides.
-    diagnostics.retain(|said| {
-        let is_same =
-            |more: &Diagnostic| more.code == UNSUPPORTED && more.span.start == said.span.start;
-        said.severity == Severity::Error || !more.iter().any(is_same)
-    });
-    diagnostics.extend(more);
-    diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-    let failed = diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity == Severity::Error);
-    match plan {
-        Some(plan) if !failed => Ok((plan, diagnostics)),
-        _ => Err(Error::mistakes(Mistaken::Dockerfile, diagnostics)),
-    }
 }
 
 /// Composes the image, and keeps it in the library under its names.

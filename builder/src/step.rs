@@ -5,6 +5,7 @@
 pub(crate) mod archive;
 pub(crate) mod configure;
 pub(crate) mod copy;
+pub(crate) mod flags;
 mod glob;
 pub(crate) mod mode;
 pub(crate) mod owner;

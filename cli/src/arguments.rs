@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    build, config, copy, delete, inspect, list, login, logout, pull, push, serve, tag, version,
+    build, check, config, copy, delete, dockerfile, inspect, list, login, logout, pull, push,
+    serve, tag, version,
 };
 
 /// Builds container images and keeps them.
@@ -44,6 +45,8 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Build(build::Arguments),
+    Check(check::Arguments),
+    Dockerfile(dockerfile::Arguments),
     Serve(serve::Arguments),
     Copy(copy::Arguments),
     Push(push::Arguments),

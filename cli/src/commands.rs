@@ -1,9 +1,11 @@
 //! The commands: one file each, the doc comment of its arguments is its help.
 
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod delete;
+pub(crate) mod dockerfile;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod login;
@@ -22,6 +24,8 @@ pub(crate) fn run(environment: &Environment, arguments: Arguments) -> anyhow::Re
     let Arguments { global, command } = arguments;
     match command {
         Command::Build(arguments) => build::run(environment, &global, &arguments),
+        Command::Check(arguments) => check::run(environment, &global, &arguments),
+        Command::Dockerfile(arguments) => dockerfile::run(&global, &arguments),
         Command::Serve(arguments) => serve::run(environment, &global, &arguments),
         Command::Copy(arguments) => copy::run(environment, &global, &arguments),
         Command::Push(arguments) => push::run(environment, &global, &arguments),

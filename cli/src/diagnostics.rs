@@ -1,10 +1,22 @@
-//! Mistakes in Dockerfiles, shown where they are: file, line, excerpt, caret
-//! and hint.
+//! Mistakes in Dockerfiles, shown where they are: for people with file, line,
+//! excerpt, caret and hint, and for programs in forms that they know.
+//!
+//! What is wrong is decided elsewhere; here it is only written down.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use builder::{Built, Diagnostic, ErrorKind, Mistaken, Prepared, Severity, SourceText, Span};
+mod github;
+mod human;
+mod json;
+mod position;
+mod sarif;
+#[cfg(test)]
+mod tests;
 
-use crate::report::{hinted, placed, say, usage};
+use annotate_snippets::Renderer;
+use builder::{
+    Built, Diagnostic, ErrorKind, Family, Mistaken, Prepared, RULES, Severity, SourceText,
+};
+
+use crate::report::{self, Exit, ended, hinted, placed, redact, say, usage};
 
 /// Gives an error that no place in a file is known of.
 pub(crate) fn plain(error: builder::Error) -> anyhow::Error {
@@ -21,9 +33,10 @@ pub(crate) fn failed(prepared: &Prepared, error: builder::Error) -> anyhow::Erro
         show(source, diagnostics);
         return usage(error.to_string());
     }
+    let source = prepared.dockerfile();
     let excerpt = error
         .span()
-        .map(|span| excerpt(prepared.dockerfile(), span));
+        .map(|span| human::excerpt((&source.name, &source.bytes), span));
     let error = with_hint(error);
     match excerpt {
         Some(excerpt) => placed(error, excerpt),
@@ -54,18 +67,31 @@ fn with_hint(error: builder::Error) -> anyhow::Error {
     }
 }
 
-/// How many mistakes and warnings of a file are shown; more would hide the
-/// first ones.
+/// How many mistakes and warnings of a file are shown beside a build; more
+/// would hide the first ones.
 const SHOWN: usize = 50;
 
-fn show(source: &SourceText, diagnostics: &[Diagnostic]) {
+/// Shows what there is to say of a file, on standard error.
+pub(crate) fn show(source: &SourceText, diagnostics: &[Diagnostic]) {
     let (shown, more) = choose(diagnostics);
+    let file = (source.name.as_str(), source.bytes.as_slice());
     for diagnostic in shown {
-        say(&render(source, diagnostic));
+        say(&human::render(&Renderer::plain(), file, diagnostic));
     }
     if more > 0 {
         say(&format!("... and {more} more"));
     }
+}
+
+/// Shows what is wrong in a file, on standard error, and nothing that is only
+/// odd. Gives how many mistakes there are.
+pub(crate) fn show_mistakes(source: &SourceText, diagnostics: &[Diagnostic]) -> usize {
+    let errors = diagnostics
+        .iter()
+        .filter(|one| one.severity == Severity::Error);
+    let errors: Vec<Diagnostic> = errors.cloned().collect();
+    show(source, &errors);
+    errors.len()
 }
 
 /// Chooses what is shown, in the order of the file, and counts what is not.
@@ -85,104 +111,141 @@ fn choose(diagnostics: &[Diagnostic]) -> (Vec<&Diagnostic>, usize) {
     (shown.collect(), more)
 }
 
-fn render(source: &SourceText, diagnostic: &Diagnostic) -> String {
-    let level = match diagnostic.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
+/// Names a form in which diagnostics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+    /// One SARIF 2.1.0 document
+    Sarif,
+    /// Annotations of GitHub's workflows
+    Github,
+}
+
+/// Says whether there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colours {
+    /// There are.
+    On,
+    /// There are none.
+    Off,
+}
+
+/// Is a file that was checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked<'a> {
+    /// What the file is called, as seen from where the program runs.
+    pub(crate) name: String,
+    /// What it says.
+    pub(crate) source: &'a SourceText,
+    /// What there is to say of it, in its order.
+    pub(crate) diagnostics: &'a [Diagnostic],
+}
+
+impl Checked<'_> {
+    /// Gives the name without passwords, for a URL may have one.
+    fn said_name(&self) -> String {
+        clean(&self.name)
+    }
+}
+
+/// Writes all that there is to say of some files, in one text.
+pub(crate) fn write(
+    form: Form,
+    colours: Colours,
+    checked: &[Checked<'_>],
+) -> Result<String, serde_json::Error> {
+    match form {
+        Form::Human => Ok(for_people(colours, checked)),
+        Form::Json => json::render(checked),
+        Form::Sarif => sarif::render(checked),
+        Form::Github => Ok(github::render(checked)),
+    }
+}
+
+fn for_people(colours: Colours, checked: &[Checked<'_>]) -> String {
+    let renderer = match colours {
+        Colours::On => Renderer::styled(),
+        Colours::Off => Renderer::plain(),
     };
-    let text = text(source);
-    let range = within(&text, diagnostic.span);
-    let snippet = Snippet::source(text)
-        .path(source.name.clone())
-        .annotation(AnnotationKind::Primary.span(range));
-    let title = level
-        .primary_title(diagnostic.message.as_str())
-        .id(diagnostic.code);
-    let mut group: Group<'_> = title.element(snippet);
-    if let Some(hint) = &diagnostic.hint {
-        group = group.element(Level::HELP.with_name("hint").message(hint.as_str()));
-    }
-    Renderer::plain().render(&[group])
-}
-
-/// Shows a place without saying what is wrong there.
-fn excerpt(source: &SourceText, span: Span) -> String {
-    let text = text(source);
-    let range = within(&text, span);
-    let snippet = Snippet::source(text)
-        .path(source.name.clone())
-        .annotation(AnnotationKind::Primary.span(range));
-    Renderer::plain().render(&[Group::with_level(Level::ERROR).element(snippet)])
-}
-
-/// Gives a file as text in which every byte stands where it did: what is no
-/// text becomes question marks.
-fn text(source: &SourceText) -> String {
-    let mut text = String::with_capacity(source.bytes.len());
-    for chunk in source.bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| '?'));
-    }
-    text
-}
-
-/// Keeps a span within a text, and at the bounds of its characters.
-fn within(text: &str, span: Span) -> std::ops::Range<usize> {
-    let floor = |mut at: usize| {
-        at = at.min(text.len());
-        while !text.is_char_boundary(at) {
-            at -= 1;
+    let mut shown = Vec::new();
+    for of_file in checked {
+        let file = (of_file.name.as_str(), of_file.source.bytes.as_slice());
+        for diagnostic in of_file.diagnostics {
+            shown.push(redact(&human::render(&renderer, file, diagnostic)) + "\n");
         }
-        at
+    }
+    shown.join("\n")
+}
+
+/// Ends a check: well if nothing was found, and else as a build would for an
+/// error.
+pub(crate) fn end(checked: &[Checked<'_>]) -> anyhow::Result<()> {
+    match counts(checked) {
+        (0, 0) => Ok(()),
+        (0, _) => Err(ended(Exit::Failure)),
+        _ => Err(ended(Exit::Usage)),
+    }
+}
+
+/// Sums up in a line what was found.
+pub(crate) fn summary(checked: &[Checked<'_>]) -> String {
+    let names: Vec<String> = checked
+        .iter()
+        .map(|of_file| format!("`{}`", of_file.said_name()))
+        .collect();
+    let found = match counts(checked) {
+        (0, 0) => "nothing was found".to_owned(),
+        (0, warnings) => report::count(warnings, "warning"),
+        (errors, 0) => report::count(errors, "error"),
+        (errors, warnings) => format!(
+            "{}, {}",
+            report::count(errors, "error"),
+            report::count(warnings, "warning"),
+        ),
     };
-    let start = floor(span.start);
-    start..floor(span.end).max(start)
+    format!("checked {}: {found}", names.join(" and "))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn counts(checked: &[Checked<'_>]) -> (usize, usize) {
+    let all = || checked.iter().flat_map(|of_file| of_file.diagnostics);
+    let of = |severity| all().filter(|one| one.severity == severity).count();
+    (of(Severity::Error), of(Severity::Warning))
+}
 
-    fn source(bytes: &[u8]) -> SourceText {
-        SourceText {
-            name: "Dockerfile".to_owned(),
-            bytes: bytes.to_vec(),
+/// Where the rules that builders share are explained, each by its name.
+const RULES_URL: &str = "https://docs.docker.com/go/dockerfile/rule/";
+
+/// Names the page that explains a code, where it is one of the rules that
+/// builders share.
+fn url(code: &str) -> Option<String> {
+    let rule = RULES.iter().find(|rule| rule.name == code)?;
+    (rule.family == Family::Dockerfile).then(|| format!("{RULES_URL}{}/", kebab(rule.name)))
+}
+
+/// Writes `JSONArgsRecommended` as `json-args-recommended`.
+fn kebab(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut written = String::with_capacity(name.len() + 4);
+    for (at, letter) in letters.iter().enumerate() {
+        let is_upper = |at: Option<usize>| {
+            let letter = at.and_then(|at| letters.get(at));
+            letter.is_some_and(char::is_ascii_uppercase)
+        };
+        let starts = is_upper(Some(at))
+            && (!is_upper(at.checked_sub(1))
+                || letters.get(at + 1).is_some_and(char::is_ascii_lowercase));
+        if starts && at > 0 {
+            written.push('-');
         }
+        written.push(letter.to_ascii_lowercase());
     }
+    written
+}
 
-    #[test]
-    fn a_mistake_is_shown_where_it_is() {
-        let source = source(b"FROM scratch\nCOPY --chwon=1 a /\n");
-        let diagnostic =
-            Diagnostic::error("unknown-flag", Span::new(18, 25), "unknown flag `--chwon`")
-                .hint("did you mean `--chown`?");
-        let expected = "error[unknown-flag]: unknown flag `--chwon`\n \
-             --> Dockerfile:2:6\n  |\n2 | COPY --chwon=1 a /\n  |      ^^^^^^^\n  |\n  = hint: did you mean `--chown`?";
-        assert_eq!(render(&source, &diagnostic), expected);
-    }
-
-    #[test]
-    fn mistakes_are_not_hidden_by_warnings() {
-        let at = |start| Span::new(start, start);
-        let mut all: Vec<_> = (0..SHOWN + 9)
-            .map(|start| Diagnostic::warning("odd", at(start), "odd"))
-            .collect();
-        assert_eq!(choose(&all[..SHOWN]).1, 0);
-        all.push(Diagnostic::error("wrong", at(SHOWN + 9), "wrong"));
-        let (shown, more) = choose(&all);
-        let starts: Vec<_> = shown.iter().map(|shown| shown.span.start).collect();
-        let expected: Vec<_> = (0..SHOWN - 1).chain([SHOWN + 9]).collect();
-        assert_eq!((starts, more), (expected, 10));
-    }
-
-    #[test]
-    fn any_span_in_any_bytes_can_be_shown() {
-        let source = source(b"FROM \xff\xfe a\xc3\xa9\n\x1b[31m");
-        for start in 0..20 {
-            for end in start..22 {
-                let shown = excerpt(&source, Span::new(start, end));
-                assert!(!shown.contains('\u{1b}'), "{shown}");
-            }
-        }
-    }
+/// Takes passwords and what moves a cursor out of a text.
+fn clean(text: &str) -> String {
+    redact(&report::one_line(text))
 }

@@ -33,6 +33,12 @@ fn command_line() {
         }
         let title = format!("wharf {}", command.get_name());
         text.push_str(&help(command, &title));
+        for below in command.get_subcommands_mut() {
+            if below.get_name() != "help" {
+                let title = format!("{title} {}", below.get_name());
+                text.push_str(&help(below, &title));
+            }
+        }
     }
     check("command-line.md", &text);
 }

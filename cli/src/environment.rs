@@ -10,7 +10,7 @@ use crate::report::{WithHint as _, usage};
 
 /// The environment variables that count, with what they say. Those of the
 /// settings of `serve` are made of their keys.
-pub(crate) const VARIABLES: [(&str, &str); 24] = [
+pub(crate) const VARIABLES: [(&str, &str); 25] = [
     (
         "WHARF_CONFIG",
         "The configuration file, where `--config` does not name one.",
@@ -29,7 +29,11 @@ pub(crate) const VARIABLES: [(&str, &str); 24] = [
     ),
     (
         "PATH",
-        "Where the programs are that keep credentials (`docker-credential-NAME`).",
+        "Where the programs are that keep credentials (`docker-credential-NAME`), and `git`.",
+    ),
+    (
+        "SSH_AUTH_SOCK",
+        "The agent with the keys for git repositories that are reached by SSH.",
     ),
     ("TMPDIR", "Where temporary files go, instead of `/tmp`."),
     (
@@ -188,6 +192,15 @@ pub(crate) fn now() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Gives the directory that the program runs in, where it is there.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the working directory"
+)]
+pub(crate) fn working_directory() -> Option<PathBuf> {
+    std::env::current_dir().ok()
 }
 
 /// Gives the name of this machine, where it has one.

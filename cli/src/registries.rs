@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use builder::Network;
 use client::{
     Client, Credentials, Fallback, HostRule, Mirror, MirrorRule, Options, Proxies, Retries, Scheme,
     Verification,
@@ -228,6 +229,18 @@ pub(crate) fn proxies(environment: &Environment) -> Proxies {
         https: either("https_proxy", "HTTPS_PROXY"),
         no_proxy: either("no_proxy", "NO_PROXY"),
     }
+}
+
+/// Says how a build reaches URLs and git repositories.
+pub(crate) fn network(environment: &Environment) -> anyhow::Result<Network> {
+    let mut network = Network::new(USER_AGENT);
+    network.root_certificates = roots(environment)?;
+    network.proxies = proxies(environment);
+    network.ssh_agent = environment.variable("SSH_AUTH_SOCK").map(PathBuf::from);
+    if let Some(path) = environment.variable("PATH") {
+        network.search_path = path.into();
+    }
+    Ok(network)
 }
 
 /// Reads the certificates of single registries: every `*.crt` in a directory

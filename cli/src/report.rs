@@ -75,6 +75,23 @@ impl std::error::Error for Ending {
     }
 }
 
+/// Is a way to end the program where everything was said before.
+#[derive(Debug)]
+pub(crate) struct Told(Exit);
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("see what was said before")
+    }
+}
+
+impl std::error::Error for Told {}
+
+/// Ends the program in this way; nothing more is said.
+pub(crate) fn ended(exit: Exit) -> anyhow::Error {
+    anyhow::Error::new(Told(exit))
+}
+
 /// Makes an error of arguments or configuration.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     ending(Exit::Usage, message)
@@ -131,7 +148,9 @@ pub(crate) fn placed(error: anyhow::Error, excerpt: String) -> anyhow::Error {
 
 /// Prints a failure with its causes and hints, and gives the exit code.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
-    say(describe(error).trim_end());
+    if !error.is::<Told>() {
+        say(describe(error).trim_end());
+    }
     ExitCode::from(exit::of(error) as u8)
 }
 
@@ -202,7 +221,7 @@ fn describe(error: &anyhow::Error) -> String {
 }
 
 /// Keeps what came from elsewhere from forging lines or moving the cursor.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() || is_direction(character) {
@@ -218,6 +237,14 @@ fn one_line(text: &str) -> String {
 /// reads as what it does not say (Unicode, annex 9).
 fn is_direction(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Tells how many there are of a thing: `1 error`, `2 errors`.
+pub(crate) fn count(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
 }
 
 /// Says something to the user, on standard error, without passwords.

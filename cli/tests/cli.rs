@@ -7,10 +7,14 @@ mod bad_input;
 mod build;
 #[path = "cli/build_words.rs"]
 mod build_words;
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/copy.rs"]
 mod copy;
+#[path = "cli/dockerfile.rs"]
+mod dockerfile;
 #[path = "cli/harness.rs"]
 mod harness;
 #[path = "cli/inspect.rs"]
@@ -19,5 +23,7 @@ mod inspect;
 mod library;
 #[path = "cli/login.rs"]
 mod login;
+#[path = "cli/remote.rs"]
+mod remote;
 #[path = "cli/tls.rs"]
 mod tls;

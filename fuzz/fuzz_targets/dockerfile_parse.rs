@@ -1,11 +1,19 @@
-//! Any bytes have an answer, whose spans lie in them.
+//! Any bytes have an answer, whose spans lie in them, and so have any mounts.
 
 #![no_main]
 
-use dockerfile::{Diagnostic, Dockerfile, Instruction, Kind, Severity, Span, parse};
+use dockerfile::{
+    Diagnostic, Dockerfile, Escape, Instruction, Kind, Run, Severity, Span, expand_mount, parse,
+    parse_mount,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Err(error) = parse_mount(text)
+    {
+        assert!(text.get(error.range).is_some() && !error.hint.is_empty());
+    }
     let (file, diagnostics) = parse(bytes);
     let text = str::from_utf8(bytes).ok();
     for span in spans(&file, &diagnostics) {
@@ -59,7 +67,20 @@ fn instruction_spans(instruction: &Instruction, spans: &mut Vec<Span>) {
         Kind::Run(run) => {
             let heredocs = run.heredocs.iter();
             spans.extend(heredocs.flat_map(|heredoc| [heredoc.span, heredoc.body]));
+            mounts(run, spans);
         }
         _ => {}
+    }
+}
+
+fn mounts(run: &Run, spans: &mut Vec<Span>) {
+    let variables = [("A", "a,b=\"c"), ("B", "")];
+    for text in run.mounts() {
+        let value = text.as_str();
+        let expanded = expand_mount(value, Escape::Backslash, &variables);
+        for error in [parse_mount(value).err(), expanded.err()].into_iter().flatten() {
+            assert!(value.get(error.range.clone()).is_some() && !error.hint.is_empty());
+            spans.push(text.span_of(error.range));
+        }
     }
 }

@@ -6,9 +6,10 @@ use crate::command::{Task, root};
 use crate::error::Error;
 
 /// The targets, and the folders of their seeds.
-const TARGETS: [(&str, &str); 3] = [
+const TARGETS: [(&str, &str); 4] = [
     ("dockerfile_parse", "builder/dockerfile/corpus/parse"),
     ("dockerfile_expand", "builder/dockerfile/corpus/expand"),
+    ("dockerfile_format", "builder/dockerfile/corpus/format"),
     ("dockerfile_ignore", "builder/dockerfile/corpus/ignore"),
 ];
 

@@ -1,5 +1,9 @@
 //! What a Dockerfile says, before anything in it is expanded.
 
+mod flags;
+
+pub use flags::{HealthOptions, Network, Security};
+
 use crate::span::Span;
 use crate::text::Text;
 

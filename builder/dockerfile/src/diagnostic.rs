@@ -13,7 +13,8 @@ pub struct Diagnostic {
     /// Says whether the file can be built.
     pub severity: Severity,
     /// Names the kind of mistake for machines: `unknown-flag`. Words in lower
-    /// case with `-` between them; they do not change between versions.
+    /// case with `-` between them, or the name of a [`Rule`](crate::Rule) that
+    /// found it; they do not change between versions.
     pub code: &'static str,
     /// What is wrong: lower case, no final period, values in backticks.
     pub message: String,

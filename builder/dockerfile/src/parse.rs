@@ -6,24 +6,25 @@
 
 mod code;
 mod command;
-mod directive;
-mod flags;
-mod heredoc;
+pub(crate) mod directive;
+pub(crate) mod flags;
+pub(crate) mod heredoc;
 mod instruction;
-mod json;
-mod keyword;
-mod lines;
+pub(crate) mod json;
+pub(crate) mod keyword;
+pub(crate) mod lines;
 mod pairs;
 mod paths;
 mod report;
 mod shell_words;
 mod stage;
-mod words;
+pub(crate) mod words;
 
+pub use flags::parse_duration;
 pub use report::nearest;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -40,13 +41,13 @@ use crate::span::Span;
 use crate::text::Text;
 
 /// Is how many bytes a file may have: 4 MiB.
-const MAX_FILE: usize = 4 << 20;
+pub(crate) const MAX_FILE: usize = 4 << 20;
 /// Is how many bytes one line may have, without its line break.
-const MAX_LINE: usize = 65_535;
+pub(crate) const MAX_LINE: usize = 65_535;
 /// Is how many instructions a file may have.
 const MAX_INSTRUCTIONS: usize = 10_000;
 /// Stands before the text of some files.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// Takes the place of a byte that is no text; as long as it is.
 const REPLACEMENT: u8 = b'?';
 

@@ -94,6 +94,12 @@ impl Text {
         }
     }
 
+    /// Has it stand elsewhere, where the file says something else.
+    pub(crate) fn place(&mut self, at: Span) {
+        self.anchors = vec![(0, at.start)];
+        self.end = at.end;
+    }
+
     /// Finds a byte of the value in the file.
     fn position(&self, offset: usize) -> usize {
         let after = self.anchors.partition_point(|(at, _)| *at <= offset);

@@ -21,7 +21,7 @@ pub use error::{Error, ErrorKind};
 pub use index::{LayerIndex, Record, Stored};
 pub use pass::{Framing, LAYER_FORMAT, THREADS_LIMIT, Written, write_layer};
 pub use path::{EntryPath, PathError};
-pub use read::decompress;
+pub use read::{decompress, decompress_archive};
 pub use time::Time;
 pub use tree::{
     ContentPlace, Contents, File, Follow, Node, NodeKind, ResolveError, Resolved, Tree, Walk,

@@ -1,7 +1,7 @@
 //! A tar archive as a context, from standard input or a file, compressed or
 //! not: written out once without compression, into a file that has no name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,30 +21,55 @@ pub(crate) struct Archive {
     tree: Tree,
 }
 
+/// Says what an archive is in messages, and which origin its files have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) kind: ErrorKind,
+    pub(crate) origin: u32,
+}
+
 impl Archive {
-    /// Reads an archive to its end.
+    /// Reads a context to its end.
     pub(super) fn open(source: &mut (dyn Read + Send), scratch: &Path) -> Result<Self, Error> {
-        let failed = |error| {
+        let subject = Subject {
+            name: "the context",
+            kind: ErrorKind::Context,
+            origin: CONTEXT,
+        };
+        Self::read_all(source, scratch, subject).map_err(|error| match error.hint() {
+            None if error.kind() == ErrorKind::Context => error.with_hint("a context is a directory, or a tar archive that may be compressed with gzip, bzip2, xz or zstd"),
+            _ => error,
+        })
+    }
+
+    /// Reads an archive to its end. It blocks.
+    pub(crate) fn read_all(
+        source: impl Read + Send,
+        scratch: &Path,
+        subject: Subject<'_>,
+    ) -> Result<Self, Error> {
+        let Subject { name, kind, origin } = subject;
+        let failed = |error: layer::Error| {
+            let kind = match error.kind() {
+                layer::ErrorKind::Changed => ErrorKind::Changed,
+                _ => kind,
+            };
             Error::caused(
-                ErrorKind::Context,
-                "the context can not be read as a tar archive",
+                kind,
+                format!("{name} can not be read as a tar archive"),
                 error,
             )
-            .with_hint("a context is a directory, or a tar archive that may be compressed with gzip or zstd")
         };
         let stored = |error| {
-            let context = format!("can not keep the context in `{}`", scratch.display());
+            let context = format!("can not keep {name} in `{}`", scratch.display());
             Error::caused(ErrorKind::Storage, context, error)
         };
         let file = tempfile::tempfile_in(scratch).map_err(stored)?;
-        let mut file = fs_err::File::from_parts(file, scratch.join("context"));
-        let mut plain = Bounded::new(layer::decompress(source).map_err(failed)?);
+        let mut file = fs_err::File::from_parts(file, scratch.join("archive"));
+        let mut plain = Bounded::new(layer::decompress_archive(source).map_err(failed)?);
         io::copy(&mut plain, &mut file).map_err(|error| {
-            Error::caused(
-                ErrorKind::Context,
-                "the context can not be read to its end",
-                error,
-            )
+            Error::caused(kind, format!("{name} can not be read to its end"), error)
         })?;
         drop(plain);
         file.seek(SeekFrom::Start(0)).map_err(stored)?;
@@ -53,19 +78,37 @@ impl Archive {
             if matches!(record.entry.kind, Kind::Whiteout | Kind::Opaque) {
                 let path = &record.entry.path;
                 return Err(Error::new(
-                    ErrorKind::Context,
-                    format!("the context has a name that starts with `.wh.` in place of `{path}`"),
+                    kind,
+                    format!("{name} has a name that starts with `.wh.` in place of `{path}`"),
                 )
                 .with_hint("such names mean removed files in images, and can not be copied"));
             }
         }
         let mut tree = Tree::new();
-        tree.apply(CONTEXT, &index).map_err(failed)?;
+        tree.apply(origin, &index).map_err(failed)?;
         let unpacked = Unpacked {
             file: Arc::new(file),
             index: Arc::new(index),
         };
         Ok(Self { unpacked, tree })
+    }
+
+    /// Gives its files.
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Gives where their content is.
+    pub(crate) fn unpacked(&self) -> &Unpacked {
+        &self.unpacked
+    }
+
+    /// Lists the directories that the archive itself has: others are there for
+    /// what is in them.
+    pub(crate) fn directories(&self) -> BTreeSet<EntryPath> {
+        let records = self.unpacked.index.records().iter();
+        let said = records.filter(|record| record.entry.kind == Kind::Directory);
+        said.map(|record| record.entry.path.clone()).collect()
     }
 
     pub(super) fn open_content(

@@ -12,7 +12,6 @@ use layer::{
     Tree,
 };
 
-use crate::contents::CONTEXT;
 use crate::context::{Context, Look, Unusual, Wanted, leads_nowhere};
 use crate::error::{Error, ErrorKind};
 use crate::request::{Fidelity, Modes, Xattrs};
@@ -177,6 +176,7 @@ struct Walk<'a> {
     wanted: &'a Wanted,
     fidelity: Fidelity,
     time: Time,
+    origin: u32,
     tree: Tree,
     unusual: Unusual,
     skipped: Vec<(EntryPath, &'static str)>,
@@ -202,6 +202,7 @@ impl<'a> Walk<'a> {
             wanted,
             fidelity: look.fidelity,
             time: look.time,
+            origin: look.origin,
             tree: Tree::new(),
             unusual: Unusual::default(),
             skipped: Vec::new(),
@@ -337,7 +338,7 @@ impl<'a> Walk<'a> {
                 return Ok(Some(NodeKind::File(File {
                     size: found.size,
                     place: ContentPlace {
-                        origin: CONTEXT,
+                        origin: self.origin,
                         position: self.position(path, found),
                     },
                     digest: None,

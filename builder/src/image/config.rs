@@ -69,9 +69,49 @@ pub(crate) struct Runtime {
     /// What Docker's `SHELL` sets; OCI has no word for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shell: Option<Vec<String>>,
-    /// What else the base says, such as its health check: kept as it is.
+    /// How a container is checked. OCI has no word for it either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) healthcheck: Option<Health>,
+    /// What else the base says: kept as it is.
     #[serde(flatten)]
     pub(crate) other: BTreeMap<String, Value>,
+}
+
+/// Says how a container is checked (Docker's image specification 1.2,
+/// `Healthcheck`). Times are in nanoseconds; 0 is what the runtime has.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Health {
+    /// What is run, behind a word that says how.
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) test: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) interval: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) timeout: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) start_period: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) start_interval: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) retries: i64,
+    /// What else a base says of it: kept as it is.
+    #[serde(flatten)]
+    pub(crate) other: BTreeMap<String, Value>,
+}
+
+impl Health {
+    /// Takes away the check of the base.
+    pub(crate) fn none() -> Self {
+        Self {
+            test: vec!["NONE".to_owned()],
+            ..Self::default()
+        }
+    }
 }
 
 /// Is the `{}` that configs have for the members of sets.
@@ -173,6 +213,14 @@ where
 )]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }
 
 /// Reports a base whose config can not be built on.

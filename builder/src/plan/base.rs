@@ -1,20 +1,25 @@
 //! What a stage starts from, as its `FROM` says once it is expanded.
 
-use std::path::PathBuf;
+use dockerfile::{Diagnostic, Dockerfile, Span};
 
-use dockerfile::{Diagnostic, Dockerfile};
-
-use super::{Arguments, Base, ImageName, code, excerpt, syntax};
+use super::names::{Named, Names, image_name};
+use super::{Arguments, Base, code, excerpt, syntax};
 
 /// Finds out what a stage starts from.
 pub(super) fn base(
     file: &Dockerfile,
     number: usize,
-    arguments: &Arguments,
+    (names, arguments): (&Names<'_>, &Arguments),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Base> {
     let from = &file.stages.get(number)?.from;
     let span = from.base.span();
+    // A context takes the place of the stage that has its name.
+    if let Some(name) = &from.name
+        && let Some(base) = outside((names, number), name.as_str(), span, diagnostics)
+    {
+        return base;
+    }
     let expanded = match dockerfile::expand_word(from.base.as_str(), file.escape, arguments) {
         Ok(expanded) => expanded,
         Err(error) => {
@@ -35,12 +40,11 @@ pub(super) fn base(
         return Some(Base::Scratch);
     }
     // Only stages above: a name that stands below means an image.
-    let above = file.stages.iter().take(number).rposition(|stage| {
-        let stage = stage.from.name.as_ref();
-        stage.is_some_and(|stage| stage.as_str() == name.to_lowercase())
-    });
-    if let Some(above) = above {
+    if let Some(above) = names.above(name, number) {
         return Some(Base::Stage(above));
+    }
+    if let Some(base) = outside((names, number), name, span, diagnostics) {
+        return base;
     }
     match image_name(name) {
         Ok(image) => Some(Base::Image(image)),
@@ -56,31 +60,26 @@ pub(super) fn base(
     }
 }
 
-/// Reads the name of an image that is not built here.
-pub(super) fn image_name(name: &str) -> Result<ImageName, String> {
-    let Some(layout) = name.strip_prefix("oci-layout://") else {
-        return name
-            .parse()
-            .map(ImageName::Named)
-            .map_err(|error| error.to_string());
-    };
-    let (path, tag) = match layout.rsplit_once(':') {
-        Some((path, tag)) if !tag.contains('/') => {
-            let tag = tag
-                .parse()
-                .map_err(|error: oci::ParseError| error.to_string())?;
-            (path, Some(tag))
+/// Finds what a name means that was given one from outside.
+fn outside(
+    (names, number): (&Names<'_>, usize),
+    name: &str,
+    span: Span,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Option<Base>> {
+    match names.base(name, number) {
+        Ok(found) => found.map(|named| {
+            Some(match named {
+                Named::Files(name) => Base::Files(name),
+                Named::Image(image) => Base::Image(image),
+                Named::Stage(stage) => Base::Stage(stage),
+            })
+        }),
+        Err(message) => {
+            diagnostics.push(Diagnostic::error(code::INVALID_BASE, span, message));
+            Some(None)
         }
-        _ => (layout, None),
-    };
-    if path.is_empty() || path.contains('\0') {
-        return Err("it lacks the path of a directory".to_owned());
     }
-    if path.contains('@') {
-        return Err("a layout is named by a tag, not by a digest".to_owned());
-    }
-    let directory = PathBuf::from(path);
-    Ok(ImageName::Layout { directory, tag })
 }
 
 /// Says how variables without a value get one.

@@ -10,7 +10,9 @@ use dockerfile::{
 
 use super::code;
 use crate::error::{Error, ErrorKind};
-use crate::step::{copy, mode, not_empty, owner, port, signal};
+use crate::fetch::{self, Checksum, Remote};
+use crate::step::copy::{self, Excluded};
+use crate::step::{flags, mode, not_empty, owner, port, signal};
 
 /// Finds values that are none.
 pub(crate) fn check(file: &Dockerfile, diagnostics: &mut Vec<Diagnostic>) {
@@ -45,8 +47,16 @@ struct Checking<'a> {
 impl Checking<'_> {
     fn instruction(&mut self, instruction: &Instruction) {
         match &instruction.kind {
-            Kind::Add(copy) | Kind::Copy(copy) => self.copy(copy),
+            Kind::Add(copy) => {
+                self.copy(copy);
+                self.add(copy);
+            }
+            Kind::Copy(copy) => {
+                self.copy(copy);
+                self.refuse_remote(copy);
+            }
             Kind::Expose(ports) => ports.iter().for_each(|ports| self.ports(ports)),
+            Kind::Onbuild(trigger) => self.instruction(trigger),
             Kind::StopSignal(signal) => self.value(signal, signal::check),
             Kind::User(user) => self.value(user, |user| not_empty("USER", user)),
             Kind::Workdir(path) => self.value(path, |path| not_empty("WORKDIR", path)),
@@ -55,17 +65,100 @@ impl Checking<'_> {
     }
 
     fn copy(&mut self, copy: &Copy) {
+        let keeps_parents = flags::is_set(copy, "parents");
         for source in &copy.sources {
-            if let Source::Path(path) = source {
-                self.value(path, copy::check_source);
+            if let Source::Path(path) = source
+                && !self.is_remote(path)
+            {
+                self.value(path, |path| copy::check_source(path, keeps_parents));
             }
         }
         if let Some(owner) = &copy.chown {
-            self.value(owner, |text| owner::split(text).map(drop));
+            self.value(owner, |text| match flags::is_set(copy, "link") {
+                true => owner::find_number(text).map(drop),
+                false => owner::split(text).map(drop),
+            });
         }
         if let Some(mode) = &copy.chmod {
             self.value(mode, |text| mode::parse(text).map(drop));
         }
+        for pattern in flags::values(copy, "exclude") {
+            self.value(pattern, |text| Excluded::parse([text]).map(drop));
+        }
+        if !keeps_parents {
+            self.destination(copy);
+        }
+    }
+
+    /// Checks what only `ADD` has.
+    fn add(&mut self, copy: &Copy) {
+        let remotes: Vec<Option<Remote>> = copy
+            .sources
+            .iter()
+            .map(|source| self.remote(source))
+            .collect();
+        if let Some(text) = flags::values(copy, "checksum").next() {
+            match remotes.as_slice() {
+                [Some(Remote::Url(_))] => {
+                    self.value(text, |text| text.parse::<Checksum>().map(drop));
+                }
+                [Some(Remote::Git(source))] => {
+                    let source = source.clone();
+                    self.value(text, |text| source.demanding(text).map(drop));
+                }
+                // What a variable names may be one thing that is fetched.
+                [None] if self.is_open(copy.sources.first()) => {}
+                _ => self.tell(text, Err(flags::no_use_of_checksum())),
+            }
+        }
+        for (source, remote) in copy.sources.iter().zip(remotes) {
+            if let (Source::Path(text), Some(Remote::Git(remote)), Some(keep)) =
+                (source, remote, flags::switch(copy, "keep-git-dir"))
+            {
+                self.tell(text, remote.keeping_git_dir(keep).map(drop));
+            }
+        }
+    }
+
+    /// Reads a source that is elsewhere, and says what is wrong with it.
+    fn remote(&mut self, source: &Source) -> Option<Remote> {
+        let Source::Path(text) = source else {
+            return None;
+        };
+        match fetch::remote(&self.literal(text)?)? {
+            Ok(remote) => Some(remote),
+            Err(error) => {
+                self.tell(text, Err(error));
+                None
+            }
+        }
+    }
+
+    /// Says whether a source may become anything yet.
+    fn is_open(&self, source: Option<&Source>) -> bool {
+        matches!(source, Some(Source::Path(text)) if self.literal(text).is_none_or(|text| fetch::remote(&text).is_some()))
+    }
+
+    fn is_remote(&self, text: &Text) -> bool {
+        let literal = self.literal(text);
+        literal.is_some_and(|text| fetch::remote(&text).is_some())
+    }
+
+    /// Says that `COPY` fetches nothing.
+    fn refuse_remote(&mut self, copy: &Copy) {
+        for source in &copy.sources {
+            if let Source::Path(text) = source
+                && self.is_remote(text)
+            {
+                let message = "`COPY` takes no URLs and no git repositories";
+                let error = Error::new(ErrorKind::Step, message);
+                self.tell(text, Err(error.with_hint("`ADD` does")));
+            }
+        }
+    }
+
+    /// Checks whether the destination is a directory where it has to be one.
+    fn destination(&mut self, copy: &Copy) {
         // A pattern may find a single thing.
         let certain = copy.sources.iter().filter(|source| match source {
             Source::Path(path) => {
@@ -127,3 +220,6 @@ impl Checking<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

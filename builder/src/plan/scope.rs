@@ -26,6 +26,38 @@ pub(crate) const PREDEFINED: [&str; 11] = [
     "no_proxy",
 ];
 
+/// Arguments that have a value without being declared. `FROM` sees them, and
+/// so it does what is given in their place.
+pub(crate) const AUTOMATIC: [&str; 9] = [
+    "BUILDARCH",
+    "BUILDOS",
+    "BUILDPLATFORM",
+    "BUILDVARIANT",
+    "TARGETARCH",
+    "TARGETOS",
+    "TARGETPLATFORM",
+    "TARGETSTAGE",
+    "TARGETVARIANT",
+];
+
+/// Arguments that need not be declared either, and that say how to build; see
+/// where each is read. They do not become variables unless they are declared.
+pub(crate) const OF_THE_BUILD: [&str; 3] = [
+    // `true` as for `ADD --keep-git-dir`, for a context in a git repository.
+    KEEP_GIT_DIR,
+    // In place of `# check=`.
+    "BUILDKIT_DOCKERFILE_CHECK",
+    // In place of `# syntax=`.
+    SYNTAX,
+];
+/// Says whether a context in a git repository keeps its `.git`.
+pub(crate) const KEEP_GIT_DIR: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
+/// Names the version of the language, in place of `# syntax=`.
+pub(crate) const SYNTAX: &str = "BUILDKIT_SYNTAX";
+
+/// The value of `TARGETSTAGE` where nobody says which stage to build.
+const DEFAULT_TARGET: &str = "default";
+
 /// Holds the arguments that are known outside of stages.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Arguments {
@@ -53,6 +85,7 @@ impl Arguments {
         };
         arguments.add_platform("TARGET", wish.platform);
         arguments.add_platform("BUILD", wish.build_platform);
+        arguments.add("TARGETSTAGE", wish.target.unwrap_or(DEFAULT_TARGET));
         for argument in &file.arguments {
             let value = match arguments.value_of(argument, &arguments) {
                 Ok(value) => value,
@@ -80,8 +113,14 @@ impl Arguments {
             ("ARCH", platform.architecture.clone()),
             ("VARIANT", variant),
         ] {
-            self.automatic.insert(format!("{prefix}{name}"), value);
+            self.add(&format!("{prefix}{name}"), &value);
         }
+    }
+
+    /// Adds what is true of the build, unless it is told otherwise.
+    fn add(&mut self, name: &str, value: &str) {
+        let given = self.given.get(name).map_or(value, String::as_str);
+        self.automatic.insert(name.to_owned(), given.to_owned());
     }
 
     /// Gives an argument its value: from outside, or else its default.
@@ -118,22 +157,25 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Declares an argument in a stage.
+    /// Declares the arguments of one `ARG` in a stage: each sees the variables
+    /// as they were above it.
     pub(crate) fn declare(
         &mut self,
-        argument: &Argument,
+        declared: &[Argument],
         arguments: &Arguments,
         runtime: &Runtime,
     ) -> Result<(), Error> {
-        let name = argument.name.as_str();
-        let value = arguments
-            .value_of(argument, &self.with(runtime))
-            .map_err(|(text, error)| misexpanded(text, error))?;
-        // A bare `ARG` takes over what is known outside of the stage.
-        match value.or_else(|| arguments.value(name).map(str::to_owned)) {
-            Some(value) => self.declared.insert(name.to_owned(), value),
-            None => None,
-        };
+        let mut values = Vec::with_capacity(declared.len());
+        for argument in declared {
+            let name = argument.name.as_str();
+            let value = arguments
+                .value_of(argument, &self.with(runtime))
+                .map_err(|(text, error)| misexpanded(text, error))?;
+            // A bare `ARG` takes over what is known outside of the stage.
+            let value = value.or_else(|| arguments.value(name).map(str::to_owned));
+            values.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        self.declared.extend(values);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use dockerfile::{
 };
 
 use super::code;
+use crate::step::flags;
 
 /// Gives every variable a value.
 struct Anything;
@@ -58,12 +59,12 @@ fn texts(instruction: &Instruction) -> Vec<&Text> {
             .flat_map(|pair| [&pair.key, &pair.value])
             .collect(),
         Kind::Expose(texts) | Kind::Volume(texts) => texts.iter().collect(),
+        Kind::Onbuild(trigger) => texts(trigger),
         Kind::StopSignal(text) | Kind::User(text) | Kind::Workdir(text) => vec![text],
         Kind::Cmd(_)
         | Kind::Entrypoint(_)
         | Kind::Healthcheck(_)
         | Kind::Maintainer(_)
-        | Kind::Onbuild(_)
         | Kind::Run(_)
         | Kind::Shell(_) => Vec::new(),
     }
@@ -74,9 +75,11 @@ fn copied(copy: &Copy) -> Vec<&Text> {
         Source::Path(path) => Some(path),
         Source::Heredoc(_) => None,
     });
-    let flags = [&copy.chown, &copy.chmod];
+    let owned = [&copy.chown, &copy.chmod];
     paths
         .chain([&copy.destination])
-        .chain(flags.into_iter().flatten())
+        .chain(owned.into_iter().flatten())
+        .chain(flags::values(copy, "exclude"))
+        .chain(flags::values(copy, "checksum"))
         .collect()
 }

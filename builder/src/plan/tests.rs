@@ -29,12 +29,26 @@ fn make(
         arguments: &arguments,
         platform: &there,
         build_platform: &here,
+        contexts: &contexts(),
+        triggers: &BTreeMap::new(),
     };
-    let (plan, diagnostics) = Plan::make(file, &wish);
+    let (plan, diagnostics) = Plan::make(&file, &wish);
     let said = diagnostics
         .iter()
         .map(|diagnostic| format!("{}: {diagnostic}", diagnostic.code));
     (plan, said.collect())
+}
+
+/// What names mean in every test: none of them is in the way of the others.
+fn contexts() -> BTreeMap<String, NamedContext> {
+    let source = crate::context::ContextSource::Directory(PathBuf::from("/somewhere"));
+    let image = "registry.test/pinned:1".parse().expect("a name");
+    BTreeMap::from([
+        ("outside".to_owned(), NamedContext::Files(source)),
+        ("alpine".to_owned(), NamedContext::Image(image)),
+        ("other".to_owned(), NamedContext::Stage("later".to_owned())),
+        ("lost".to_owned(), NamedContext::Stage("nowhere".to_owned())),
+    ])
 }
 
 fn names(plan: &Plan) -> Vec<&str> {
@@ -118,7 +132,7 @@ fn mistakes_are_all_named() {
 
 #[test]
 fn values_without_variables_are_checked_in_every_stage() {
-    let text = "FROM scratch AS unused\nEXPOSE http 80\nSTOPSIGNAL FOO\nCOPY --chmod=u+x --chown=: [a x\nFROM scratch\nCOPY a b /x\nADD a b* /x\nUSER \"\"\n";
+    let text = "FROM scratch AS unused\nEXPOSE http 80\nSTOPSIGNAL FOO\nCOPY --chmod=u+y --chown=: [a x\nFROM scratch\nCOPY a b /x\nADD a b* /x\nUSER \"\"\n";
     let (plan, said) = make(text, None, &[]);
     assert!(plan.is_none());
     assert_eq!(
@@ -128,7 +142,7 @@ fn values_without_variables_are_checked_in_every_stage() {
             "invalid-value: `FOO` is no signal",
             "invalid-value: `[a` is no pattern",
             "invalid-value: `:` is no owner",
-            "unsupported: `--chmod=u+x` is no octal number up to 7777",
+            "invalid-value: `u+y` is no mode: `y` is none of its letters",
             "invalid-value: `/x` has to be a directory: there are 2 things to copy",
             "invalid-value: `USER` is empty once it is expanded",
         ]
@@ -166,8 +180,10 @@ fn a_base_without_a_name_says_what_is_missing() {
             arguments: &BTreeMap::new(),
             platform: &here,
             build_platform: &here,
+            contexts: &contexts(),
+            triggers: &BTreeMap::new(),
         };
-        let (_, said) = Plan::make(dockerfile, &wish);
+        let (_, said) = Plan::make(&dockerfile, &wish);
         let hints: Vec<Option<&str>> = said.iter().map(|said| said.hint.as_deref()).collect();
         assert_eq!(hints, [Some(hint)], "{file}");
     }
@@ -186,29 +202,108 @@ fn circles_are_named() {
 }
 
 #[test]
-fn what_is_not_done_yet_is_an_error_at_its_place() {
-    for line in [
-        "RUN true",
-        "HEALTHCHECK NONE",
-        "ONBUILD USER 1",
-        "MAINTAINER me",
-        "COPY --link a /",
-        "COPY --parents a /",
-        "COPY --exclude=x a /",
-        "ADD --unpack=true a /",
-        "ADD --checksum=sha256:00 a /",
-        "ADD https://example.com/a /",
-        "ADD git@example.com:a.git /",
-    ] {
-        let (plan, said) = make(&format!("FROM scratch\n{line}\n"), None, &[]);
-        assert!(plan.is_none(), "{line}");
-        assert!(
-            said.iter().all(|said| said.starts_with("unsupported: ")),
-            "{line}: {said:?}"
-        );
-    }
+fn another_language_is_an_error() {
     let (plan, said) = make("# syntax=docker/dockerfile:1.7\nFROM scratch\n", None, &[]);
     assert!(plan.is_some(), "{said:?}");
     let (plan, _) = make("# syntax=example/other:1\nFROM scratch\n", None, &[]);
     assert!(plan.is_none());
+}
+
+#[test]
+fn contexts_take_the_place_of_stages_and_images() {
+    let text = "FROM docker.io/library/alpine:latest AS base\nFROM scratch AS outside\nENV A=1\nCOPY . /\nFROM base\nCOPY --from=outside a /\nCOPY --from=OTHER b /\nFROM scratch AS later\n";
+    let (plan, said) = make(text, Some("2"), &[]);
+    assert_eq!(said, [""; 0]);
+    let plan = plan.expect("a plan");
+    assert_eq!(names(&plan), ["base", "outside", "later", "2"]);
+    let Base::Image(name) = &plan.stages[0].base else {
+        panic!("an image");
+    };
+    assert_eq!(name.to_string(), "registry.test/pinned:1");
+    assert_eq!(plan.stages[1].base, Base::Files("outside".to_owned()));
+    assert!(plan.stages[1].steps.is_empty());
+    assert_eq!(plan.stages[3].steps[0].from, CopyFrom::Stage(1));
+    assert_eq!(plan.stages[3].steps[1].from, CopyFrom::Stage(2));
+    assert_eq!(plan.unused_contexts, ["lost"]);
+    let (_, said) = make("FROM scratch\nCOPY --from=outside x /\n", None, &[]);
+    assert_eq!(said, [""; 0]);
+    let (plan, said) = make("FROM lost\nCOPY --from=lost x /\n", None, &[]);
+    assert!(plan.is_none());
+    assert_eq!(said.len(), 2, "{said:?}");
+}
+
+#[test]
+fn mounts_need_stages() {
+    let text = "FROM scratch AS tools\nFROM scratch\nRUN --mount=from=tools,target=/t --mount=type=cache,target=/c,uid=$X,from=0 make\n";
+    let (plan, said) = make(text, None, &[]);
+    let plan = plan.unwrap_or_else(|| panic!("{said:?}"));
+    assert_eq!(names(&plan), ["tools", "1"]);
+    assert_eq!(runs(&plan).len(), 1);
+    let (_, said) = make(
+        "FROM scratch\nRUN --mount=from=9,target=/t make\n",
+        None,
+        &[],
+    );
+    assert!(said[0].starts_with("invalid-from: "), "{said:?}");
+}
+
+#[test]
+fn triggers_come_first() {
+    let text = "FROM scratch AS base\nENV B=1\nONBUILD ENV A=1\nONBUILD COPY --from=extra x /\nFROM scratch AS extra\nFROM base AS child\nENV C=1\nFROM child\n";
+    let (plan, said) = make(text, None, &[]);
+    assert_eq!(said, [""; 0]);
+    let plan = plan.expect("a plan");
+    assert_eq!(names(&plan), ["base", "extra", "child", "3"]);
+    let texts = |stage: &PlannedStage| {
+        let steps = stage.steps.iter();
+        steps
+            .map(|step| step.instruction.text.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        texts(&plan.stages[2]),
+        ["ENV A=1", "COPY --from=extra x /", "ENV C=1"]
+    );
+    assert_eq!(texts(&plan.stages[3]), [""; 0]);
+}
+
+#[test]
+fn syntaxes_are_known_or_not() {
+    for (syntax, known) in [
+        ("docker/dockerfile:1", true),
+        ("docker.io/docker/dockerfile:1.7", true),
+        ("docker/dockerfile:1.7.1", true),
+        ("docker/dockerfile:1.7-labs", true),
+        ("docker/dockerfile:labs", true),
+        ("docker/dockerfile@sha256:0", true),
+        ("docker/dockerfile:1.4@sha256:0", true),
+        ("docker/dockerfile", true),
+        ("docker/dockerfile:latest", true),
+        ("docker/dockerfile:1.99", false),
+        ("docker/dockerfile:2", false),
+        ("docker/dockerfile:1.7.1.2", false),
+        ("docker/dockerfile-upstream:1", false),
+        ("docker/dockerfile:experimental", false),
+        ("example.com/docker/dockerfile:1", false),
+        ("", false),
+    ] {
+        assert_eq!(is_known(syntax), known, "{syntax}");
+    }
+    let (plan, said) = make("# syntax=docker/dockerfile:1.7\nFROM scratch\n", None, &[]);
+    assert!(plan.is_some(), "{said:?}");
+    let (plan, said) = make("# syntax=example/other:1\nFROM scratch\n", None, &[]);
+    assert!(plan.is_none());
+    assert_eq!(
+        said,
+        ["unsupported: the syntax `example/other:1` is not known"]
+    );
+}
+
+#[test]
+fn automatic_arguments_can_be_given() {
+    let text = "FROM --platform=$TARGETPLATFORM scratch\n";
+    let (plan, _) = make(text, None, &[("TARGETPLATFORM", "linux/riscv64")]);
+    let plan = plan.expect("a plan");
+    assert_eq!(plan.stages[0].platform, platform("riscv64"));
+    assert_eq!(plan.unused, [""; 0]);
 }

@@ -1,27 +1,26 @@
 //! `COPY` and `ADD` in a build under way: from the text of the instruction to
 //! a recipe, and to what there is to say of the files that were taken.
 
-use std::collections::BTreeSet;
+mod sources;
+mod telling;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
-use dockerfile::{Copy, Source as Written};
-use layer::EntryPath;
+use dockerfile::{Copy, Text};
+use layer::{EntryPath, Tree};
 
 use crate::blocking;
-use crate::contents::Shelf;
-use crate::context::{Context, Look, Opened, Wanted, Why};
+use crate::contents::{CONTEXT, Shelf};
+use crate::context::archive::Archive;
+use crate::context::{Context, Filtered, Look, Wanted};
 use crate::error::{Error, ErrorKind};
 use crate::plan::CopyFrom;
 use crate::recipe::Recipe;
 use crate::request::Modes;
 use crate::solve::run::{Run, placed};
 use crate::solve::stage::StageState;
-use crate::step::copy::{self, Copied, Copying, Existing, Failure, Source};
-use crate::step::{archive, mode, workdir};
-
-/// How many files of one instruction are warned of by name.
-const WARNINGS_SHOWN: usize = 10;
+use crate::step::copy::{self, Copying, Excluded, Existing, Source};
+use crate::step::{flags, mode, owner, workdir};
 
 impl Run<'_> {
     /// Does a `COPY` or `ADD`.
@@ -33,13 +32,13 @@ impl Run<'_> {
         adds: bool,
     ) -> Result<(Recipe, Shelf), Error> {
         self.see(stage).await?;
-        let sources = self.sources(stage, copy)?;
         let how = self.copying(stage, copy, from).await?;
         let mut shelf = Shelf::default();
+        let sources = self.sources(stage, copy, adds, &mut shelf).await?;
         let own;
         let tree = match from {
-            CopyFrom::Context => {
-                let context = self.look(&sources).await?;
+            CopyFrom::Context | CopyFrom::Files(_) => {
+                let context = self.look(self.files_of(from)?, &sources, &how).await?;
                 shelf.context = Some(Arc::clone(&context));
                 own = context;
                 &own.tree
@@ -59,16 +58,37 @@ impl Run<'_> {
                 tree.ok_or_else(|| Error::new(ErrorKind::Step, "the image has no files"))?
             }
         };
+        let explain = |failure| self.explain(failure, copy, &sources, from);
+        let mut found = copy::find(tree, &sources, &how).map_err(explain)?;
+        let archives = match adds {
+            true => {
+                self.archives(copy, &found, &sources, (&how, &mut shelf))
+                    .await?
+            }
+            false => Vec::new(),
+        };
+        let directories: Vec<_> = archives
+            .iter()
+            .map(|archive| archive.as_ref().map(Archive::directories))
+            .collect();
+        for (found, unpacked) in found.iter_mut().zip(archives.iter().zip(&directories)) {
+            if let (Some(archive), Some(directories)) = unpacked {
+                found.unpacked(archive.tree(), directories);
+            }
+        }
         let Some(to) = &mut stage.tree else {
             return Err(Error::new(ErrorKind::Step, "the stage has no files"));
         };
-        let copied = copy::copy(tree, to, &sources, &how)
-            .map_err(|failure| self.explain(failure, copy, &sources, from))?;
+        let copied = if how.is_linked {
+            let mut alone = Tree::new();
+            let copied = copy::place(&found, &sources, &mut alone, &how).map_err(explain)?;
+            self.warn_of_changed(&copied.recipe.lay(&alone, to)?, &copied.recipe);
+            copied
+        } else {
+            copy::place(&found, &sources, to, &how).map_err(explain)?
+        };
         if let Some(context) = &shelf.context {
             self.warn_of(context, &copied, &how);
-        }
-        if adds {
-            refuse_archives(&copied, &shelf).await?;
         }
         Ok((copied.recipe, shelf))
     }
@@ -87,32 +107,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Expands what is to be copied.
-    fn sources(&self, stage: &StageState, copy: &Copy) -> Result<Vec<Source>, Error> {
-        let escape = self.plan.escape;
-        let mut sources = Vec::with_capacity(copy.sources.len());
-        for source in &copy.sources {
-            sources.push(match source {
-                Written::Path(text) => {
-                    let path = stage.configured.expand(text, escape)?;
-                    if path.is_empty() {
-                        let message = "a source is empty once it is expanded";
-                        return Err(Error::new(ErrorKind::Step, message).at(text.span()));
-                    }
-                    Source::Path(path)
-                }
-                Written::Heredoc(heredoc) => {
-                    let content = stage.configured.expand_heredoc(heredoc, escape)?;
-                    Source::Inline {
-                        name: heredoc.name.clone(),
-                        content: Bytes::from(content),
-                    }
-                }
-            });
-        }
-        Ok(sources)
-    }
-
     /// Expands where to copy, and how.
     async fn copying(
         &mut self,
@@ -122,15 +116,16 @@ impl Run<'_> {
     ) -> Result<Copying, Error> {
         let escape = self.plan.escape;
         let destination = stage.configured.expand(&copy.destination, escape)?;
-        if destination.is_empty() {
-            let message = "the destination is empty once it is expanded";
-            return Err(Error::new(ErrorKind::Step, message).at(copy.destination.span()));
-        }
+        filled("the destination", &destination, &copy.destination)?;
+        let is_linked = flags::is_set(copy, "link");
         let owner = match &copy.chown {
             None => None,
             Some(text) => {
                 let expanded = stage.configured.expand(text, escape)?;
-                let found = self.owner(stage, &expanded).await;
+                let found = match is_linked {
+                    true => owner::find_number(&expanded),
+                    false => self.owner(stage, &expanded).await,
+                };
                 Some(found.map_err(|error| error.at(text.span()))?)
             }
         };
@@ -143,10 +138,13 @@ impl Run<'_> {
         };
         let normalized = self.request.fidelity.modes == Modes::Normalized;
         let existing = match from {
-            CopyFrom::Context if normalized => Existing::Kept,
+            CopyFrom::Context | CopyFrom::Files(_) if normalized => Existing::Kept,
             _ => Existing::Replaced,
         };
         Ok(Copying {
+            excluded: self.excluded(stage, copy)?,
+            keeps_parents: flags::is_set(copy, "parents"),
+            is_linked,
             destination: workdir::absolute(stage.working_directory(), &destination),
             owner,
             mode,
@@ -155,109 +153,63 @@ impl Run<'_> {
         })
     }
 
-    /// Looks at what a copy may take of the context.
-    async fn look(&self, sources: &[Source]) -> Result<Arc<Context>, Error> {
+    /// Expands what is left out.
+    fn excluded(&self, stage: &StageState, copy: &Copy) -> Result<Excluded, Error> {
+        let mut patterns = Vec::new();
+        for text in flags::values(copy, "exclude") {
+            let pattern = stage.configured.expand(text, self.plan.escape)?;
+            filled("`--exclude`", &pattern, text)?;
+            let checked = Excluded::parse([pattern.as_str()]);
+            checked.map_err(|error| error.at(text.span()))?;
+            patterns.push(pattern);
+        }
+        Excluded::parse(patterns.iter().map(String::as_str))
+    }
+
+    /// Finds the context that files are taken from.
+    fn files_of(&self, from: &CopyFrom) -> Result<&Filtered, Error> {
+        match from {
+            CopyFrom::Files(name) => self.contexts.get(name).ok_or_else(|| {
+                let message = format!("there is no build context `{name}`");
+                Error::new(ErrorKind::Step, message)
+            }),
+            _ => Ok(&self.context),
+        }
+    }
+
+    /// Looks at what a copy may take of a context.
+    async fn look(
+        &self,
+        files: &Filtered,
+        sources: &[Source],
+        how: &Copying,
+    ) -> Result<Arc<Context>, Error> {
         let look = Look {
-            ignore: self.ignore.clone(),
-            wanted: wanted(sources),
+            ignore: files.ignore.clone(),
+            wanted: wanted(sources, how),
             fidelity: self.request.fidelity,
             time: self.time()?,
+            origin: CONTEXT,
         };
-        let opened = self.context.clone();
+        let opened = files.opened.clone();
         let context = blocking::run(move || opened.look(&look)).await?;
         Ok(Arc::new(context))
-    }
-
-    /// Tells of files that are not in the image as they are in the context.
-    fn warn_of(&self, context: &Context, copied: &Copied, how: &Copying) {
-        let mut said = Vec::new();
-        if how.mode.is_none() {
-            let hint = "set its mode with `--chmod`, or build with `--preserve-modes`";
-            said.extend(context.unusual.among(&copied.taken).map(|(path, why)| {
-                let message = match why {
-                    Why::Special(mode) => format!(
-                        "`{path}` has the mode {mode:04o}, of which set-id and sticky bits were dropped"
-                    ),
-                    Why::Private(mode) => format!(
-                        "`{path}` has the mode {mode:04o}, and can be read by everybody in the image"
-                    ),
-                };
-                (message, hint)
-            }));
-        }
-        let taken: BTreeSet<&EntryPath> = copied.taken.iter().collect();
-        let skipped = context.skipped.iter().filter(|(path, _)| {
-            let parent = path.parent();
-            parent.is_some_and(|parent| taken.contains(&parent))
-        });
-        said.extend(skipped.map(|(path, what)| {
-            let message = format!("`{path}` is {what}, and was left out");
-            (message, "exclude it in `.dockerignore`")
-        }));
-        for (message, hint) in said.iter().take(WARNINGS_SHOWN) {
-            self.warn(message, hint);
-        }
-        if let Some(more) = said
-            .len()
-            .checked_sub(WARNINGS_SHOWN)
-            .filter(|more| *more > 0)
-        {
-            self.warn(
-                &format!("the same is true of {more} more files"),
-                "see above",
-            );
-        }
-    }
-
-    /// Says where the source stands that a copy failed at, and what would help.
-    fn explain(&self, failure: Failure, copy: &Copy, sources: &[Source], from: &CopyFrom) -> Error {
-        let Failure { error, source } = failure;
-        let found = source.and_then(|number| sources.get(number).zip(copy.sources.get(number)));
-        let Some((Source::Path(path), Written::Path(text))) = found else {
-            return error;
-        };
-        let error = error.at(text.span());
-        if error.kind() != ErrorKind::NotFound {
-            return error;
-        }
-        match self.missing(path, from) {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
-    }
-
-    /// Says why a source may be missing.
-    fn missing(&self, path: &str, from: &CopyFrom) -> Option<String> {
-        let is_ignored = || {
-            EntryPath::parse(path.as_bytes())
-                .is_ok_and(|path| !path.is_root() && self.ignore.matches(path.as_bytes()))
-        };
-        let hint = match from {
-            CopyFrom::Context if is_ignored() => {
-                return Some(format!("`{}` excludes it", self.ignore_name));
-            }
-            _ if path.starts_with('#') => copy::COMMENT_HINT,
-            CopyFrom::Context if matches!(self.context, Opened::Empty) => {
-                "the build has a Dockerfile alone: name a directory to copy from, `wharf build -f - DIR`"
-            }
-            CopyFrom::Context if path.contains("..") => {
-                "`..` does not lead out of the context: nothing above it can be copied"
-            }
-            CopyFrom::Context => "sources count from the root of the context",
-            _ => return None,
-        };
-        Some(hint.to_owned())
     }
 }
 
 /// Says what of a context a copy may take: where a pattern may find a link,
 /// that is everything.
-fn wanted(sources: &[Source]) -> Wanted {
+fn wanted(sources: &[Source], how: &Copying) -> Wanted {
     let mut paths = Vec::new();
     for source in sources {
         let Source::Path(path) = source else { continue };
         let is_pattern = path.contains(['*', '?', '[', '\\']);
-        match EntryPath::parse(path.as_bytes()) {
+        let path = match how.keeps_parents {
+            // What stands behind the pivot does not lead above it.
+            true if copy::pivot(path).1.contains("..") => return Wanted::All,
+            _ => EntryPath::parse(path.as_bytes()),
+        };
+        match path {
             Ok(path) if !is_pattern => paths.push(path),
             _ => return Wanted::All,
         }
@@ -265,22 +217,11 @@ fn wanted(sources: &[Source]) -> Wanted {
     Wanted::Paths(paths)
 }
 
-/// Refuses archives, which `ADD` would unpack.
-async fn refuse_archives(copied: &Copied, shelf: &Shelf) -> Result<(), Error> {
-    let (files, shelf) = (copied.files.clone(), shelf.clone());
-    blocking::run(move || {
-        for (path, file) in &files {
-            if archive::is_archive(&shelf, file)? {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("`{path}` is an archive, and `ADD` does not unpack archives yet"),
-                )
-                .with_hint(
-                    "`COPY` keeps it as it is; unpack it beforehand to copy what is in it",
-                ));
-            }
-        }
-        Ok(())
-    })
-    .await
+/// Sees to it that something is left of a text.
+fn filled(what: &str, value: &str, text: &Text) -> Result<(), Error> {
+    if !value.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{what} is empty once it is expanded");
+    Err(Error::new(ErrorKind::Step, message).at(text.span()))
 }

@@ -3,21 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::image::Place;
-use dockerfile::{Ignore, Kind};
+use dockerfile::Kind;
 use layer::{NodeKind, Time, Tree};
 use oci::Digest;
 
-use crate::base::{self, BaseImage};
+use crate::base::BaseImage;
 use crate::blocking;
-use crate::contents::{CONTEXT, Shelf};
-use crate::context::Opened;
+use crate::contents::Shelf;
+use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
 use crate::image::{ImageConfig, LayerOf};
 use crate::layers::Layers;
-use crate::plan::{Base, ImageName, Plan, Step, excerpt};
+use crate::plan::{Base, CopyFrom, ImageName, Plan, Step, excerpt};
 use crate::recipe::{Content, Recipe};
 use crate::request::Request;
+use crate::solve::bases::Bases;
 use crate::solve::stage::{Placed, StageState};
 use crate::solve::{created, here};
 use crate::step::owner::{self, Names, Owner};
@@ -26,16 +27,14 @@ use crate::step::{self, workdir};
 /// Is a build under way.
 pub(crate) struct Run<'a> {
     pub(crate) request: &'a Request,
-    pub(crate) context: &'a Opened,
-    pub(crate) ignore: Ignore,
-    /// The name of the file that `ignore` was read from.
-    pub(crate) ignore_name: &'a str,
+    pub(crate) context: Filtered,
+    /// The named contexts.
+    pub(crate) contexts: &'a BTreeMap<String, Filtered>,
     pub(crate) plan: &'a Plan,
     pub(crate) layers: Layers,
     /// The stages that are done, in the order of the plan.
     pub(crate) stages: Vec<StageState>,
-    /// The images that were found, by name and platform.
-    pub(crate) bases: BTreeMap<String, BaseImage>,
+    pub(crate) bases: Bases,
     /// The file systems of images that are copied from, by manifest.
     pub(crate) trees: BTreeMap<Digest, Tree>,
     /// The layers that trees have content in; a tree knows one by its place
@@ -69,6 +68,7 @@ impl Run<'_> {
                 });
                 StageState::new(base.config.clone(), placed(&base))
             }
+            Base::Files(name) => self.files(number, name).await?,
         };
         self.finish(Outcome::Base);
         for step in &planned.steps {
@@ -80,6 +80,22 @@ impl Run<'_> {
         }
         self.stages.push(stage);
         Ok(())
+    }
+
+    /// Makes a stage of the files of a named context.
+    async fn files(&mut self, number: usize, name: &str) -> Result<StageState, Error> {
+        let Some(planned) = self.plan.stages.get(number) else {
+            return Err(Error::new(ErrorKind::Step, "a stage is not planned"));
+        };
+        let mut stage = StageState::new(ImageConfig::scratch(&planned.platform), Vec::new());
+        let all = dockerfile::parse_trigger("COPY . /", planned.span);
+        let step = Step {
+            instruction: all.map_err(|error| Error::new(ErrorKind::Step, error.to_string()))?,
+            from: CopyFrom::Files(name.to_owned()),
+        };
+        let done = self.instruction(number, &mut stage, &step).await;
+        done.map_err(|error| error.at(planned.span))?;
+        Ok(stage)
     }
 
     fn begin(&mut self, stage: &str, text: &str) {
@@ -116,24 +132,11 @@ impl Run<'_> {
         name: &ImageName,
         stage: usize,
     ) -> Result<BaseImage, Error> {
-        let platform = match self.plan.stages.get(stage) {
-            Some(stage) => &stage.platform,
-            None => &self.request.platform,
-        };
-        let key = format!("{platform} {name}");
-        if let Some(base) = self.bases.get(&key) {
-            return Ok(base.clone());
-        }
         let Layers {
             images, library, ..
         } = &self.layers;
-        let base = base::find(images, library, name, platform).await;
-        let base = base.map_err(|error| match near(name, stage, self.plan) {
-            Some(stage) => error.with_hint(format!("did you mean the stage `{stage}`?")),
-            None => error,
-        })?;
-        self.bases.insert(key, base.clone());
-        Ok(base)
+        let bases = &mut self.bases;
+        bases.find((images, library), self.plan, name, stage).await
     }
 
     /// Does an instruction.
@@ -146,7 +149,8 @@ impl Run<'_> {
         let time = created(self.request.epoch)?;
         let text = &step.instruction.text;
         let kind = &step.instruction.kind;
-        if stage.configured.apply(kind, &self.plan.arguments)? {
+        let arguments = &self.plan.arguments;
+        if stage.configured.apply(&step.instruction, arguments)? {
             stage.note(&time, text, true);
             return Ok(Outcome::NoLayer);
         }
@@ -220,9 +224,10 @@ impl Run<'_> {
         let origins: BTreeSet<u32> = recipe
             .items()
             .filter_map(|item| match &item.content {
-                Content::Place { place, .. } if place.origin != CONTEXT => Some(place.origin),
+                Content::Place { place, .. } => Some(place.origin),
                 _ => None,
             })
+            .filter(|origin| !Shelf::needs_no_layer(*origin))
             .collect();
         for origin in origins {
             let Placed { layer, place } = self.placed(origin)?;
@@ -362,22 +367,6 @@ impl Run<'_> {
         })
         .await
     }
-}
-
-/// Finds the stage that was meant by what is taken for an image.
-fn near<'a>(image: &ImageName, stage: usize, plan: &'a Plan) -> Option<&'a str> {
-    let ImageName::Named(name) = image else {
-        return None;
-    };
-    let word = name.repository().as_str().strip_prefix("library/")?;
-    // What has the very name is no stage here, or it would have been found; and
-    // no stage is made of itself.
-    let own = plan.stages.get(stage).map(|stage| stage.name.as_str());
-    let others = plan.names.iter().map(String::as_str);
-    let others: Vec<&str> = others
-        .filter(|stage| *stage != word && Some(*stage) != own)
-        .collect();
-    dockerfile::nearest(word, &others)
 }
 
 /// Says where a base was found.

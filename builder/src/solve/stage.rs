@@ -37,8 +37,11 @@ impl StageState {
 
     /// Starts from what another stage has become.
     pub(crate) fn on(base: &Self) -> Self {
+        let mut config = base.configured.config.clone();
+        // They were done here.
+        config.config.on_build = None;
         Self {
-            configured: Configured::new(base.configured.config.clone()),
+            configured: Configured::new(config),
             layers: base.layers.clone(),
             tree: base.tree.clone(),
             packed: base.packed,

@@ -1,4 +1,4 @@
-//! Archives that `ADD` would unpack (Dockerfile reference, "Adding local tar
+//! Archives that `ADD` unpacks (Dockerfile reference, "Adding local tar
 //! archives"): found by what is in them, never by their names.
 
 use std::io::Read;
@@ -12,30 +12,15 @@ use crate::error::Error;
 const BLOCK: usize = 512;
 /// Where the checksum stands in a header, and how long it is.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
-/// How bzip2 and xz begin, which are taken for archives without a look inside.
-const OPAQUE: [&[u8]; 2] = [b"BZh", b"\xfd7zXZ\0"];
 
 /// Says whether a file is a tar archive, compressed or not. It blocks.
 pub(crate) fn is_archive(shelf: &Shelf, file: &File) -> Result<bool, Error> {
     let failed = |error| Error::layer("can not look whether a file is an archive", error);
-    let mut first = [0; BLOCK];
-    let read = fill(
-        shelf.open(file.place, file.size).map_err(failed)?,
-        &mut first,
-    );
-    if OPAQUE.iter().any(|magic| first.starts_with(magic)) {
-        return Ok(true);
-    }
-    if read == BLOCK && is_header(&first) {
-        return Ok(true);
-    }
     // A file that is compressed and no archive is copied as it is.
     let packed = shelf.open(file.place, file.size).map_err(failed)?;
-    let Ok(plain) = layer::decompress(packed) else {
-        return Ok(false);
-    };
-    let mut inner = [0; BLOCK];
-    Ok(fill(plain, &mut inner) == BLOCK && is_header(&inner))
+    let plain = layer::decompress_archive(packed).map_err(failed)?;
+    let mut first = [0; BLOCK];
+    Ok(fill(plain, &mut first) == BLOCK && is_header(&first))
 }
 
 /// Reads as much as there is; what can not be read is no archive.

@@ -1,10 +1,12 @@
 //! The instructions that change nothing but the config (Dockerfile
 //! reference; image-spec, "Image Configuration").
 
-use dockerfile::{Command, Escape, Kind, Pair, Text};
+use std::time::Duration;
+
+use dockerfile::{Command, Escape, Heredoc, Instruction, Kind, Pair, Source, Text};
 
 use crate::error::{Error, ErrorKind};
-use crate::image::{ImageConfig, Runtime};
+use crate::image::{Health, ImageConfig, Runtime};
 use crate::plan::{Arguments, Scope, excerpt, misexpanded};
 use crate::step;
 use crate::step::port::{self, Ports};
@@ -61,14 +63,16 @@ impl Configured {
 
     /// Does an instruction that changes nothing but the config; `false` for
     /// any other.
-    pub(crate) fn apply(&mut self, kind: &Kind, arguments: &Arguments) -> Result<bool, Error> {
+    pub(crate) fn apply(
+        &mut self,
+        instruction: &Instruction,
+        arguments: &Arguments,
+    ) -> Result<bool, Error> {
         let escape = arguments.escape();
-        match kind {
+        match &instruction.kind {
             Kind::Arg(declared) => {
-                for argument in declared {
-                    self.scope
-                        .declare(argument, arguments, &self.config.config)?;
-                }
+                let runtime = &self.config.config;
+                self.scope.declare(declared, arguments, runtime)?;
             }
             Kind::Env(pairs) => {
                 for (name, value) in self.pairs(pairs, escape)? {
@@ -108,7 +112,15 @@ impl Configured {
                     self.runtime().cmd = None;
                 }
             }
-            _ => return Ok(false),
+            Kind::Healthcheck(check) => {
+                self.runtime().healthcheck = Some(health(check));
+            }
+            Kind::Maintainer(author) => self.config.author = Some(author.as_str().to_owned()),
+            Kind::Onbuild(trigger) => {
+                let triggers = self.runtime().on_build.get_or_insert_default();
+                triggers.push(written(instruction, trigger));
+            }
+            Kind::Add(_) | Kind::Copy(_) | Kind::Run(_) | Kind::Workdir(_) => return Ok(false),
         }
         Ok(true)
     }
@@ -167,6 +179,62 @@ impl Configured {
         }
         Ok(())
     }
+}
+
+/// Says how a container is checked.
+fn health(check: &dockerfile::Healthcheck) -> Health {
+    let command = match check {
+        dockerfile::Healthcheck::None => return Health::none(),
+        dockerfile::Healthcheck::Command { command, .. } => command,
+    };
+    let mut test = Vec::new();
+    match command {
+        Command::Shell(line) => test.extend(["CMD-SHELL", line.as_str()].map(str::to_owned)),
+        Command::Exec(words) => {
+            test.push("CMD".to_owned());
+            test.extend(words.iter().cloned());
+        }
+    }
+    let options = check.options();
+    Health {
+        test,
+        interval: nanoseconds(options.interval),
+        timeout: nanoseconds(options.timeout),
+        start_period: nanoseconds(options.start_period),
+        start_interval: nanoseconds(options.start_interval),
+        retries: options.retries.unwrap_or_default().into(),
+        ..Health::default()
+    }
+}
+
+/// Counts a time in the unit of configs; what is not said is 0 there.
+fn nanoseconds(time: Option<Duration>) -> i64 {
+    let time = time.unwrap_or_default();
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Gives what an `ONBUILD` keeps for the images on this one: its instruction
+/// as it is written, with its heredocs behind it.
+fn written(onbuild: &Instruction, trigger: &Instruction) -> String {
+    let kept = onbuild.text.split_once(char::is_whitespace);
+    let mut text = kept.map_or(String::new(), |(_, kept)| kept.trim_start().to_owned());
+    let mut add = |heredoc: &Heredoc| {
+        text.push('\n');
+        text.push_str(&heredoc.content);
+        text.push_str(&heredoc.name);
+    };
+    match &trigger.kind {
+        Kind::Run(run) => run.heredocs.iter().for_each(add),
+        Kind::Add(copy) | Kind::Copy(copy) => {
+            for source in &copy.sources {
+                if let Source::Heredoc(heredoc) = source {
+                    add(heredoc);
+                }
+            }
+        }
+        _ => {}
+    }
+    text
 }
 
 /// Sees to it that something is left of a value.

@@ -50,6 +50,20 @@ pub(crate) fn find(text: &str, names: &Names) -> Result<Owner, Error> {
     Ok(Owner { uid, gid })
 }
 
+/// Reads an owner for a layer that knows of no names: by numbers alone.
+pub(crate) fn find_number(text: &str) -> Result<Owner, Error> {
+    split(text)?;
+    if needs_names(text) {
+        let message = format!(
+            "`{}` is a name, and a layer of `--link` knows no names: it is made without what is below it",
+            excerpt(text)
+        );
+        return Err(Error::new(ErrorKind::Step, message)
+            .with_hint("write numbers, as in `--chown=1000:1000`, or leave `--link` out"));
+    }
+    find(text, &Names::default())
+}
+
 /// Takes an owner apart, into a user and a group if there is one.
 pub(crate) fn split(text: &str) -> Result<(&str, Option<&str>), Error> {
     let (user, group) = match text.split_once(':') {
@@ -142,6 +156,13 @@ mod tests {
         ] {
             let error = find(text, &names()).expect_err(text);
             assert!(error.to_string().contains(part), "{text}: {error}");
+        }
+        assert_eq!(
+            find_number("5").expect("a number"),
+            Owner { uid: 5, gid: 5 }
+        );
+        for text in ["app", "5:app", "", "a:b:c"] {
+            assert!(find_number(text).is_err(), "{text}");
         }
         assert!(needs_names("a"));
         assert!(needs_names("1:a"));

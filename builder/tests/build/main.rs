@@ -1,8 +1,12 @@
 //! Builds through the library, with a home of their own and no network: exact
 //! digests, and what is written when.
 
+mod adds;
+mod copies;
 mod digests;
+mod language;
 mod parents;
 mod scene;
+mod server;
 mod sources;
 mod writes;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use builder::{
-    Built, Cache, ContextSource, DockerfileSource, Event, Fidelity, Format, Outcome, Prepared,
-    Progress, Request,
+    Built, Cache, ContextSource, DockerfileSource, Event, Fidelity, Format, Network, Outcome,
+    Prepared, Progress, Request,
 };
 use image::{Images, Library};
 use oci::Platform;
@@ -90,6 +90,7 @@ impl Scene {
         };
         Request {
             context: ContextSource::Directory(self.context()),
+            contexts: BTreeMap::new(),
             dockerfile: DockerfileSource::Bytes(dockerfile.as_bytes().to_vec()),
             names: vec!["localhost/shop:1".parse().expect("a name")],
             target: None,
@@ -101,6 +102,7 @@ impl Scene {
             format: Format::Oci,
             cache: Cache::Use,
             threads: NonZeroUsize::MIN,
+            network: Network::new("builder-tests/1"),
             scratch: self.directory.path().join("scratch"),
             progress: Arc::clone(&self.told) as Arc<dyn Progress>,
         }

@@ -1,11 +1,13 @@
 //! `wharf build`.
 
+mod call;
 mod context;
 mod docker;
 mod epoch;
+mod named;
 mod output;
+mod sources;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,20 +16,23 @@ use anyhow::Context as _;
 use builder::{
     Built, Cache, Fidelity, Format, Modes, Prepared, Progress, Request, THREADS_LIMIT, Xattrs,
 };
-use image::{CopyOptions, Place, PlatformChoice};
-use oci::{ImageName, Platform};
+use image::{CopyOptions, Place};
+use oci::ImageName;
 
 use crate::arguments::Global;
-use crate::commands::{copy, wait};
-use crate::diagnostics;
+use crate::commands::{check, wait};
+use crate::diagnostics::{self, Form};
 use crate::environment::Environment;
 use crate::places::{self, Need, Reached};
 use crate::progress::{self, Building};
 use crate::registries::Reach;
 use crate::report::{self, hinted, say, usage};
 
+use self::call::Call;
+pub(crate) use self::context::{DOCKERFILE_LIMIT, read_stdin};
 pub(crate) use self::docker::explain;
 use self::output::{Output, Stdout};
+pub(crate) use self::sources::{Sources, request};
 
 /// Builds an image from a Dockerfile.
 ///
@@ -36,29 +41,16 @@ use self::output::{Output, Stdout};
 /// digest is printed last: the same one for the same files on any machine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The files that may be copied: a directory, a tar archive, or - for either a tar archive or a Dockerfile on standard input
+    /// The files that may be copied: a directory, a tar archive, a URL of one, a git repository, or - for either a tar archive or a Dockerfile on standard input
     #[arg(value_name = "CONTEXT")]
     context: PathBuf,
 
-    /// The Dockerfile, or - for standard input [default: Dockerfile in the context]
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
 
     /// A name for the image; may be given several times
     #[arg(short, long = "tag", value_name = "NAME")]
     tags: Vec<String>,
-
-    /// A value for an ARG, from the environment where there is no `=`; may be given several times
-    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
-    arguments: Vec<String>,
-
-    /// The stage to build, by name or number [default: the last one]
-    #[arg(long, value_name = "STAGE")]
-    target: Option<String>,
-
-    /// The machine that the image is for, as in linux/arm64 [default: this one]
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
 
     /// Where else the result goes, as in type=oci,dest=image.tar; types are oci, docker, local and tar; DIR alone is type=local, and - alone type=tar on standard output; may be given several times
     #[arg(short, long = "output", value_name = "OUTPUT")]
@@ -67,6 +59,14 @@ pub(crate) struct Arguments {
     /// Push the image under each of its names
     #[arg(long)]
     push: bool,
+
+    /// Build nothing, and tell what is wrong with the Dockerfile or could be better, as `wharf check` does
+    #[arg(long, conflicts_with = "call")]
+    check: bool,
+
+    /// What to do: build; check, as `wharf check` does; outline, the arguments, secrets and SSH agents that a stage takes; or targets, the stages; followed by ,format=json for programs
+    #[arg(long, value_name = "METHOD[,format=FORMAT]", default_value = "build", value_parser = call::parse)]
+    call: Call,
 
     /// Pack every layer anew
     #[arg(long)]
@@ -111,6 +111,13 @@ pub(crate) fn run(
     global: &Global,
     arguments: &Arguments,
 ) -> anyhow::Result<()> {
+    let call = match arguments.check {
+        true => Call::Check(Form::Human),
+        false => arguments.call,
+    };
+    if call != Call::Build {
+        return answer(environment, global, arguments, call);
+    }
     let outputs = output::parse_all(&arguments.outputs)?;
     output::check_stdout(&outputs, Stdout::of_this_process())?;
     let names = names(arguments)?;
@@ -120,7 +127,7 @@ pub(crate) fn run(
         reached = reached.blaming(&Place::Registry(name.clone()));
     }
     let building = Arc::new(progress::building(environment, global));
-    let request = request(environment, arguments, names, Arc::clone(&building))?;
+    let request = requested(environment, arguments, names, Arc::clone(&building))?;
     if !global.quiet {
         epoch::tell(request.epoch);
         output::warn_of_types(&outputs, request.format);
@@ -150,6 +157,26 @@ pub(crate) fn run(
     report::result(&digest)
 }
 
+/// Tells what there is to tell of a Dockerfile, in the place of a build.
+fn answer(
+    environment: &Environment,
+    global: &Global,
+    arguments: &Arguments,
+    call: Call,
+) -> anyhow::Result<()> {
+    let request = request(environment, &arguments.context, &arguments.sources)?;
+    match call {
+        Call::Build => Ok(()),
+        Call::Check(form) => {
+            let reach = &arguments.reach;
+            let reached = Reached::new(environment, global, reach, Need::LibraryIfThere)?;
+            check::check(environment, global, &reached, (request, form))
+        }
+        Call::Outline(written) => call::outline(request, written),
+        Call::Targets(written) => call::targets(request, written),
+    }
+}
+
 fn names(arguments: &Arguments) -> anyhow::Result<Vec<ImageName>> {
     let names: Vec<ImageName> = arguments
         .tags
@@ -172,35 +199,22 @@ fn names(arguments: &Arguments) -> anyhow::Result<Vec<ImageName>> {
     Ok(names)
 }
 
-fn request(
+fn requested(
     environment: &Environment,
     arguments: &Arguments,
     names: Vec<ImageName>,
     progress: Arc<Building>,
 ) -> anyhow::Result<Request> {
-    let (context, dockerfile) = context::choose(&arguments.context, arguments.file.as_deref())?;
-    let values = values(environment, &arguments.arguments)?;
-    let here = this_machine();
-    let platform = match copy::platform(arguments.platform.as_deref())? {
-        PlatformChoice::One(platform) => platform,
-        PlatformChoice::All if arguments.platform.is_none() => here.clone(),
-        PlatformChoice::All => return Err(usage("`--platform all` is not one machine")),
-    };
+    let request = request(environment, &arguments.context, &arguments.sources)?;
     let chosen = arguments.source_date_epoch.as_deref();
-    let given = values.get(epoch::VARIABLE).map(String::as_str);
+    let given = request.arguments.get(epoch::VARIABLE).map(String::as_str);
     let threads = match arguments.threads {
         Some(threads) => threads,
         None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
     Ok(Request {
         epoch: epoch::choose(environment, chosen.or(given), &arguments.context)?,
-        context,
-        dockerfile,
         names,
-        target: arguments.target.clone(),
-        arguments: values,
-        platform,
-        build_platform: here,
         fidelity: Fidelity {
             modes: match arguments.preserve_modes {
                 true => Modes::Preserved,
@@ -220,28 +234,9 @@ fn request(
             false => Cache::Use,
         },
         threads,
-        scratch: environment.temporary_directory(),
         progress: progress as Arc<dyn Progress>,
+        ..request
     })
-}
-
-/// Reads the values of arguments; one without `=` is taken from the
-/// environment, if it is there.
-fn values(environment: &Environment, given: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut values = BTreeMap::new();
-    for text in given {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (text.as_str(), environment.inherited(text)),
-        };
-        if name.is_empty() {
-            return Err(usage(format!("`--build-arg {text}` has no name")));
-        }
-        if let Some(value) = value {
-            values.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    Ok(values)
 }
 
 /// Reads a number of threads.
@@ -250,26 +245,6 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
     number
         .filter(|number| number.get() <= THREADS_LIMIT)
         .ok_or_else(|| format!("it is a number from 1 to {THREADS_LIMIT}"))
-}
-
-/// Names this machine as images name theirs.
-fn this_machine() -> Platform {
-    let (architecture, variant) = match std::env::consts::ARCH {
-        "x86_64" => ("amd64", None),
-        "x86" => ("386", None),
-        "aarch64" => ("arm64", None),
-        "arm" => ("arm", Some("v7")),
-        "powerpc64" => ("ppc64le", None),
-        "loongarch64" => ("loong64", None),
-        other => (other, None),
-    };
-    Platform {
-        architecture: architecture.to_owned(),
-        os: "linux".to_owned(),
-        os_version: None,
-        os_features: Vec::new(),
-        variant: variant.map(str::to_owned),
-    }
 }
 
 /// Builds, and shows what there is to say of the Dockerfile.
@@ -341,31 +316,4 @@ fn push(
         say(&format!("pushed to `{to}`"));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_come_from_here_or_the_environment() {
-        let environment = Environment::of(&[("FROM_OUTSIDE", "yes"), ("EMPTY", "")]);
-        let given = ["A=1", "B=", "C=x=y", "FROM_OUTSIDE", "EMPTY", "MISSING"].map(str::to_owned);
-        let values = values(&environment, &given).expect("valid");
-        let found: Vec<(&str, &str)> = values
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                ("A", "1"),
-                ("B", ""),
-                ("C", "x=y"),
-                ("EMPTY", ""),
-                ("FROM_OUTSIDE", "yes")
-            ]
-        );
-        assert!(super::values(&environment, &["=x".to_owned()]).is_err());
-    }
 }

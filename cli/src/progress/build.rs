@@ -116,6 +116,13 @@ impl State {
             } => {
                 self.advance(&format!("reading {}", short(digest)), *position, *size);
             }
+            Event::Fetching {
+                url, position: 0, ..
+            } => self.line(&format!("      fetching {url}")),
+            Event::Fetching { position, size, .. } => {
+                self.advance("fetching", *position, (*size).max(*position));
+            }
+            Event::CheckedOut { commit, .. } => self.line(&format!("      commit {commit}")),
             Event::Packing { position, size, .. } => self.advance("packing", *position, *size),
             Event::Finished { outcome, .. } => {
                 self.bar.finish_and_clear();

@@ -24,7 +24,7 @@ pub(crate) enum Exit {
 pub(crate) const MEANINGS: [(Exit, &str); 6] = [
     (
         Exit::Failure,
-        "Something else went wrong: a full disk, a refused request, a certificate that is not trusted.",
+        "Something else went wrong: a full disk, a refused request, a certificate that is not trusted. Or a check found something: `wharf check` warnings and no errors, `wharf dockerfile fmt --check` a file that it would change.",
     ),
     (
         Exit::Usage,
@@ -44,7 +44,7 @@ pub(crate) const MEANINGS: [(Exit, &str); 6] = [
     ),
     (
         Exit::Unavailable,
-        "The registry could not be reached, or failed, also when tried again. The same command may succeed later.",
+        "A registry, a URL or a git repository could not be reached, or failed, also when tried again. The same command may succeed later.",
     ),
 ];
 
@@ -84,6 +84,9 @@ fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(ending) = level.downcast_ref::<super::Ending>() {
         return Some(ending.exit);
     }
+    if let Some(told) = level.downcast_ref::<super::Told>() {
+        return Some(told.0);
+    }
     if level.is::<oci::ParseError>() || level.is::<client::OptionsError>() {
         return Some(Exit::Usage);
     }
@@ -95,6 +98,7 @@ fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             builder::ErrorKind::Context if !is_unreadable(level) => Some(Exit::Usage),
             builder::ErrorKind::NotFound => Some(Exit::NotFound),
             builder::ErrorKind::Mismatch => Some(Exit::Mismatch),
+            builder::ErrorKind::Fetch => Some(Exit::Unavailable),
             // The cause may tell more.
             _ => None,
         };

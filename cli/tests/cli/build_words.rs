@@ -63,25 +63,12 @@ fn flags_of_docker_are_explained() {
 }
 
 #[test]
-fn contexts_elsewhere_are_not_supported() {
+fn a_commit_is_one_of_a_directory() {
     let home = Home::new();
-    let hint = "hint: fetch it, and name its directory\n";
-    for (context, shown) in [
-        ("git@h.test:o/r.git", "git@h.test:o/r.git"),
-        (
-            "https://a:b@h.test/r.git",
-            "https://[redacted]@h.test/r.git",
-        ),
-    ] {
-        let expected = format!(
-            "error: the context `{shown}` is elsewhere, which is not supported yet\n{hint}"
-        );
-        assert_eq!(home.wharf(&["build", context]).failed(2), expected);
-    }
     let built = home.wharf_told(&["build", "--source-date-epoch=git", "-"], "FROM scratch\n");
     assert_eq!(
         built.failed(2),
-        "error: `--source-date-epoch git` asks for the last commit of a directory, and the context `-` is none\n\
+        "error: `--source-date-epoch git` asks for the last commit of a directory here, and the context `-` is none\n\
          hint: give the seconds themselves, as `git log -1 --format=%ct` prints them\n"
     );
 }

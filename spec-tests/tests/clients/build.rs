@@ -8,9 +8,16 @@ mod compared;
 mod comparisons;
 mod digests;
 mod listing;
+mod packed;
 mod parents;
+mod peers;
+mod projects;
+mod reasons;
+mod scene;
 mod shelves;
 mod tree;
+mod web;
+mod written;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

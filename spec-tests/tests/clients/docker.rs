@@ -332,7 +332,7 @@ impl Drop for Daemon {
 
 /// Returns the name of how layers are stored: `vfs` copies every file of a base for each
 /// layer upon it, but works on every file system, also inside a container.
-fn storage_driver(cage: &Cage) -> &'static str {
+pub(crate) fn storage_driver(cage: &Cage) -> &'static str {
     let at = |name: &str| cage.make(&format!("overlay/{name}")).display().to_string();
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",

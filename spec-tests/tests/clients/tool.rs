@@ -67,6 +67,15 @@ impl Tool {
         said
     }
 
+    /// Runs it where it may fail.
+    ///
+    /// # Errors
+    /// Returns all that it said when it fails.
+    pub(crate) fn tried(&self, line: &str) -> Result<(), String> {
+        let (ok, said) = self.go(line);
+        if ok { Ok(()) } else { Err(said.text) }
+    }
+
     /// Says whether it succeeds.
     pub(crate) fn succeeds(&self, line: &str) -> bool {
         self.go(line).0

@@ -60,7 +60,7 @@ const HOUSE: &[Row] = &[
     ),
     // Beside the house: they see it as a stranger does.
     row("spec-tests", &[]),
-    row("bench", &[]),
+    row("bench", &["dockerfile"]),
     row("xtask", &[]),
 ];
 

@@ -1,5 +1,6 @@
 //! The codes of what the parser says. They do not change between versions;
-//! each occurs in the corpus.
+//! each occurs in the corpus. Those with capital letters are rules of the
+//! checks, and can be skipped as such.
 
 /// `# escape=` with something else than one of the two bytes.
 pub(super) const INVALID_ESCAPE: &str = "invalid-escape";
@@ -26,7 +27,7 @@ pub(super) const NO_INSTRUCTIONS: &str = "no-instructions";
 pub(super) const NO_STAGE: &str = "no-stage";
 
 /// An empty line inside of an instruction.
-pub(super) const EMPTY_CONTINUATION: &str = "empty-continuation";
+pub(super) const EMPTY_CONTINUATION: &str = "NoEmptyContinuation";
 /// A line that continues nothing with nothing.
 pub(super) const EMPTY_INSTRUCTION: &str = "empty-instruction";
 /// A first word that is no instruction.
@@ -34,9 +35,9 @@ pub(super) const UNKNOWN_INSTRUCTION: &str = "unknown-instruction";
 /// An instruction that needs a stage, above the first `FROM`.
 pub(super) const BEFORE_FIRST_STAGE: &str = "before-first-stage";
 /// An instruction that another one replaces.
-pub(super) const DEPRECATED_INSTRUCTION: &str = "deprecated-instruction";
+pub(super) const DEPRECATED_INSTRUCTION: &str = "MaintainerDeprecated";
 /// An instruction whose effect a later one of its stage undoes.
-pub(super) const REPEATED_INSTRUCTION: &str = "repeated-instruction";
+pub(super) const REPEATED_INSTRUCTION: &str = "MultipleInstructionsDisallowed";
 
 /// A flag that the instruction does not know.
 pub(super) const UNKNOWN_FLAG: &str = "unknown-flag";
@@ -46,6 +47,8 @@ pub(super) const DUPLICATE_FLAG: &str = "duplicate-flag";
 pub(super) const MISSING_FLAG_VALUE: &str = "missing-flag-value";
 /// A flag with a value it does not know.
 pub(super) const INVALID_FLAG_VALUE: &str = "invalid-flag-value";
+/// A `--mount` that asks for nothing that there is.
+pub(super) const INVALID_MOUNT: &str = "invalid-mount";
 /// A flag behind the first word that is none.
 pub(super) const LATE_FLAG: &str = "late-flag";
 /// A flag that does nothing here.
@@ -62,7 +65,7 @@ pub(super) const MISSING_EQUALS: &str = "missing-equals";
 /// A pair without a name.
 pub(super) const EMPTY_NAME: &str = "empty-name";
 /// The old form of a pair, with a blank.
-pub(super) const LEGACY_PAIR: &str = "legacy-pair";
+pub(super) const LEGACY_PAIR: &str = "LegacyKeyValueFormat";
 /// A path of no characters.
 pub(super) const EMPTY_PATH: &str = "empty-path";
 
@@ -83,9 +86,9 @@ pub(super) const HEREDOC_NAME: &str = "heredoc-name";
 /// A name that no stage may have.
 pub(super) const INVALID_STAGE_NAME: &str = "invalid-stage-name";
 /// A name that two stages have.
-pub(super) const DUPLICATE_STAGE_NAME: &str = "duplicate-stage-name";
+pub(super) const DUPLICATE_STAGE_NAME: &str = "DuplicateStageName";
 /// A name that means something else.
-pub(super) const RESERVED_STAGE_NAME: &str = "reserved-stage-name";
+pub(super) const RESERVED_STAGE_NAME: &str = "ReservedStageName";
 
 /// An instruction that no `ONBUILD` may hold.
 pub(super) const INVALID_TRIGGER: &str = "invalid-trigger";

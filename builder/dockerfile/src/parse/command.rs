@@ -1,8 +1,9 @@
 //! What is started: `RUN`, `CMD`, `ENTRYPOINT`, `SHELL` and `HEALTHCHECK`.
 //! Text for a shell is not read.
 
-use crate::ast::{Command, Healthcheck, Run};
+use crate::ast::{Command, Escape, Flag, Healthcheck, Run};
 use crate::diagnostic::excerpt;
+use crate::mount::check_mount;
 use crate::parse::instruction::{Body, missing};
 use crate::parse::json::Array;
 use crate::parse::report::{Report, nearest};
@@ -22,10 +23,30 @@ pub(super) fn run(body: Body, report: &mut Report) -> Option<Run> {
         return None;
     }
     Some(Run {
-        flags: body.flags,
+        flags: right_mounts(body.flags, body.escape, report),
         command,
         heredocs: body.heredocs,
     })
+}
+
+/// Says what is wrong with the values of `--mount`, and gives the other flags.
+fn right_mounts(flags: Vec<Flag>, escape: Escape, report: &mut Report) -> Vec<Flag> {
+    let mut right = Vec::with_capacity(flags.len());
+    for flag in flags {
+        let mount = flag.value.as_ref().filter(|_| flag.name == "mount");
+        let errors = mount.map_or_else(Vec::new, |value| check_mount(value.as_str(), escape));
+        for error in &errors {
+            let range = error.range.clone();
+            let span = mount.map_or(flag.span, |value| value.span_of(range));
+            report
+                .error(code::INVALID_MOUNT, span, error.message.clone())
+                .hint(error.hint.clone());
+        }
+        if errors.is_empty() {
+            right.push(flag);
+        }
+    }
+    right
 }
 
 /// Reads a `CMD` or `ENTRYPOINT`.

@@ -95,3 +95,13 @@ fn directive(line: Line<'_>) -> Option<Directive> {
     let value = text.slice(head.len() + 1..line.text.len()).trim();
     Some(Directive { name, value })
 }
+
+/// Says whether a line would be a directive at the top of a file.
+pub(crate) fn is_directive(text: &str) -> bool {
+    let line = Line {
+        text,
+        raw: text,
+        start: 0,
+    };
+    directive(line).is_some()
+}

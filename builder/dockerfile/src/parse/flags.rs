@@ -3,6 +3,8 @@
 
 mod duration;
 
+pub use duration::parse_duration;
+
 use crate::ast::Flag;
 use crate::diagnostic::excerpt;
 use crate::parse::code;
@@ -62,7 +64,7 @@ pub(crate) fn split(text: &Text) -> Arguments {
 }
 
 /// Reads one word from `start`, and gives where it ends.
-fn word(text: &Text, start: usize) -> (Text, usize) {
+pub(crate) fn word(text: &Text, start: usize) -> (Text, usize) {
     let rest = text.as_str().get(start..).unwrap_or_default();
     let mut word = Builder::new(text.span_of(start..start).start);
     let mut keep = |from: usize, to: usize| {
@@ -156,6 +158,9 @@ fn unknown_hint(name: &str, keyword: Keyword) -> String {
     let names: Vec<&str> = keyword.flags().iter().map(|rule| rule.name).collect();
     if let Some(near) = nearest(name, &names) {
         return format!("did you mean `--{near}`?");
+    }
+    if keyword == Keyword::Run && name == "device" {
+        return "`--device` is of the syntax `docker/dockerfile:1-labs` only".to_owned();
     }
     let takes = |keyword: &Keyword| keyword.flags().iter().any(|rule| rule.name == *name);
     let others = Keyword::ALL.into_iter().filter(takes).map(Keyword::name);

@@ -23,7 +23,7 @@ const SEARCHED_BYTES: usize = 64 << 10;
 pub(crate) struct Mark {
     pub(crate) name: String,
     span: Span,
-    expands: bool,
+    pub(crate) expands: bool,
     /// It is `<<-`: tabs at the starts of lines are dropped.
     chomps: bool,
 }

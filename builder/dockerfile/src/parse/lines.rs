@@ -118,7 +118,7 @@ pub(crate) fn join(
 
 /// Takes the mark from the end of a line that is continued, and says whether
 /// there was one.
-fn cut_continuation(line: &str, escape: Escape) -> (&str, bool) {
+pub(crate) fn cut_continuation(line: &str, escape: Escape) -> (&str, bool) {
     let mark = escape.character();
     let Some(content) = line.trim_end_matches([' ', '\t']).strip_suffix(mark) else {
         return (line, false);

@@ -46,6 +46,7 @@ fn name(words: &[Text], report: &mut Report) -> Option<Text> {
         let message = format!("`FROM` does not take `{}`", excerpt(first.as_str()));
         let hint = match (is_as, surplus.len()) {
             _ if first.as_str().starts_with('#') => "a comment has its own line".to_owned(),
+            _ if first.as_str().starts_with("--") => "flags stand right behind `FROM`".to_owned(),
             (false, 1) => format!("did you mean `AS {}`?", excerpt(first.as_str())),
             (false, 2) => format!("did you mean `AS {}`?", excerpt(last.as_str())),
             _ => "it takes `IMAGE`, or `IMAGE AS NAME`".to_owned(),

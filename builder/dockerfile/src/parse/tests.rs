@@ -1,8 +1,8 @@
-//! Tests of the parser: the corpus, another parser's opinion, and properties.
+//! Tests of the parser: the corpus, files of many styles, another parser's opinion, and properties.
 
-mod corpus;
+pub(crate) mod corpus;
 mod json;
 mod oracle;
-mod printer;
-mod properties;
-mod render;
+pub(crate) mod properties;
+pub(crate) mod render;
+mod styles;

@@ -39,6 +39,31 @@ fn plain(packed: &[u8]) -> io::Result<Vec<u8>> {
     Ok(read)
 }
 
+/// Has a program compress, which knows the form.
+fn packed_by(program: &str, content: &[u8]) -> Vec<u8> {
+    let code = format!(
+        "import sys, {program}; sys.stdout.buffer.write({program}.compress(sys.stdin.buffer.read()))"
+    );
+    let mut child = std::process::Command::new("python3")
+        .args(["-c", &code])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("python3 is there");
+    let mut input = child.stdin.take().expect("a pipe");
+    let content = content.to_vec();
+    let feeding = std::thread::spawn(move || input.write_all(&content));
+    let output = child.wait_with_output().expect("it ends");
+    feeding.join().expect("no panic").expect("it reads");
+    output.stdout
+}
+
+fn plain_archive(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    decompress_archive(packed)?.read_to_end(&mut read)?;
+    Ok(read)
+}
+
 fn kind(error: io::Error) -> ErrorKind {
     Error::io("", error).kind()
 }
@@ -141,6 +166,64 @@ fn other_forms_are_named() {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().starts_with(name), "{error}");
     }
+}
+
+#[test]
+fn archives_may_have_other_forms() {
+    let content = content();
+    let (left, right) = content.split_at(100_000);
+    for program in ["bz2", "lzma"] {
+        let packed = packed_by(program, &content);
+        assert!(plain_archive(&packed).expect("readable") == content);
+        let streams = [packed_by(program, left), packed_by(program, right)].concat();
+        assert!(plain_archive(&streams).expect("readable") == content);
+        let mut slow = Vec::new();
+        let mut reader = decompress_archive(Slow(&packed, false)).expect("readable");
+        reader.read_to_end(&mut slow).expect("readable");
+        assert!(slow == content);
+        for cut in (7..packed.len()).step_by(packed.len() / 50 + 1) {
+            let error = plain_archive(&packed[..cut]).expect_err("cut off");
+            assert_eq!(kind(error), ErrorKind::Invalid, "{program} {cut}");
+        }
+        for at in (HEAD..packed.len()).step_by(packed.len() / 200 + 1) {
+            let mut damaged = packed.clone();
+            damaged[at] ^= 0x55;
+            // Both have checksums, and bits that mean nothing.
+            let read = plain_archive(&damaged);
+            let whole = read.is_err() || read.expect("no error") == content;
+            assert!(whole, "{program} {at}");
+        }
+        let source = packed[..packed.len() / 2].chain(Refusing);
+        let mut reader = decompress_archive(source).expect("its head is there");
+        let error = io::copy(&mut reader, &mut io::sink()).expect_err("the source fails");
+        assert_eq!(kind(error), ErrorKind::Changed, "{program}");
+    }
+    for plain in [&content, &gzip(&content), &zstd(&content)] {
+        assert!(plain_archive(plain).expect("readable") == content);
+    }
+}
+
+/// Fails as a file does that changed.
+struct Refusing;
+
+impl Read for Refusing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(Error::new(ErrorKind::Changed, "the source").into())
+    }
+}
+
+#[test]
+fn a_dictionary_that_takes_too_much_memory_is_refused() {
+    // A stream of one block, whose filter asks for 256 MiB.
+    let code = "import lzma, sys; sys.stdout.buffer.write(lzma.compress(b'x', filters=[{'id': lzma.FILTER_LZMA2, 'dict_size': int(sys.argv[1])}]))";
+    let packed = |size: &str| {
+        let mut python = std::process::Command::new("python3");
+        let output = python.args(["-c", code, size]).output();
+        output.expect("python3 is there").stdout
+    };
+    assert_eq!(plain_archive(&packed("67108864")).expect("small"), b"x");
+    let error = plain_archive(&packed("268435456")).expect_err("too large");
+    assert_eq!(kind(error), ErrorKind::Invalid);
 }
 
 #[test]

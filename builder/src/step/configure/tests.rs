@@ -29,6 +29,8 @@ fn configured(lines: &str, given: &[(&str, &str)]) -> Result<serde_json::Value, 
         arguments: &given,
         platform: &platform,
         build_platform: &platform,
+        contexts: &BTreeMap::new(),
+        triggers: &BTreeMap::new(),
     };
     let arguments = Arguments::new(&file, &wish, &mut Vec::new());
     let mut config = ImageConfig::scratch(&platform);
@@ -37,7 +39,7 @@ fn configured(lines: &str, given: &[(&str, &str)]) -> Result<serde_json::Value, 
     config.config.working_dir = String::new();
     let mut stage = Configured::new(config);
     for instruction in &file.stages[0].instructions {
-        let done = stage.apply(&instruction.kind, &arguments);
+        let done = stage.apply(instruction, &arguments);
         assert!(
             done.map_err(|error| error.to_string())?,
             "only of the config"
@@ -53,6 +55,11 @@ fn configs_are_as_docker_makes_them() {
             "ENV A=1 B=$A C=\"x y\" PATH=$PATH:/x\nENV D $A z",
             &[][..],
             r#"{"Env":["PATH=/bin:/x","A=1","B=","C=x y","D=1 z"],"Cmd":["base"]}"#,
+        ),
+        (
+            "ARG A=1 B=$A\nARG C=$A\nENV X=$A-$B-$C",
+            &[][..],
+            r#"{"Env":["PATH=/bin","X=1--1"],"Cmd":["base"]}"#,
         ),
         (
             "ARG A=d\nARG GLOBAL\nARG U\nENV X=$A-$GLOBAL-$U-$TARGETARCH",

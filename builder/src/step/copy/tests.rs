@@ -1,4 +1,15 @@
+use std::collections::BTreeMap;
+
+use layer::{ContentPlace, Entry, Kind, Metadata, Node, NodeKind};
+
 use super::*;
+use crate::recipe::{Content, Item};
+use crate::step::mode;
+
+mod archives;
+mod flags;
+mod linked;
+mod parents;
 
 fn path(text: &str) -> EntryPath {
     EntryPath::parse(text.as_bytes()).expect("valid")
@@ -68,6 +79,9 @@ fn how(destination: &str) -> Copying {
         destination: destination.to_owned(),
         owner: None,
         mode: None,
+        excluded: Excluded::default(),
+        keeps_parents: false,
+        is_linked: false,
         existing: Existing::Kept,
         time: Time::from_seconds(9),
     }
@@ -84,35 +98,40 @@ fn copied(
         .iter()
         .map(|path| Source::Path((*path).to_owned()))
         .collect();
-    let copied = copy(from, to, &sources, how).map_err(|Failure { error, .. }| {
-        let mut said = error.to_string();
-        if let Some(cause) = std::error::Error::source(&error) {
-            said.push_str(&format!(": {cause}"));
-        }
-        said
-    })?;
-    Ok(copied
-        .recipe
-        .items()
-        .map(|Item { entry, content }| {
-            let Entry {
-                path,
-                kind,
-                metadata,
-            } = entry;
-            let what = match kind {
-                Kind::Directory => "/".to_owned(),
-                Kind::HardLink { target } => return format!("{path} = {target}"),
-                Kind::Symlink { target } => format!(" -> {}", String::from_utf8_lossy(target)),
-                _ => String::new(),
-            };
-            let from = match content {
-                Content::Place { place, .. } => format!(" #{}", place.position),
-                _ => String::new(),
-            };
-            format!("{path}{what} {:o}:{}{from}", metadata.mode, metadata.uid)
-        })
-        .collect())
+    let found = find(from, &sources, how).map_err(said)?;
+    let copied = place(&found, &sources, to, how).map_err(said)?;
+    Ok(lines(&copied.recipe))
+}
+
+/// Gives what an error says, with its cause.
+fn said(Failure { error, .. }: Failure) -> String {
+    match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Lists what a layer holds.
+fn lines(recipe: &Recipe) -> Vec<String> {
+    let line = |Item { entry, content }: &Item| {
+        let Entry {
+            path,
+            kind,
+            metadata,
+        } = entry;
+        let what = match kind {
+            Kind::Directory => "/".to_owned(),
+            Kind::HardLink { target } => return format!("{path} = {target}"),
+            Kind::Symlink { target } => format!(" -> {}", String::from_utf8_lossy(target)),
+            _ => String::new(),
+        };
+        let from = match content {
+            Content::Place { place, .. } => format!(" #{}", place.position),
+            _ => String::new(),
+        };
+        format!("{path}{what} {:o}:{}{from}", metadata.mode, metadata.uid)
+    };
+    recipe.items().map(line).collect()
 }
 
 fn context() -> Tree {
@@ -357,7 +376,7 @@ fn directories_that_are_there_stay_as_they_are() {
 fn flags_change_what_is_copied_and_what_is_made_for_it() {
     let mut how = how("/n/");
     how.owner = Some(Owner { uid: 4, gid: 5 });
-    how.mode = Some(0o4711);
+    how.mode = Some(mode::parse("4711").expect("a mode"));
     let found = copied(&context(), &mut Tree::new(), &["d"], &how).expect("copied");
     assert_eq!(
         found,
@@ -378,7 +397,9 @@ fn a_heredoc_is_a_file() {
         content: Bytes::from_static(b"hello\n"),
     }];
     let mut to = Tree::new();
-    let copied = copy(&Tree::new(), &mut to, &sources, &how("/etc/x.conf")).expect("copied");
+    let (from, how) = (Tree::new(), how("/etc/x.conf"));
+    let found = find(&from, &sources, &how).expect("found");
+    let copied = place(&found, &sources, &mut to, &how).expect("copied");
     let items: Vec<&Item> = copied.recipe.items().collect();
     assert_eq!(items.len(), 2);
     assert_eq!(items[1].entry.kind, Kind::File { size: 6 });

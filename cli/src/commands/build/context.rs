@@ -10,8 +10,8 @@ use builder::{ContextSource, DockerfileSource};
 
 use crate::report::{WithHint as _, hinted, missing, usage};
 
-/// The largest Dockerfile that is read from standard input, in bytes.
-const DOCKERFILE_LIMIT: u64 = 16 * 1024 * 1024;
+/// The largest Dockerfile that is read, in bytes.
+pub(crate) const DOCKERFILE_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// The name of the Dockerfile where nobody gives one.
 const DOCKERFILE: &str = "Dockerfile";
@@ -34,6 +34,7 @@ pub(super) fn choose(
     };
     let dockerfile = match file {
         Some(_) if stdin_file => DockerfileSource::Bytes(read_stdin()?),
+        Some(file) if is_url(file) => DockerfileSource::Remote(file.to_string_lossy().into_owned()),
         // Of an archive the Dockerfile is a part.
         Some(file) if !matches!(source, ContextSource::Directory(_)) => {
             DockerfileSource::Context(file.to_owned())
@@ -49,15 +50,13 @@ fn of_path(path: &Path) -> anyhow::Result<ContextSource> {
     let text = path.to_string_lossy();
     let metadata = match fs_err::metadata(path) {
         Ok(metadata) => metadata,
-        Err(_) if is_elsewhere(&text) => {
-            let error = usage(format!(
-                "the context `{text}` is elsewhere, which is not supported yet"
-            ));
-            return Err(hinted(error, "fetch it, and name its directory"));
-        }
+        Err(_) if is_elsewhere(&text) => return Ok(ContextSource::Remote(text.into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let error = missing(format!("there is no context `{text}`"));
-            return Err(hinted(error, "name a directory, a tar archive, or `-`"));
+            return Err(hinted(
+                error,
+                "name a directory, a tar archive, a URL, a git repository, or `-`",
+            ));
         }
         Err(error) => return Err(error).context("can not look at the context"),
     };
@@ -68,9 +67,16 @@ fn of_path(path: &Path) -> anyhow::Result<ContextSource> {
     Ok(ContextSource::Archive(Arc::new(file.into_parts().0)))
 }
 
+/// Says whether a path that is none here is a URL.
+fn is_url(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let is_http = text.starts_with("https://") || text.starts_with("http://");
+    is_http && fs_err::metadata(path).is_err()
+}
+
 /// Says whether a text that is no path here is a URL, or a git repository as
 /// docker knows them: `git@host:path`, and `github.com/path`.
-fn is_elsewhere(text: &str) -> bool {
+pub(super) fn is_elsewhere(text: &str) -> bool {
     let of_user = text
         .split_once('@')
         .is_some_and(|(user, host)| !user.contains('/') && host.contains(':'));
@@ -83,7 +89,8 @@ fn stdin() -> anyhow::Result<std::fs::File> {
     Ok(handle.context("can not read standard input")?.into())
 }
 
-fn read_stdin() -> anyhow::Result<Vec<u8>> {
+/// Reads a Dockerfile from standard input.
+pub(crate) fn read_stdin() -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = stdin()?.take(DOCKERFILE_LIMIT + 1).read_to_end(&mut bytes);
     read.context("can not read the Dockerfile from standard input")?;
@@ -118,10 +125,26 @@ mod tests {
             ("no/such@1:2", false),
             ("name@example.com", false),
         ] {
-            let error = choose(Path::new(text), None).expect_err(text);
-            let said = error.root_cause().to_string();
-            assert_eq!(said.ends_with("not supported yet"), elsewhere, "{said}");
+            match choose(Path::new(text), None) {
+                Ok((ContextSource::Remote(found), _)) => {
+                    assert_eq!((found.as_str(), true), (text, elsewhere))
+                }
+                Ok(other) => panic!("{text}: {other:?}"),
+                Err(_) => assert!(!elsewhere, "{text}"),
+            }
         }
+    }
+
+    #[test]
+    fn a_dockerfile_may_be_elsewhere_or_part_of_what_is() {
+        let url = "https://h.test/Dockerfile";
+        let remote = DockerfileSource::Remote(url.to_owned());
+        let (_, found) = choose(Path::new("."), Some(Path::new(url))).expect("a URL");
+        assert_eq!(found, remote);
+        let repository = Path::new("git@h.test:o/r.git");
+        let file = Path::new("sub/Dockerfile");
+        let (_, found) = choose(repository, Some(file)).expect("a repository");
+        assert_eq!(found, DockerfileSource::Context(file.to_owned()));
     }
 
     #[test]

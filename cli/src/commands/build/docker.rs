@@ -18,21 +18,15 @@ const ATTESTATIONS: &str = "leave it out: images are made without attestations";
 const CACHES: &str = "leave it out: what was packed is kept in the library of this machine";
 
 /// The flags, with what helps.
-const FLAGS: [(&str, &str); 51] = [
+const FLAGS: [(&str, &str); 48] = [
     ("--add-host", FOR_RUN),
     ("--allow", FOR_RUN),
     ("--annotation", "`LABEL` in the Dockerfile notes the like"),
     ("--attest", ATTESTATIONS),
-    (
-        "--build-context",
-        "name a stage, an image or `oci-layout://DIR:TAG` in `FROM` and `COPY --from`",
-    ),
     ("--builder", NEEDLESS),
     ("--cache-from", CACHES),
     ("--cache-to", CACHES),
-    ("--call", "mistakes are told before anything is built"),
     ("--cgroup-parent", FOR_RUN),
-    ("--check", "mistakes are told before anything is built"),
     ("--compress", NEEDLESS),
     ("--cpu-count", FOR_RUN),
     ("--cpu-percent", FOR_RUN),

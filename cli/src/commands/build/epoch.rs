@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
+use super::context::is_elsewhere;
 use crate::environment::Environment;
 use crate::report::{WithHint as _, hinted, say, usage};
 
@@ -44,10 +45,13 @@ fn parse(text: &str, from: &str) -> anyhow::Result<u64> {
 /// Asks git when the last commit of the context was made.
 fn of_commit(context: &Path) -> anyhow::Result<u64> {
     // What is not there at all is said where it is read.
-    let is_none = |there: std::fs::Metadata| !there.is_dir();
-    if context.as_os_str() == "-" || fs_err::metadata(context).is_ok_and(is_none) {
+    let is_none = match fs_err::metadata(context) {
+        Ok(there) => !there.is_dir(),
+        Err(_) => is_elsewhere(&context.to_string_lossy()),
+    };
+    if context.as_os_str() == "-" || is_none {
         let error = usage(format!(
-            "`--source-date-epoch git` asks for the last commit of a directory, and the context `{}` is none",
+            "`--source-date-epoch git` asks for the last commit of a directory here, and the context `{}` is none",
             context.display()
         ));
         return Err(hinted(
@@ -93,7 +97,11 @@ mod tests {
     #[test]
     fn commits_are_of_directories() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        for context in [Path::new("-"), file.path()] {
+        for context in ["-", "https://h.test/r.git"]
+            .map(Path::new)
+            .into_iter()
+            .chain([file.path()])
+        {
             let error = of_commit(context).expect_err("no directory");
             assert!(error.root_cause().to_string().ends_with(" is none"));
         }

@@ -31,6 +31,8 @@ pub(crate) fn layout(cage: &Cage, name: &str, tar: &Path) -> String {
         "os": "linux",
         "config": {"Env": ["PATH=/usr/bin:/bin"], "Cmd": ["/bin/sh"]},
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        // buildah counts layers by it.
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "the base"}],
     });
     let manifest = json!({
         "schemaVersion": 2,

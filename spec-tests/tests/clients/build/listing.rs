@@ -1,7 +1,7 @@
 //! What is in a root file system, entry by entry, for comparing two.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use spec_tests::digest;
@@ -9,53 +9,81 @@ use spec_tests::digest;
 /// A root file system: what each path is.
 pub(crate) type Listing = BTreeMap<String, String>;
 
-/// Lists a directory: kind, permissions, owner, and content or target; hard links by
-/// the first name of each file; no times.
-pub(crate) fn list(root: &Path) -> Listing {
-    let mut listing = Listing::new();
-    let mut names: BTreeMap<u64, String> = BTreeMap::new();
-    walk(root, "", &mut listing, &mut names);
-    listing
+/// Lists a directory: permissions, owner, kind, and size with content, target or
+/// device; hard links by the first name of each file; times, in seconds, of what lies
+/// below `timed`, and of nothing when that is empty.
+pub(crate) fn list(root: &Path, timed: &str) -> Listing {
+    let mut walk = Walk {
+        timed,
+        listing: Listing::new(),
+        names: BTreeMap::new(),
+    };
+    walk.directory(root, "");
+    walk.listing
 }
 
-fn walk(directory: &Path, prefix: &str, listing: &mut Listing, names: &mut BTreeMap<u64, String>) {
-    let mut entries: Vec<_> = fs_err::read_dir(directory)
-        .expect("a readable directory")
-        .flatten()
-        .collect();
-    entries.sort_by_key(fs_err::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let name = format!("{prefix}/{}", entry.file_name().to_string_lossy());
-        let metadata = fs_err::symlink_metadata(&path).expect("it was listed");
+struct Walk<'a> {
+    timed: &'a str,
+    listing: Listing,
+    /// The first name of each file, by its number.
+    names: BTreeMap<u64, String>,
+}
+
+impl Walk<'_> {
+    fn directory(&mut self, directory: &Path, prefix: &str) {
+        let mut entries: Vec<_> = fs_err::read_dir(directory)
+            .expect("a readable directory")
+            .flatten()
+            .collect();
+        entries.sort_by_key(fs_err::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let name = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+            let metadata = fs_err::symlink_metadata(&path).expect("it was listed");
+            let what = self.what(&path, &name, &metadata);
+            let mode = if metadata.is_symlink() {
+                0o777
+            } else {
+                metadata.mode() & 0o7777
+            };
+            let mut line = format!("{mode:04o} {}:{} {what}", metadata.uid(), metadata.gid());
+            if !self.timed.is_empty() && name.starts_with(self.timed) {
+                line.push_str(&format!(" @{}", metadata.mtime()));
+            }
+            self.listing.insert(name.clone(), line);
+            if metadata.is_dir() {
+                self.directory(&path, &name);
+            }
+        }
+    }
+
+    fn what(&mut self, path: &Path, name: &str, metadata: &std::fs::Metadata) -> String {
         let kind = metadata.file_type();
-        let what = if kind.is_dir() {
-            "directory".to_owned()
-        } else if kind.is_symlink() {
-            let target = fs_err::read_link(&path).expect("a link");
+        if kind.is_dir() {
+            return "directory".to_owned();
+        }
+        let first = self.names.entry(metadata.ino());
+        let first = first.or_insert_with(|| name.to_owned());
+        if *first != name {
+            return format!("another name of {first}");
+        }
+        if kind.is_symlink() {
+            let target = fs_err::read_link(path).expect("a link");
             format!("link to {}", target.display())
         } else if kind.is_file() {
-            let first = names.entry(metadata.ino()).or_insert_with(|| name.clone());
-            if *first == name {
-                format!(
-                    "file {}",
-                    digest(&fs_err::read(&path).expect("a readable file"))
-                )
-            } else {
-                format!("another name of {first}")
-            }
+            let bytes = fs_err::read(path).expect("a readable file");
+            format!("file of {} bytes, {}", bytes.len(), digest(&bytes))
+        } else if kind.is_fifo() {
+            "pipe".to_owned()
+        } else if kind.is_socket() {
+            "socket".to_owned()
         } else {
-            "something else".to_owned()
-        };
-        let mode = if kind.is_symlink() {
-            0o777
-        } else {
-            metadata.mode() & 0o7777
-        };
-        let line = format!("{mode:04o} {}:{} {what}", metadata.uid(), metadata.gid());
-        listing.insert(name.clone(), line);
-        if kind.is_dir() {
-            walk(&path, &name, listing, names);
+            let letter = if kind.is_char_device() { 'c' } else { 'b' };
+            let (major, minor) = (
+                rustix::fs::major(metadata.rdev()),
+                rustix::fs::minor(metadata.rdev()),
+            );
+            format!("device {letter} {major}:{minor}")
         }
     }
 }
@@ -72,7 +100,7 @@ pub(crate) fn differences(ours: &Listing, theirs: &Listing) -> Vec<String> {
                 ours.get(path).unwrap_or(&nothing),
                 theirs.get(path).unwrap_or(&nothing),
             );
-            (mine != other).then(|| format!("{path}: wharf has {mine}, docker has {other}"))
+            (mine != other).then(|| format!("{path}: wharf has {mine}, the other has {other}"))
         })
         .collect()
 }

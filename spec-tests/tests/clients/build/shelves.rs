@@ -75,6 +75,6 @@ pub(crate) fn fill(root: &Path) {
         .expect("one file system");
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("our own file");
 }

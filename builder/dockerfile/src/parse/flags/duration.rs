@@ -1,5 +1,6 @@
-//! Times such as `1m30s`, which `HEALTHCHECK` takes. They are checked here and
-//! not read: the AST keeps what is written.
+//! Times such as `1m30s`, which `HEALTHCHECK` takes.
+
+use std::time::Duration;
 
 /// Is the least time above none that a check may have, in nanoseconds.
 const MIN_NANOSECONDS: i128 = 1_000_000;
@@ -11,6 +12,18 @@ pub(crate) fn check(text: &str) -> Result<(), &'static str> {
         return Err("it is at least `1ms`, or `0` for the default");
     }
     Ok(())
+}
+
+/// Reads a time of a `HEALTHCHECK`: numbers with units in a row, such as
+/// `1m30s`, `1.5h` or `500ms`, and `0`. There is none if it is less than a
+/// millisecond and not 0, or more than 64 bits hold in nanoseconds.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let time = nanoseconds(text)?;
+    if time != 0 && time < MIN_NANOSECONDS {
+        return None;
+    }
+    u64::try_from(time).ok().map(Duration::from_nanos)
 }
 
 /// Reads numbers and units in a row, or `0`.

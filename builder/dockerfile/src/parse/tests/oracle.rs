@@ -4,51 +4,45 @@
 use parse_dockerfile::{Instruction as Theirs, Source as TheirSource};
 
 use crate::ast::{Instruction, Kind, Source};
+use crate::parse::code;
 use crate::parse::tests::corpus::cases;
 use crate::{Dockerfile, Severity, parse};
 
-/// Files that they accept and we do not: they do not look at what is wrong.
+/// Kinds of mistakes that they do not look for: they know no flag by its name or
+/// values, and do not split pairs.
+const THEY_DO_NOT_CHECK: &[&str] = &[
+    code::DUPLICATE_FLAG,
+    code::EMPTY_NAME,
+    code::INVALID_FLAG_VALUE,
+    code::INVALID_MOUNT,
+    code::INVALID_STAGE_NAME,
+    code::MISSING_EQUALS,
+    code::MISSING_FLAG_VALUE,
+    code::UNKNOWN_FLAG,
+];
+/// Other files that they accept and we do not.
 const ONLY_THEY_ACCEPT: &[(&str, &str)] = &[
-    ("arg-empty-name", "they do not split pairs"),
     (
         "copy-heredoc-quote-not-closed-body",
         "they read quotes apart from the line's",
     ),
     ("directive-duplicate", "they take the last one"),
-    ("env-blanks-around-equals", "they do not split pairs"),
-    ("env-empty-name", "they do not split pairs"),
-    ("env-escape-at-end", "they do not split pairs"),
-    ("env-legacy-no-value", "they do not split pairs"),
-    ("env-missing-equals", "they do not split pairs"),
-    ("env-unicode-blank", "they do not split pairs"),
     ("file-nul", "they take any text"),
     ("file-too-many-instructions", "they have no limit"),
-    ("flags-add", "they know no flags by name"),
-    ("flags-case", "they know no flags by name"),
-    ("flags-duplicate", "they know no flags by name"),
-    ("flags-empty-value", "they do not read values of flags"),
     ("flags-escape-at-end", "they take a `RUN` of flags alone"),
-    ("flags-missing-value", "they do not read values of flags"),
-    ("flags-not-flags", "they know no flags by name"),
     (
         "flags-quoted-not-closed",
         "they end a flag at a blank, even in quotes",
     ),
-    ("flags-run", "they do not read values of flags"),
-    ("flags-switch", "they do not read values of flags"),
-    ("flags-unicode", "they know no flags by name"),
-    ("flags-unknown", "they know no flags by name"),
-    (
-        "flags-unknown-keeps-instruction",
-        "they know no flags by name",
-    ),
-    ("from-invalid-name", "they take any name"),
-    ("healthcheck-values", "they do not read values of flags"),
+    ("json-empty-strings", "they take a volume without a path"),
+    ("json-nested", "they take what holds no strings as text"),
+    ("json-numbers", "they take what holds no strings as text"),
     ("line-continuation-nothing", "they skip it"),
 ];
 /// Files that we accept and they do not.
 const ONLY_WE_ACCEPT: &[(&str, &str)] = &[
     ("cmd-empty", "`BuildKit` takes an `ENTRYPOINT` of nothing"),
+    ("copy-every-flag", "`--` ends the flags"),
     ("copy-here-string", "a `<` in the name makes it no heredoc"),
     (
         "copy-heredoc-digits",
@@ -57,6 +51,27 @@ const ONLY_WE_ACCEPT: &[(&str, &str)] = &[
     ("copy-heredoc-empty", "a name may be empty"),
     ("directive-empty-escape", "without a value it is a comment"),
     ("directive-indented", "blanks may stand before a directive"),
+    (
+        "entrypoint-forms",
+        "`ENTRYPOINT []` takes away what the base has",
+    ),
+    (
+        "heredoc-interpreter",
+        "a heredoc may stand behind other words",
+    ),
+    ("heredoc-pipe", "a heredoc may stand behind other words"),
+    (
+        "heredoc-same-end-nested",
+        "a heredoc may stand behind other words",
+    ),
+    (
+        "json-test-command",
+        "`ENTRYPOINT []` takes away what the base has",
+    ),
+    (
+        "onbuild-run-heredoc-several",
+        "`ONBUILD RUN` has heredocs too",
+    ),
     ("run-exec", "`ENTRYPOINT []` takes away what the base has"),
     (
         "run-heredoc-continued",
@@ -80,6 +95,18 @@ const READ_DIFFERENTLY: &[(&str, &str)] = &[
     ),
     (
         "line-continuation-triple",
+        "an escaped escape character continues nothing",
+    ),
+    (
+        "windows-continued",
+        "an escaped escape character continues nothing",
+    ),
+    (
+        "windows-env",
+        "an escaped escape character continues nothing",
+    ),
+    (
+        "windows-paths-without-directive",
         "an escaped escape character continues nothing",
     ),
 ];
@@ -211,7 +238,12 @@ fn both_agree_but_for_what_is_listed() {
         let read = text
             .map_err(|error| error.to_string())
             .and_then(|text| parse_dockerfile::parse(text).map_err(|error| error.to_string()));
+        let unchecked = diagnostics
+            .iter()
+            .filter(|said| said.severity == Severity::Error)
+            .all(|said| THEY_DO_NOT_CHECK.contains(&said.code));
         let (list, reason) = match (error, read) {
+            (Some(_), Ok(_)) if unchecked => continue,
             (Some(error), Ok(_)) => (0, error.to_string()),
             (None, Err(error)) => (1, error),
             (Some(_), Err(_)) => {
@@ -237,5 +269,5 @@ fn both_agree_but_for_what_is_listed() {
     });
     let listed = listed.map(|list| list.iter().map(|(name, _)| *name).collect::<Vec<&str>>());
     assert_eq!(names, listed, "{found:#?}");
-    assert!(agreed > 100, "{agreed} agreed");
+    assert!(agreed > 250, "{agreed} agreed");
 }

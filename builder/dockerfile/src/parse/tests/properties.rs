@@ -4,9 +4,8 @@ use proptest::prelude::*;
 
 use crate::ast::{Command, Copy, Dockerfile, Healthcheck, Instruction, Kind, Source};
 use crate::parse::tests::corpus::cases;
-use crate::parse::tests::printer::print;
 use crate::parse::tests::render::render_plain;
-use crate::{Severity, Span, parse};
+use crate::{Severity, Span, parse, to_dockerfile};
 
 /// Lists every span of a file.
 fn spans(file: &Dockerfile) -> Vec<Span> {
@@ -121,14 +120,14 @@ fn check(bytes: &[u8]) {
 }
 
 /// Checks that a file without mistakes is the same once it is written anew.
-fn check_print(text: &str) {
+pub(crate) fn check_print(text: &str) {
     let (file, diagnostics) = parse(text.as_bytes());
     let errors: Vec<_> = diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.severity == Severity::Error)
         .collect();
     assert!(errors.is_empty(), "{text}\n{errors:?}");
-    let printed = print(&file);
+    let printed = to_dockerfile(&file);
     let (again, _) = parse(printed.as_bytes());
     assert_eq!(
         render_plain(&file),
@@ -261,7 +260,7 @@ fn instruction() -> impl Strategy<Value = (Vec<String>, String)> {
 
 prop_compose! {
     /// Makes a file without mistakes.
-    fn valid_file()(
+    pub(crate) fn valid_file()(
         instructions in prop::collection::vec(instruction(), 0..8),
         breaks in prop::collection::vec(0_usize..6, 64),
         backtick in any::<bool>(),

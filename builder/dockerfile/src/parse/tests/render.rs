@@ -11,7 +11,7 @@ use crate::span::Span;
 use crate::text::Text;
 
 /// Writes an AST and diagnostics.
-pub(super) fn render(source: &[u8], file: &Dockerfile, diagnostics: &[Diagnostic]) -> String {
+pub(crate) fn render(source: &[u8], file: &Dockerfile, diagnostics: &[Diagnostic]) -> String {
     let mut page = Page {
         source,
         out: String::new(),
@@ -26,7 +26,7 @@ pub(super) fn render(source: &[u8], file: &Dockerfile, diagnostics: &[Diagnostic
 }
 
 /// Writes an AST without where it stands and how it is written.
-pub(super) fn render_plain(file: &Dockerfile) -> String {
+pub(crate) fn render_plain(file: &Dockerfile) -> String {
     let mut page = Page {
         source: &[],
         out: String::new(),

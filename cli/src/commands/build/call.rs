@@ -1,0 +1,285 @@
+//! `--call`: what else than building is done with a Dockerfile. Tables and
+//! objects are those of `docker buildx build --call`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use builder::{Outline, OutlineMount, Prepared, Request, SourceText, Span, Target};
+use clap::ValueEnum as _;
+use serde_json::{Map, Value, json};
+
+use crate::commands::wait;
+use crate::diagnostics::{self, Form};
+use crate::report::{self, WithHint as _, one_line, redact, usage};
+
+/// Says what is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// The image is built.
+    Build,
+    /// What is wrong is told.
+    Check(Form),
+    /// What the stage to build takes is told.
+    Outline(Written),
+    /// The stages are listed.
+    Targets(Written),
+}
+
+/// Says how a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// As tables, for people.
+    Text,
+    /// As JSON.
+    Json,
+}
+
+/// The forms of `--call`, for messages.
+const FORMS: &str =
+    "it is `build`, `check`, `outline` or `targets`, with a format as in `targets,format=json`";
+
+/// Reads what is to be done.
+pub(super) fn parse(text: &str) -> Result<Call, String> {
+    let mut fields = text.split(',');
+    let name = fields.next().unwrap_or_default();
+    let mut format = None;
+    for field in fields {
+        match field.split_once('=') {
+            Some(("format", value)) if format.is_none() => format = Some(value),
+            _ => return Err(FORMS.to_owned()),
+        }
+    }
+    match name {
+        "build" if format.is_none() => Ok(Call::Build),
+        "check" | "lint" => {
+            let form = Form::from_str(format.unwrap_or("human"), false);
+            form.map(Call::Check).map_err(|_names_none| {
+                "a check has the formats `human`, `json`, `sarif` and `github`".to_owned()
+            })
+        }
+        "outline" => written(format).map(Call::Outline),
+        "targets" => written(format).map(Call::Targets),
+        _ => Err(FORMS.to_owned()),
+    }
+}
+
+fn written(format: Option<&str>) -> Result<Written, String> {
+    match format {
+        None | Some("text") => Ok(Written::Text),
+        Some("json") => Ok(Written::Json),
+        Some(_) => Err("the formats are `text` and `json`".to_owned()),
+    }
+}
+
+/// Lists the stages that can be built.
+pub(super) fn targets(request: Request, written: Written) -> anyhow::Result<()> {
+    let read = Read::of(request)?;
+    let bytes = &read.source.bytes;
+    let targets = builder::targets(&read.file, bytes);
+    match written {
+        Written::Text => report::result_bytes(targets_table(&targets).as_bytes()),
+        Written::Json => {
+            let lines = Lines::of(bytes);
+            let list: Vec<Value> = targets.iter().map(|one| lines.target(one)).collect();
+            print(&json!({ "targets": list, "sources": [STANDARD.encode(bytes)] }))
+        }
+    }
+}
+
+/// Tells what the stage to build takes.
+pub(super) fn outline(request: Request, written: Written) -> anyhow::Result<()> {
+    let values = request.arguments.clone();
+    let wanted = request.target.clone();
+    let read = Read::of(request)?;
+    let bytes = &read.source.bytes;
+    let outline = match &wanted {
+        Some(name) => builder::outline(&read.file, bytes, name),
+        None => builder::outline_default(&read.file, bytes),
+    };
+    let mut outline = outline
+        .ok_or_else(|| {
+            let wanted = wanted.unwrap_or_default();
+            usage(format!("there is no stage `{wanted}` to build"))
+        })
+        .hint("`wharf build --call=targets` lists the stages")?;
+    for argument in &mut outline.arguments {
+        if let Some(value) = values.get(&argument.name) {
+            argument.default = Some(value.clone());
+        }
+    }
+    match written {
+        Written::Text => report::result_bytes(outline_tables(&outline).as_bytes()),
+        Written::Json => print(&outline_json(bytes, &outline)),
+    }
+}
+
+fn print(value: &Value) -> anyhow::Result<()> {
+    report::result(&serde_json::to_string_pretty(value)?)
+}
+
+/// Is a Dockerfile without mistakes.
+struct Read {
+    source: SourceText,
+    file: builder::Dockerfile,
+}
+
+impl Read {
+    fn of(request: Request) -> anyhow::Result<Self> {
+        let prepared = wait(async {
+            let prepared = Prepared::new(request).await;
+            prepared.map_err(diagnostics::plain)
+        })?;
+        let source = prepared.dockerfile().clone();
+        let (file, said) = builder::parse(&source.bytes);
+        let errors = diagnostics::show_mistakes(&source, &said);
+        if errors > 0 {
+            let mistakes = report::count(errors, "mistake");
+            return Err(usage(format!("the Dockerfile has {mistakes}")));
+        }
+        Ok(Self { source, file })
+    }
+}
+
+fn targets_table(targets: &[Target]) -> String {
+    let row = |target: &Target| {
+        let name = match target.is_default {
+            true => format!("{} (default)", target.name),
+            false => target.name.clone(),
+        };
+        vec![name, target.description.clone().unwrap_or_default()]
+    };
+    table(&["TARGET", "DESCRIPTION"], targets.iter().map(row))
+}
+
+fn outline_tables(outline: &Outline) -> String {
+    let target = &outline.target;
+    let mut head = format!("TARGET:      {}\n", one_line(&target.name));
+    if let Some(description) = &target.description {
+        head.push_str(&format!("DESCRIPTION: {}\n", one_line(description)));
+    }
+    let mut parts = vec![head];
+    let arguments = outline.arguments.iter().map(|argument| {
+        vec![
+            argument.name.clone(),
+            argument.default.clone().unwrap_or_default(),
+            argument.description.clone().unwrap_or_default(),
+        ]
+    });
+    if !outline.arguments.is_empty() {
+        parts.push(table(&["BUILD ARG", "VALUE", "DESCRIPTION"], arguments));
+    }
+    for (title, mounts) in [("SECRET", &outline.secrets), ("SSH", &outline.agents)] {
+        if !mounts.is_empty() {
+            let rows = mounts.iter().map(|mount| {
+                let required = if mount.required { "true" } else { "" };
+                vec![mount.id.clone(), required.to_owned()]
+            });
+            parts.push(table(&[title, "REQUIRED"], rows));
+        }
+    }
+    parts.join("\n")
+}
+
+/// How far apart columns are.
+const GAP: usize = 3;
+
+/// Writes rows below their titles, each column as wide as its widest cell.
+fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let titles = titles.iter().map(ToString::to_string).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(titles)
+        .chain(rows.map(|row| row.iter().map(|cell| redact(&one_line(cell))).collect()))
+        .collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let widths = cells.map(|cell| console::measure_text_width(cell));
+        widths.max().unwrap_or_default() + GAP
+    };
+    let mut out = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let room = width(column).saturating_sub(console::measure_text_width(cell));
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', room));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn outline_json(bytes: &[u8], outline: &Outline) -> Value {
+    let lines = Lines::of(bytes);
+    let mut object = Map::new();
+    let mut set = |key: &str, value: Value| {
+        if !value.is_null() && value != json!([]) {
+            object.insert(key.to_owned(), value);
+        }
+    };
+    set("name", json!(outline.target.name));
+    set("description", json!(outline.target.description));
+    let arguments = outline.arguments.iter().map(|argument| {
+        without_nulls(json!({
+            "name": argument.name,
+            "description": argument.description,
+            "value": argument.default,
+            "location": lines.location(argument.span),
+        }))
+    });
+    set("args", arguments.collect());
+    for (key, mounts) in [("secrets", &outline.secrets), ("ssh", &outline.agents)] {
+        set(key, mounts.iter().map(|mount| lines.mount(mount)).collect());
+    }
+    set("sources", json!([STANDARD.encode(bytes)]));
+    Value::Object(object)
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect::<Map<_, _>>()
+            .into(),
+        other => other,
+    }
+}
+
+/// Finds lines, to say where something stands.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(bytes: &[u8]) -> Self {
+        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        Self(ends.map(|(at, _)| at).collect())
+    }
+
+    /// Gives the line of a byte, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at) + 1
+    }
+
+    fn location(&self, span: Span) -> Value {
+        let last = span.end.saturating_sub(1).max(span.start);
+        let (start, end) = (self.line(span.start), self.line(last));
+        json!({ "ranges": [{ "start": { "line": start }, "end": { "line": end } }] })
+    }
+
+    fn target(&self, target: &Target) -> Value {
+        without_nulls(json!({
+            "name": target.name,
+            "default": target.is_default.then_some(true),
+            "description": target.description,
+            "base": target.base,
+            "platform": target.platform,
+            "location": self.location(target.span),
+        }))
+    }
+
+    fn mount(&self, mount: &OutlineMount) -> Value {
+        without_nulls(json!({
+            "name": mount.id,
+            "required": mount.required.then_some(true),
+            "location": self.location(mount.span),
+        }))
+    }
+}
