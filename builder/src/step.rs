@@ -5,11 +5,11 @@
 pub(crate) mod archive;
 pub(crate) mod configure;
 pub(crate) mod copy;
-pub(crate) mod flags;
 mod glob;
 pub(crate) mod mode;
 pub(crate) mod owner;
 pub(crate) mod port;
+pub(crate) mod remote;
 pub(crate) mod signal;
 pub(crate) mod workdir;
 

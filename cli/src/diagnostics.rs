@@ -18,6 +18,8 @@ use builder::{
 
 use crate::report::{self, Exit, ended, hinted, placed, redact, say, usage};
 
+pub(crate) use position::Lines;
+
 /// Gives an error that no place in a file is known of.
 pub(crate) fn plain(error: builder::Error) -> anyhow::Error {
     with_hint(error)

@@ -11,7 +11,8 @@ use crate::error::Error;
 const STYLES: &str = "../builder/dockerfile/corpus/styles";
 
 /// Makes a file of so many lines. What stands above the first `FROM` of each is above
-/// the first of all, since it is not allowed elsewhere; the last lines are labels.
+/// the first of all, since it is not allowed elsewhere; the last stage needs all others,
+/// and has labels up to the last line.
 ///
 /// # Errors
 /// Fails when there are no styles.
@@ -19,26 +20,37 @@ pub(super) fn make(count: usize) -> Result<String, Error> {
     let styles = read()?;
     let mut head = Vec::new();
     let mut body = Vec::new();
-    for (above, below) in styles.iter().cycle() {
-        if head.len() + above.len() + body.len() + below.len() > count {
+    let mut stages = 0;
+    for style in styles.iter().cycle() {
+        let lines = head.len() + style.above.len() + body.len() + style.below.len();
+        // One line for each stage, and one for the last.
+        if lines + stages + style.stages + 1 > count {
             break;
         }
-        head.extend(above.iter().cloned());
-        body.extend(below.iter().cloned());
-    }
-    if body.is_empty() {
-        body.push("FROM scratch".to_owned());
+        head.extend(style.above.iter().cloned());
+        body.extend(style.below.iter().cloned());
+        stages += style.stages;
     }
     let mut lines = head;
     lines.append(&mut body);
+    lines.push("FROM scratch".to_owned());
+    lines.extend((0..stages).map(|number| format!("COPY --from={number} / /{number}/")));
     for number in lines.len()..count {
         lines.push(format!("LABEL line-{number}=\"${{number:-{number}}}\""));
     }
     Ok(lines.join("\n") + "\n")
 }
 
-/// The lines above the first `FROM` that matter, and all others.
-type Style = (Vec<String>, Vec<String>);
+/// One of the files.
+#[derive(Debug)]
+struct Style {
+    /// The lines above the first `FROM` that matter.
+    above: Vec<String>,
+    /// All others.
+    below: Vec<String>,
+    /// How many stages it has.
+    stages: usize,
+}
 
 fn read() -> Result<Vec<Style>, Error> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(STYLES);
@@ -58,10 +70,11 @@ fn read() -> Result<Vec<Style>, Error> {
             continue;
         };
         let arguments = above.lines().filter(|line| line.starts_with("ARG "));
-        styles.push((
-            arguments.map(str::to_owned).collect(),
-            below.lines().map(str::to_owned).collect(),
-        ));
+        styles.push(Style {
+            above: arguments.map(str::to_owned).collect(),
+            below: below.lines().map(str::to_owned).collect(),
+            stages: file.stages.len(),
+        });
     }
     if styles.is_empty() {
         return Err(Error::new(format!("there is nothing in `{STYLES}`")));

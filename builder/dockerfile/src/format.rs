@@ -158,12 +158,12 @@ impl<'a> Scanner<'a> {
 }
 
 /// Lists the heredocs of an instruction.
-fn heredocs(instruction: &Instruction) -> Vec<&Heredoc> {
+fn heredocs<'h>(instruction: &'h Instruction) -> Vec<&'h Heredoc> {
     match &instruction.kind {
         Kind::Run(run) => run.heredocs.iter().collect(),
         Kind::Add(copy) | Kind::Copy(copy) => {
-            let heredoc = |source| match source {
-                &Source::Heredoc(ref heredoc) => Some(heredoc),
+            let heredoc = |source: &'h Source| match source {
+                Source::Heredoc(heredoc) => Some(heredoc),
                 Source::Path(_) => None,
             };
             copy.sources.iter().filter_map(heredoc).collect()

@@ -320,7 +320,7 @@ impl Work<'_> {
             let git =
                 async |arguments: &[&str]| self.git.run(Pace::Local, &directory, arguments).await;
             // What a server packs depends on its version and its mood.
-            git(&["repack", "-a", "-d", "-f", "-q", "--threads=1"]).await?;
+            git(&["repack", "-a", "-d", "-F", "-q", "--threads=1"]).await?;
             let own = git(&["rev-parse", "--absolute-git-dir"]).await?;
             let own = PathBuf::from(own.trim_end_matches('\n'));
             blocking::run(move || tidy::forget(&own)).await?;

@@ -1,6 +1,8 @@
 //! Telling what is elsewhere from paths, as BuildKit does. Decisions on text
 //! alone; nothing is asked for.
 
+use std::fmt;
+
 use url::Url;
 
 use super::repository::GitSource;
@@ -10,12 +12,22 @@ use crate::error::{Error, ErrorKind};
 const GITHUB: &str = "github.com/";
 
 /// Names something that is elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Remote {
     /// A file, by HTTP.
     Url(Url),
     /// A repository.
     Git(GitSource),
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // A URL by itself would show its password.
+            Self::Url(url) => f.debug_tuple("Url").field(&shown(url)).finish(),
+            Self::Git(source) => f.debug_tuple("Git").field(source).finish(),
+        }
+    }
 }
 
 /// Reads a source of `ADD`; `None` where it is a path.
@@ -162,6 +174,8 @@ mod tests {
         ] {
             let url = Url::parse(text).expect("a URL");
             assert_eq!(shown(&url), expected);
+            let debugged = format!("{:?}", Remote::Url(url));
+            assert_eq!(debugged, format!("Url({expected:?})"));
         }
     }
 }

@@ -5,14 +5,14 @@
 use std::cell::Cell;
 
 use dockerfile::{
-    Copy, Diagnostic, Dockerfile, Escape, Instruction, Kind, Source, Text, Variables,
+    Copy, Diagnostic, Dockerfile, Escape, Instruction, Kind, Source, Span, Text, Variables,
 };
 
 use super::code;
 use crate::error::{Error, ErrorKind};
 use crate::fetch::{self, Checksum, Remote};
 use crate::step::copy::{self, Excluded};
-use crate::step::{flags, mode, not_empty, owner, port, signal};
+use crate::step::{mode, not_empty, owner, port, remote, signal};
 
 /// Finds values that are none.
 pub(crate) fn check(file: &Dockerfile, diagnostics: &mut Vec<Diagnostic>) {
@@ -65,7 +65,7 @@ impl Checking<'_> {
     }
 
     fn copy(&mut self, copy: &Copy) {
-        let keeps_parents = flags::is_set(copy, "parents");
+        let keeps_parents = copy.keeps_parents();
         for source in &copy.sources {
             if let Source::Path(path) = source
                 && !self.is_remote(path)
@@ -74,7 +74,7 @@ impl Checking<'_> {
             }
         }
         if let Some(owner) = &copy.chown {
-            self.value(owner, |text| match flags::is_set(copy, "link") {
+            self.value(owner, |text| match copy.is_link() {
                 true => owner::find_number(text).map(drop),
                 false => owner::split(text).map(drop),
             });
@@ -82,7 +82,7 @@ impl Checking<'_> {
         if let Some(mode) = &copy.chmod {
             self.value(mode, |text| mode::parse(text).map(drop));
         }
-        for pattern in flags::values(copy, "exclude") {
+        for pattern in copy.excludes() {
             self.value(pattern, |text| Excluded::parse([text]).map(drop));
         }
         if !keeps_parents {
@@ -97,7 +97,7 @@ impl Checking<'_> {
             .iter()
             .map(|source| self.remote(source))
             .collect();
-        if let Some(text) = flags::values(copy, "checksum").next() {
+        if let Some(text) = copy.checksum() {
             match remotes.as_slice() {
                 [Some(Remote::Url(_))] => {
                     self.value(text, |text| text.parse::<Checksum>().map(drop));
@@ -108,12 +108,23 @@ impl Checking<'_> {
                 }
                 // What a variable names may be one thing that is fetched.
                 [None] if self.is_open(copy.sources.first()) => {}
-                _ => self.tell(text, Err(flags::no_use_of_checksum())),
+                _ => self.tell(text, Err(remote::no_use_of_checksum())),
+            }
+        }
+        if copy.keep_git_dir() == Some(true) {
+            let may_be = |(source, remote): (&Source, &Option<Remote>)| match remote {
+                Some(remote) => matches!(remote, Remote::Git(_)),
+                None => self.is_open(Some(source)),
+            };
+            if !copy.sources.iter().zip(&remotes).any(may_be) {
+                let flag = copy.flags.iter().find(|flag| flag.name == "keep-git-dir");
+                let span = flag.map_or(copy.destination.span(), |flag| flag.span);
+                self.say(span, &remote::no_use_of_git_dir());
             }
         }
         for (source, remote) in copy.sources.iter().zip(remotes) {
             if let (Source::Path(text), Some(Remote::Git(remote)), Some(keep)) =
-                (source, remote, flags::switch(copy, "keep-git-dir"))
+                (source, remote, copy.keep_git_dir())
             {
                 self.tell(text, remote.keeping_git_dir(keep).map(drop));
             }
@@ -208,12 +219,17 @@ impl Checking<'_> {
     }
 
     fn tell(&mut self, text: &Text, checked: Result<(), Error>) {
-        let Err(error) = checked else { return };
+        if let Err(error) = checked {
+            self.say(text.span(), &error);
+        }
+    }
+
+    fn say(&mut self, span: Span, error: &Error) {
         let code = match error.kind() {
             ErrorKind::Unsupported => code::UNSUPPORTED,
             _ => code::INVALID_VALUE,
         };
-        let diagnostic = Diagnostic::error(code, text.span(), error.to_string());
+        let diagnostic = Diagnostic::error(code, span, error.to_string());
         self.diagnostics.push(match error.hint() {
             Some(hint) => diagnostic.hint(hint),
             None => diagnostic,

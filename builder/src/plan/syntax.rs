@@ -6,7 +6,6 @@ use dockerfile::{
 };
 
 use super::code;
-use crate::step::flags;
 
 /// Gives every variable a value.
 struct Anything;
@@ -79,7 +78,7 @@ fn copied(copy: &Copy) -> Vec<&Text> {
     paths
         .chain([&copy.destination])
         .chain(owned.into_iter().flatten())
-        .chain(flags::values(copy, "exclude"))
-        .chain(flags::values(copy, "checksum"))
+        .chain(copy.excludes())
+        .chain(copy.checksum())
         .collect()
 }

@@ -307,3 +307,18 @@ fn automatic_arguments_can_be_given() {
     assert_eq!(plan.stages[0].platform, platform("riscv64"));
     assert_eq!(plan.unused, [""; 0]);
 }
+
+#[test]
+fn files_of_every_style_can_be_planned() {
+    let styles = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dockerfile/corpus/styles");
+    let mut count = 0;
+    for style in fs_err::read_dir(styles).expect("a directory") {
+        let path = style.expect("readable").path().join("Dockerfile");
+        let text = fs_err::read_to_string(&path).expect("a Dockerfile");
+        let (plan, said) = make(&text, None, &[]);
+        assert_eq!(said, [""; 0], "{}", path.display());
+        assert!(plan.is_some_and(|plan| plan.steps() > 1));
+        count += 1;
+    }
+    assert!(count >= 30, "{count}");
+}

@@ -20,7 +20,7 @@ use crate::request::Modes;
 use crate::solve::run::{Run, placed};
 use crate::solve::stage::StageState;
 use crate::step::copy::{self, Copying, Excluded, Existing, Source};
-use crate::step::{flags, mode, owner, workdir};
+use crate::step::{mode, owner, workdir};
 
 impl Run<'_> {
     /// Does a `COPY` or `ADD`.
@@ -31,7 +31,10 @@ impl Run<'_> {
         (number, from): (usize, &CopyFrom),
         adds: bool,
     ) -> Result<(Recipe, Shelf), Error> {
-        self.see(stage).await?;
+        // What is below a linked layer is left alone: it may be far away.
+        if !copy.is_link() {
+            self.see(stage).await?;
+        }
         let how = self.copying(stage, copy, from).await?;
         let mut shelf = Shelf::default();
         let sources = self.sources(stage, copy, adds, &mut shelf).await?;
@@ -76,16 +79,17 @@ impl Run<'_> {
                 found.unpacked(archive.tree(), directories);
             }
         }
-        let Some(to) = &mut stage.tree else {
-            return Err(Error::new(ErrorKind::Step, "the stage has no files"));
-        };
-        let copied = if how.is_linked {
-            let mut alone = Tree::new();
-            let copied = copy::place(&found, &sources, &mut alone, &how).map_err(explain)?;
-            self.warn_of_changed(&copied.recipe.lay(&alone, to)?, &copied.recipe);
-            copied
-        } else {
-            copy::place(&found, &sources, to, &how).map_err(explain)?
+        let copied = match &mut stage.tree {
+            to if how.is_linked => {
+                let mut alone = Tree::new();
+                let copied = copy::place(&found, &sources, &mut alone, &how).map_err(explain)?;
+                if let Some(to) = to {
+                    self.warn_of_changed(&copied.recipe.lay(&alone, to)?, &copied.recipe);
+                }
+                copied
+            }
+            Some(to) => copy::place(&found, &sources, to, &how).map_err(explain)?,
+            None => return Err(Error::new(ErrorKind::Step, "the stage has no files")),
         };
         if let Some(context) = &shelf.context {
             self.warn_of(context, &copied, &how);
@@ -117,7 +121,7 @@ impl Run<'_> {
         let escape = self.plan.escape;
         let destination = stage.configured.expand(&copy.destination, escape)?;
         filled("the destination", &destination, &copy.destination)?;
-        let is_linked = flags::is_set(copy, "link");
+        let is_linked = copy.is_link();
         let owner = match &copy.chown {
             None => None,
             Some(text) => {
@@ -143,7 +147,7 @@ impl Run<'_> {
         };
         Ok(Copying {
             excluded: self.excluded(stage, copy)?,
-            keeps_parents: flags::is_set(copy, "parents"),
+            keeps_parents: copy.keeps_parents(),
             is_linked,
             destination: workdir::absolute(stage.working_directory(), &destination),
             owner,
@@ -156,7 +160,7 @@ impl Run<'_> {
     /// Expands what is left out.
     fn excluded(&self, stage: &StageState, copy: &Copy) -> Result<Excluded, Error> {
         let mut patterns = Vec::new();
-        for text in flags::values(copy, "exclude") {
+        for text in copy.excludes() {
             let pattern = stage.configured.expand(text, self.plan.escape)?;
             filled("`--exclude`", &pattern, text)?;
             let checked = Excluded::parse([pattern.as_str()]);

@@ -111,11 +111,15 @@ async fn contexts_may_be_compressed_in_every_form() {
         ("xz", compress("lzma", &plain)),
     ] {
         scene.write(name, content);
-        let file = std::fs::File::open(scene.path(name)).expect("just written");
+        let file = fs_err::File::open(scene.path(name)).expect("just written");
         let mut request = scene.request("FROM scratch\nCOPY bin/su /\n");
-        request.context = builder::ContextSource::Archive(std::sync::Arc::new(file));
+        request.context = builder::ContextSource::Archive(std::sync::Arc::new(file.into_parts().0));
         let built = scene.run(request).await.expect("it can be built");
-        assert_eq!(entries(&scene, &built, 0).await, ["/su 0755 0:0 0"], "{name}");
+        assert_eq!(
+            entries(&scene, &built, 0).await,
+            ["/su 0755 0:0 0"],
+            "{name}"
+        );
     }
 }
 
@@ -256,7 +260,7 @@ async fn files_come_from_urls() {
     );
     // A file is no younger than all others.
     let early = scene.build(&format!("FROM scratch\nADD {tool} /\n")).await;
-    assert_eq!(entries(&scene, &early, 0).await, ["/tool.bin 0600 0:0 0"]);
+    assert_eq!(entries(&scene, &early, 0).await, ["/tool.bin 0600 0:0 784111777"]);
 }
 
 #[tokio::test]

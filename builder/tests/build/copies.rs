@@ -65,6 +65,31 @@ async fn a_linked_layer_is_one_and_the_same_on_all_bases() {
 }
 
 #[tokio::test]
+async fn a_linked_layer_needs_nothing_of_its_base() {
+    let scene = furnished();
+    let mut request = scene.request("FROM scratch\nCOPY d /d/\n");
+    request.names = vec!["localhost/base:1".parse().expect("a name")];
+    let base = scene.run(request).await.expect("it can be built");
+    let hex = base.layers[0].descriptor.digest.to_string();
+    let hex = hex.split(':').nth(1).expect("a digest");
+    let kept = crate::scene::files(&scene.home());
+    let blob = kept.keys().find(|path| path.ends_with(hex));
+    // Without its files and what was noted of them.
+    fs_err::write(blob.expect("it was kept"), "damaged").expect("writable");
+    let noted = kept
+        .keys()
+        .filter(|path| path.starts_with(scene.home().join("notes/indexes")));
+    noted.for_each(|path| fs_err::remove_file(path).expect("writable"));
+    let text = "FROM localhost/base:1\nENV A=1\nCOPY --link a.txt /d/\n";
+    let built = scene.build(text).await;
+    assert_eq!(built.layers.len(), 2);
+    let error = scene
+        .run(scene.request("FROM localhost/base:1\nCOPY a.txt /d/\n"))
+        .await;
+    assert!(error.is_err(), "this needs to know what is below");
+}
+
+#[tokio::test]
 async fn what_links_leave_is_what_their_layers_make() {
     let scene = furnished();
     fs_err::os::unix::fs::symlink("etc", scene.path("d/srv")).expect("writable");

@@ -4,15 +4,18 @@ use builder::Span;
 
 /// Is where something stands in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// The line, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// The column, from 1, in Unicode code points.
-    pub(super) column: usize,
+    pub(crate) column: usize,
 }
 
+/// What some editors write before a text, and none shows.
+const MARK: char = '\u{feff}';
+
 /// Is a text whose lines are known.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     text: String,
     /// Where each line starts, in bytes. Never empty.
     starts: Vec<usize>,
@@ -20,7 +23,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Takes the bytes of a file.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let text = text(bytes);
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let starts = std::iter::once(0).chain(ends.map(|(end, _)| end + 1));
@@ -31,7 +34,7 @@ impl Lines {
     }
 
     /// Gives the first place of a span, and that behind its last byte.
-    pub(super) fn range(&self, span: Span) -> (Position, Position) {
+    pub(crate) fn range(&self, span: Span) -> (Position, Position) {
         let range = within(&self.text, span);
         (self.position(range.start), self.position(range.end))
     }
@@ -41,6 +44,10 @@ impl Lines {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts.get(line - 1).copied().unwrap_or_default();
         let before = self.text.get(start..offset).unwrap_or_default();
+        let before = match line {
+            1 => before.strip_prefix(MARK).unwrap_or(before),
+            _ => before,
+        };
         Position {
             line,
             column: before.chars().count() + 1,
@@ -98,6 +105,8 @@ mod tests {
             assert_eq!(start, Position { line, column }, "{offset}");
             assert_eq!(end, start);
         }
+        let (start, _) = Lines::of("\u{feff}FROM".as_bytes()).range(Span::new(3, 7));
+        assert_eq!(start, Position { line: 1, column: 1 });
         let (_, end) = Lines::of(b"").range(Span::new(5, 9));
         assert_eq!(end, Position { line: 1, column: 1 });
     }

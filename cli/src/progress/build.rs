@@ -31,6 +31,8 @@ struct State {
     steps: usize,
     stages: usize,
     began: Instant,
+    /// What was asked for last, which may take several attempts.
+    fetching: String,
     bar: ProgressBar,
 }
 
@@ -63,6 +65,7 @@ impl Building {
                 steps: 0,
                 stages: 0,
                 began: Instant::now(),
+                fetching: String::new(),
                 bar,
             })),
         }
@@ -118,7 +121,11 @@ impl State {
             }
             Event::Fetching {
                 url, position: 0, ..
-            } => self.line(&format!("      fetching {url}")),
+            } => {
+                let again = if self.fetching == *url { " again" } else { "" };
+                self.line(&format!("      fetching {url}{again}"));
+                self.fetching = (*url).to_owned();
+            }
             Event::Fetching { position, size, .. } => {
                 self.advance("fetching", *position, (*size).max(*position));
             }
@@ -205,6 +212,7 @@ mod tests {
             steps,
             stages,
             began: Instant::now(),
+            fetching: String::new(),
             bar: ProgressBar::hidden(),
         };
         assert_eq!(state(1, 12).started(3, "0", "COPY a b"), "[ 3/12] COPY a b");

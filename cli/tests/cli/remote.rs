@@ -88,6 +88,21 @@ fn archives_and_dockerfiles_are_fetched() {
 }
 
 #[test]
+fn what_does_not_answer_is_asked_again() {
+    let home = Home::new();
+    let url = "http://eve:s3cret@127.0.0.1:1/shop.tar";
+    let built = home.wharf(&["build", url]);
+    let shown = "http://[redacted]@127.0.0.1:1/shop.tar";
+    let fetching = format!("      fetching {shown}");
+    let times = "times are 0 (1970); SOURCE_DATE_EPOCH or `--source-date-epoch` sets another";
+    let expected = format!(
+        "{times}\n{fetching}\n{fetching} again\n{fetching} again\n{fetching} again\n\
+         error: `{shown}` can not be fetched, 4 times\ncaused by: "
+    );
+    assert!(built.failed(6).starts_with(&expected), "{}", built.stderr);
+}
+
+#[test]
 fn repositories_take_no_part_in_what_time_it_is() {
     let home = Home::new();
     let context = "https://eve:s3cret@h.test/r.git";

@@ -48,7 +48,8 @@ const OWNED: &[Owned] = &[
     },
     Owned {
         names: &["reqwest"],
-        by: &["client", "spec-tests", "bench"],
+        // `builder/src/fetch.rs` is the one place for URLs that are no registry's.
+        by: &["client", "builder", "spec-tests", "bench"],
         reason: "the network is reached through `client`",
     },
     Owned {

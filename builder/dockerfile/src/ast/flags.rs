@@ -82,7 +82,7 @@ impl Copy {
 
     /// Says whether `--parents` is set: sources keep their directories.
     #[must_use]
-    pub fn parents(&self) -> bool {
+    pub fn keeps_parents(&self) -> bool {
         switch(&self.flags, "parents").unwrap_or(false)
     }
 
@@ -180,12 +180,12 @@ mod tests {
     #[test]
     fn switches_are_on_off_or_not_given() {
         let plain = copy("COPY a b");
-        assert!(!plain.is_link() && !plain.parents());
+        assert!(!plain.is_link() && !plain.keeps_parents());
         assert_eq!((plain.unpack(), plain.keep_git_dir()), (None, None));
         let set = copy("COPY --link --parents=TRUE a b");
-        assert!(set.is_link() && set.parents());
+        assert!(set.is_link() && set.keeps_parents());
         let unset = copy("COPY --link=false --parents=False a b");
-        assert!(!unset.is_link() && !unset.parents());
+        assert!(!unset.is_link() && !unset.keeps_parents());
         let add = copy("ADD --unpack=false --keep-git-dir --checksum=sha256:$A a b");
         assert_eq!(
             (add.unpack(), add.keep_git_dir()),

@@ -15,11 +15,10 @@ pub(super) fn pair(text: &Text, joined: &Joined, escape: Escape, tokens: &mut Ve
     let (end, start) = (key.span().end, value.span().start);
     // A comment may stand there.
     let is_near = !joined.breaks_in(end, start);
-    if is_near && key.as_str().chars().all(is_plain) {
-        if let Some(token) = quoted(&key, &value, joined, escape) {
-            tokens.push(token);
-            return;
-        }
+    let is_fit = is_near && key.as_str().chars().all(is_plain);
+    if is_fit && let Some(token) = quoted(&key, &value, joined, escape) {
+        tokens.push(token);
+        return;
     }
     tokens.extend([Token::new(&key), Token::new(&value)]);
 }

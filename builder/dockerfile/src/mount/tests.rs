@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::ast::{Escape, Kind};
 use crate::mount::check_mount;
-use crate::{Mount, MountKind, Sharing, expand_mount, parse, parse_mount};
+use crate::{Mount, MountKind, Sharing, expand_mount, mount_from, parse, parse_mount};
 
 fn bind(target: &str) -> Mount {
     Mount {
@@ -376,6 +376,19 @@ fn what_a_run_says_is_what_is_read() {
         .map(|text| expand_mount(text.as_str(), Escape::Backslash, &variables));
     let targets: Vec<_> = mounts.map(|mount| mount.unwrap().0.target).collect();
     assert_eq!(targets, [some("/b"), None]);
+}
+
+#[test]
+fn where_from_is_known_before_anything_else() {
+    for (text, from) in [
+        ("target=/a", None),
+        ("type=$T,from=b,target=$A", some("b")),
+        ("FROM=a,from=b", some("b")),
+        ("\"from=a,b\"", some("a,b")),
+        ("from=a,\"b", None),
+    ] {
+        assert_eq!(mount_from(text), from, "{text}");
+    }
 }
 
 proptest! {

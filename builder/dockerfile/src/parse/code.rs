@@ -21,6 +21,8 @@ pub(super) const LINE_TOO_LONG: &str = "line-too-long";
 pub(super) const TOO_MANY_INSTRUCTIONS: &str = "too-many-instructions";
 /// More mistakes than are said.
 pub(super) const TOO_MANY_MISTAKES: &str = "too-many-mistakes";
+/// More warnings than are said.
+pub(super) const TOO_MANY_WARNINGS: &str = "too-many-warnings";
 /// A file without instructions.
 pub(super) const NO_INSTRUCTIONS: &str = "no-instructions";
 /// A file without `FROM`.

@@ -4,7 +4,7 @@ use crate::diagnostic::{Diagnostic, MAX_EXCERPT, Severity};
 use crate::parse::code;
 use crate::span::Span;
 
-/// Is how many things are said about one file.
+/// Is how many mistakes are said of one file, and how many warnings.
 pub(crate) const MAX_DIAGNOSTICS: usize = 1_000;
 /// Is how many changes a word may be away from one that was meant.
 const MAX_DISTANCE: usize = 2;
@@ -13,6 +13,8 @@ const MAX_DISTANCE: usize = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     diagnostics: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
 }
 
 impl Report {
@@ -26,9 +28,9 @@ impl Report {
         self.push(Diagnostic::warning(code, span, message))
     }
 
-    /// Says whether nothing more can be said.
+    /// Says whether no more mistakes can be said; then reading on is of no use.
     pub(crate) fn is_full(&self) -> bool {
-        self.diagnostics.len() >= MAX_DIAGNOSTICS
+        self.errors >= MAX_DIAGNOSTICS
     }
 
     /// Gives all of it in the order of the file.
@@ -37,27 +39,40 @@ impl Report {
             let severity = matches!(diagnostic.severity, Severity::Warning);
             (diagnostic.span.start, diagnostic.span.end, severity)
         });
-        if self.diagnostics.len() >= MAX_DIAGNOSTICS {
+        if self.is_full() {
             self.diagnostics.truncate(MAX_DIAGNOSTICS - 1);
-            let last = self.diagnostics.last();
-            let span = last.map(|diagnostic| diagnostic.span).unwrap_or_default();
-            self.diagnostics.push(
-                Diagnostic::error(
-                    code::TOO_MANY_MISTAKES,
-                    span,
-                    format!("there are more than {} mistakes", MAX_DIAGNOSTICS - 1),
-                )
-                .hint("this may not be a Dockerfile"),
-            );
+            let message = format!("there are more than {} mistakes", MAX_DIAGNOSTICS - 1);
+            let error = Diagnostic::error(code::TOO_MANY_MISTAKES, self.last(), message);
+            self.diagnostics
+                .push(error.hint("this may not be a Dockerfile"));
+        } else if self.warnings >= MAX_DIAGNOSTICS {
+            // In the place of the last one.
+            let is_warning = |said: &Diagnostic| said.severity == Severity::Warning;
+            if let Some(last) = self.diagnostics.iter_mut().rev().find(|said| is_warning(said)) {
+                let message = format!("there are more than {} warnings", MAX_DIAGNOSTICS - 1);
+                *last = Diagnostic::warning(code::TOO_MANY_WARNINGS, last.span, message)
+                    .hint("those of the rest are not said");
+            }
         }
         self.diagnostics
     }
 
+    /// Gives where the last thing that is said stands.
+    fn last(&self) -> Span {
+        let last = self.diagnostics.last();
+        last.map(|diagnostic| diagnostic.span).unwrap_or_default()
+    }
+
     fn push(&mut self, diagnostic: Diagnostic) -> Hint<'_> {
+        let count = match diagnostic.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
         // One more than is shown, so that the end is known to be cut.
-        if self.is_full() {
+        if *count >= MAX_DIAGNOSTICS {
             return Hint(None);
         }
+        *count += 1;
         self.diagnostics.push(diagnostic);
         Hint(self.diagnostics.last_mut())
     }

@@ -1,4 +1,5 @@
-//! Tests of the parser: the corpus, files of many styles, another parser's opinion, and properties.
+//! Tests of the parser: the corpus, files of many styles, another parser's
+//! opinion, and properties.
 
 pub(crate) mod corpus;
 mod json;

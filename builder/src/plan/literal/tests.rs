@@ -71,6 +71,10 @@ fn wrong_flags_are_told_where_they_stand() {
             "sha256:00: this is no checksum of a file",
         ),
         (
+            "ADD --keep-git-dir a https://example.com/a /x/",
+            "--keep-git-dir: `--keep-git-dir` is for git repositories, and no source is one",
+        ),
+        (
             "ADD --keep-git-dir=true https://example.com/a.git?keep-git-dir=false /",
             "https://example.com/a.git?keep-git-dir=false: `keep-git-dir` of the URL and `--keep-git-dir` contradict each other",
         ),

@@ -18,7 +18,7 @@ use crate::solve::copying::filled;
 use crate::solve::run::Run;
 use crate::solve::stage::StageState;
 use crate::step::copy::{Copying, Found, Source};
-use crate::step::{archive, flags};
+use crate::step::{archive, remote};
 
 /// The permissions of a file that is fetched (Dockerfile reference, "ADD").
 const FETCHED_MODE: u16 = 0o600;
@@ -58,10 +58,14 @@ impl Run<'_> {
         }
         let is_fetched =
             |source: &Source| matches!(source, Source::Fetched { .. } | Source::Tree(_));
-        if let Some(text) = flags::values(copy, "checksum").next()
+        if let Some(text) = copy.checksum()
             && !matches!(sources.as_slice(), [source] if is_fetched(source))
         {
-            return Err(flags::no_use_of_checksum().at(text.span()));
+            return Err(remote::no_use_of_checksum().at(text.span()));
+        }
+        let is_git = |source: &Source| matches!(source, Source::Tree(_));
+        if copy.keep_git_dir() == Some(true) && !sources.iter().any(is_git) {
+            return Err(remote::no_use_of_git_dir());
         }
         Ok(sources)
     }
@@ -74,10 +78,10 @@ impl Run<'_> {
         remote: Remote,
         shelf: &mut Shelf,
     ) -> Result<Source, Error> {
-        let checksum = match flags::values(copy, "checksum").next() {
+        let checksum = match copy.checksum() {
             // A checksum is of one thing.
             Some(text) if copy.sources.len() > 1 => {
-                return Err(flags::no_use_of_checksum().at(text.span()));
+                return Err(remote::no_use_of_checksum().at(text.span()));
             }
             Some(text) => Some((text, stage.configured.expand(text, self.plan.escape)?)),
             None => None,
@@ -111,7 +115,7 @@ impl Run<'_> {
     }
 
     /// Makes a source of a file that was fetched: its time is when it was
-    /// changed, but no later than that of all other files.
+    /// changed, as far as the server says so.
     fn file(&self, fetched: fetch::Fetched, shelf: &mut Shelf) -> Result<Source, Error> {
         let time = self.time()?;
         // Whether it needs a name the destination decides.
@@ -136,7 +140,7 @@ impl Run<'_> {
             },
             metadata: Metadata {
                 mode: FETCHED_MODE,
-                mtime: fetched.modified.map_or(time, |modified| modified.min(time)),
+                mtime: fetched.modified.unwrap_or(time),
                 ..Metadata::default()
             },
         };
@@ -183,7 +187,7 @@ impl Run<'_> {
         sources: &[Source],
         (how, shelf): (&Copying, &mut Shelf),
     ) -> Result<Vec<Option<Archive>>, Error> {
-        let wanted = flags::switch(copy, "unpack");
+        let wanted = copy.unpack();
         let mut archives = Vec::with_capacity(found.len());
         for found in found {
             // What is fetched is unpacked only if somebody says so.
@@ -257,7 +261,7 @@ fn demand(
         let demanded = source.demanding(&checksum);
         source = demanded.map_err(|error| error.at(text.span()))?;
     }
-    match flags::switch(copy, "keep-git-dir") {
+    match copy.keep_git_dir() {
         Some(keep) => source.keeping_git_dir(keep),
         None => Ok(source),
     }

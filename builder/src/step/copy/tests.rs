@@ -10,6 +10,7 @@ mod archives;
 mod flags;
 mod linked;
 mod parents;
+mod trees;
 
 fn path(text: &str) -> EntryPath {
     EntryPath::parse(text.as_bytes()).expect("valid")

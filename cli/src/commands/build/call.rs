@@ -8,7 +8,7 @@ use clap::ValueEnum as _;
 use serde_json::{Map, Value, json};
 
 use crate::commands::wait;
-use crate::diagnostics::{self, Form};
+use crate::diagnostics::{self, Form, Lines};
 use crate::report::{self, WithHint as _, one_line, redact, usage};
 
 /// Says what is done.
@@ -79,7 +79,7 @@ pub(super) fn targets(request: Request, written: Written) -> anyhow::Result<()> 
         Written::Text => report::result_bytes(targets_table(&targets).as_bytes()),
         Written::Json => {
             let lines = Lines::of(bytes);
-            let list: Vec<Value> = targets.iter().map(|one| lines.target(one)).collect();
+            let list: Vec<Value> = targets.iter().map(|one| target_json(one, &lines)).collect();
             print(&json!({ "targets": list, "sources": [STANDARD.encode(bytes)] }))
         }
     }
@@ -222,12 +222,18 @@ fn outline_json(bytes: &[u8], outline: &Outline) -> Value {
             "name": argument.name,
             "description": argument.description,
             "value": argument.default,
-            "location": lines.location(argument.span),
+            "location": location(argument.span, &lines),
         }))
     });
     set("args", arguments.collect());
     for (key, mounts) in [("secrets", &outline.secrets), ("ssh", &outline.agents)] {
-        set(key, mounts.iter().map(|mount| lines.mount(mount)).collect());
+        set(
+            key,
+            mounts
+                .iter()
+                .map(|mount| mount_json(mount, &lines))
+                .collect(),
+        );
     }
     set("sources", json!([STANDARD.encode(bytes)]));
     Value::Object(object)
@@ -244,42 +250,26 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
-/// Finds lines, to say where something stands.
-struct Lines(Vec<usize>);
+fn target_json(target: &Target, lines: &Lines) -> Value {
+    without_nulls(json!({
+        "name": target.name,
+        "default": target.is_default.then_some(true),
+        "description": target.description,
+        "base": target.base,
+        "platform": target.platform,
+        "location": location(target.span, lines),
+    }))
+}
 
-impl Lines {
-    fn of(bytes: &[u8]) -> Self {
-        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-        Self(ends.map(|(at, _)| at).collect())
-    }
+fn mount_json(mount: &OutlineMount, lines: &Lines) -> Value {
+    without_nulls(json!({
+        "name": mount.id,
+        "required": mount.required.then_some(true),
+        "location": location(mount.span, lines),
+    }))
+}
 
-    /// Gives the line of a byte, from 1.
-    fn line(&self, at: usize) -> usize {
-        self.0.partition_point(|end| *end < at) + 1
-    }
-
-    fn location(&self, span: Span) -> Value {
-        let last = span.end.saturating_sub(1).max(span.start);
-        let (start, end) = (self.line(span.start), self.line(last));
-        json!({ "ranges": [{ "start": { "line": start }, "end": { "line": end } }] })
-    }
-
-    fn target(&self, target: &Target) -> Value {
-        without_nulls(json!({
-            "name": target.name,
-            "default": target.is_default.then_some(true),
-            "description": target.description,
-            "base": target.base,
-            "platform": target.platform,
-            "location": self.location(target.span),
-        }))
-    }
-
-    fn mount(&self, mount: &OutlineMount) -> Value {
-        without_nulls(json!({
-            "name": mount.id,
-            "required": mount.required.then_some(true),
-            "location": self.location(mount.span),
-        }))
-    }
+fn location(span: Span, lines: &Lines) -> Value {
+    let (start, end) = lines.range(span);
+    json!({ "ranges": [{ "start": { "line": start.line }, "end": { "line": end.line } }] })
 }

@@ -10,9 +10,9 @@ use crate::build::comparisons::{
     ADDING, Base, CONFIGURED, COPYING, Comparison, FETCHED, INHERITING, PLACING, REFUSED, Refusal,
     TABLES,
 };
-use crate::build::peers::{Peer, config_differences};
+use crate::build::peers::{Order, Peer, config_differences};
 use crate::build::scene::Scene;
-use crate::build::{listing, reasons};
+use crate::build::{listing, reasons, written};
 use crate::cage::Cage;
 use crate::cases::Cases;
 
@@ -100,7 +100,8 @@ fn every_difference_has_a_reason_in_the_reference() {
     let differs = TABLES.iter().flat_map(|table| table.iter());
     let differs = differs.flat_map(|case| case.differs.iter());
     let refusals = REFUSED.iter().map(|refusal| refusal.reason);
-    let named = differs.map(|differs| differs.reason).chain(refusals);
+    let named = differs.map(|differs| differs.reason);
+    let named = named.chain(refusals).chain(written::reasons());
     reasons::are_written(named.filter(|reason| !reason.is_empty()));
 }
 
@@ -157,8 +158,14 @@ fn refuse(scene: &Scene<'_>, number: usize, refusal: &Refusal) {
     let context = scene.context(number, refusal.lines);
     let image = format!("localhost/refused-{number}:1");
     let builds = |peer: Peer| {
-        let file = scene.dockerfile(peer.word(), refusal.lines, "localhost/small:1");
-        let built = scene.peers.build(peer, &image, &file, "", &context);
+        let order = Order {
+            image: &image,
+            file: &scene.dockerfile(peer.word(), refusal.lines, "localhost/small:1"),
+            flags: "",
+            context: &context,
+            timed: "",
+        };
+        let built = scene.peers.build(peer, &order);
         if let Err(said) = &built {
             println!("{peer:?}:\n{said}");
         }

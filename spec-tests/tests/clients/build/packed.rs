@@ -23,6 +23,8 @@ const FILES: &[(&str, u32, &str)] = &[
     ("onto/srv/nested/x", 0o600, "x of the archive"),
     ("onto/srv/private/more", 0o600, "more"),
     ("onto/opt/file", 0o644, "over a link"),
+    ("removing/.wh.motd", 0o644, ""),
+    ("removing/kept", 0o644, "kept"),
 ];
 
 /// Directories of other permissions than 0755.
@@ -80,6 +82,14 @@ pub(crate) fn make(cage: &Cage) {
     );
     tar(&source, &packed, "long-gnu.tar", "--format=gnu . long");
     tar(&source, &packed, "long-pax.tar", "--format=pax . long");
+    let line = "--format=gnu flat --no-recursion below/that";
+    tar(&source, &packed, "bare.tar", line);
+    tar(
+        &source,
+        &packed,
+        "removing.tar",
+        "--format=gnu removing .wh.motd kept",
+    );
     tar(&source, &packed, "empty.tar", "--format=gnu . -T/dev/null");
     compress(&packed);
 }

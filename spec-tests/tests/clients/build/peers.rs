@@ -26,6 +26,19 @@ impl Peer {
     }
 }
 
+/// What a program is asked to build.
+pub(crate) struct Order<'a> {
+    /// The name of the image.
+    pub(crate) image: &'a str,
+    /// The Dockerfile.
+    pub(crate) file: &'a str,
+    /// Further flags.
+    pub(crate) flags: &'a str,
+    pub(crate) context: &'a Path,
+    /// Where times are listed as well.
+    pub(crate) timed: &'a str,
+}
+
 /// What one program made.
 pub(crate) struct Made {
     /// Its files, with every layer put onto those before it by one program.
@@ -72,15 +85,12 @@ impl<'a> Peers<'a> {
     ///
     /// # Errors
     /// Returns what the program said when it refused.
-    pub(crate) fn build(
-        &self,
-        peer: Peer,
-        image: &str,
-        file: &str,
-        flags: &str,
-        context: &Path,
-    ) -> Result<(), String> {
-        let rest = format!("--tag {image} --file {file} {flags} {}", context.display());
+    pub(crate) fn build(&self, peer: Peer, order: &Order<'_>) -> Result<(), String> {
+        let Order {
+            image, file, flags, ..
+        } = order;
+        let context = order.context.display();
+        let rest = format!("--tag {image} --file {file} {flags} {context}");
         match peer {
             Peer::Docker => self
                 .daemon
@@ -110,7 +120,8 @@ impl<'a> Peers<'a> {
     }
 
     /// Looks at what one built, and has it forget that.
-    pub(crate) fn made(&self, peer: Peer, image: &str, timed: &str) -> Made {
+    pub(crate) fn made(&self, peer: Peer, order: &Order<'_>) -> Made {
+        let Order { image, timed, .. } = order;
         let layout = self.cage.path(&format!("{}-layout", peer.word()));
         let layout = layout.display().to_string();
         let (config, contained) = match peer {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::build::comparisons::{Base, Comparison};
 use crate::build::listing::Listing;
-use crate::build::peers::{Made, Peer, Peers};
+use crate::build::peers::{Made, Order, Peer, Peers};
 use crate::build::web::Web;
 use crate::build::{Build, base, packed, shelves};
 use crate::cage::Cage;
@@ -88,13 +88,16 @@ impl<'a> Scene<'a> {
             Base::Debian => "localhost/debian:1".to_owned(),
             Base::Built(..) => format!("localhost/parent-{number}:1"),
         };
-        let file = self.dockerfile(peer.word(), comparison.lines, &base);
-        let image = format!("localhost/case-{number}:1");
-        let built = self
-            .peers
-            .build(peer, &image, &file, comparison.flags, context);
+        let order = Order {
+            image: &format!("localhost/case-{number}:1"),
+            file: &self.dockerfile(peer.word(), comparison.lines, &base),
+            flags: comparison.flags,
+            context,
+            timed: comparison.timed,
+        };
+        let built = self.peers.build(peer, &order);
         built.unwrap_or_else(|said| panic!("{peer:?} refused:\n{said}"));
-        self.peers.made(peer, &image, comparison.timed)
+        self.peers.made(peer, &order)
     }
 
     /// Has wharf build something.
@@ -104,21 +107,24 @@ impl<'a> Scene<'a> {
             Base::Debian => self.debian(),
             Base::Built(..) => self.parent(number),
         };
-        let file = self.dockerfile("wharf", case.lines, &base);
-        let flags = format!("--preserve-modes {}", case.flags);
-        self.ours(number, &file, &flags, context, case.timed)
+        self.ours(&Order {
+            image: &format!("localhost/ours-{number}:1"),
+            file: &self.dockerfile("wharf", case.lines, &base),
+            flags: &format!("--preserve-modes {}", case.flags),
+            context,
+            timed: case.timed,
+        })
     }
 
     /// Has wharf build a Dockerfile that is written already.
-    pub(crate) fn ours(
-        &self,
-        number: usize,
-        file: &str,
-        flags: &str,
-        context: &Path,
-        timed: &str,
-    ) -> Made {
-        let image = format!("localhost/ours-{number}:1");
+    pub(crate) fn ours(&self, order: &Order<'_>) -> Made {
+        let Order {
+            image,
+            file,
+            flags,
+            context,
+            timed,
+        } = order;
         let layout = self.cage.path("wharf-layout").display().to_string();
         let archive = self.cage.path("wharf-saved.tar").display().to_string();
         Build::of(context, &self.cage.make("wharf-home"))
@@ -135,7 +141,7 @@ impl<'a> Scene<'a> {
         docker.run(&format!("load --input {archive}"));
         Made {
             files: self.peers.unpacked(&layout, timed),
-            contained: self.peers.contained("wharf", &image, timed),
+            contained: self.peers.contained("wharf", image, timed),
             config,
         }
     }
@@ -172,7 +178,14 @@ impl<'a> Scene<'a> {
             return;
         };
         let file = self.dockerfile("parent", lines, "localhost/small:1");
-        let built = self.peers.build(peer, &image, &file, "", context);
+        let order = Order {
+            image: &image,
+            file: &file,
+            flags: "",
+            context,
+            timed: "",
+        };
+        let built = self.peers.build(peer, &order);
         built.unwrap_or_else(|said| panic!("{peer:?} refused:\n{said}"));
         self.peers.save(peer, &image, &archive);
         self.peers.load(&archive);

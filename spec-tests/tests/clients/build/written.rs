@@ -16,7 +16,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::build::listing::Listing;
+use crate::build::listing::{self, Listing};
+use crate::build::peers::Order;
 use crate::build::projects::Projects;
 use crate::build::scene::Scene;
 use crate::cage::Cage;
@@ -35,6 +36,9 @@ pub(crate) struct Written {
     opaque: &'static str,
     /// Parts of the config, in JSON.
     config: &'static [(&'static str, &'static str)],
+    /// The row of our reference's list of differences, where that is what is written
+    /// here, and not what BuildKit makes of it; else empty.
+    reason: &'static str,
 }
 
 /// What wharf has to refuse, and a part of what it says then.
@@ -42,6 +46,8 @@ pub(crate) struct Written {
 pub(crate) struct Wrong {
     lines: &'static str,
     says: &'static str,
+    /// As of [`Written`].
+    reason: &'static str,
 }
 
 const fn written(name: &'static str, lines: &'static str, tree: &'static str) -> Written {
@@ -52,12 +58,41 @@ const fn written(name: &'static str, lines: &'static str, tree: &'static str) ->
         tree,
         opaque: "",
         config: &[],
+        reason: "",
     }
 }
 
 const fn wrong(lines: &'static str, says: &'static str) -> Wrong {
-    Wrong { lines, says }
+    Wrong {
+        lines,
+        says,
+        reason: "",
+    }
 }
+
+impl Wrong {
+    const fn differs(mut self, reason: &'static str) -> Self {
+        self.reason = reason;
+        self
+    }
+}
+
+/// Lists the reasons of all cases that differ from what BuildKit does.
+pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
+    let built = TABLES.iter().flat_map(|(cases, _)| cases.iter());
+    let refused = TABLES.iter().flat_map(|(_, wrong)| wrong.iter());
+    let built = built.map(|case| case.reason);
+    built.chain(refused.map(|case| case.reason))
+}
+
+/// Every table: what is built, and what is refused.
+const TABLES: &[(&[Written], &[Wrong])] = &[
+    (copying::CASES, copying::WRONG),
+    (adding::CASES, adding::WRONG),
+    (repositories::CASES, repositories::WRONG),
+    (heredocs::CASES, heredocs::WRONG),
+    (triggers::CASES, triggers::WRONG),
+];
 
 impl Written {
     const fn flags(mut self, flags: &'static str) -> Self {
@@ -67,6 +102,11 @@ impl Written {
 
     const fn opaque(mut self, opaque: &'static str) -> Self {
         self.opaque = opaque;
+        self
+    }
+
+    const fn differs(mut self, reason: &'static str) -> Self {
+        self.reason = reason;
         self
     }
 
@@ -137,13 +177,12 @@ fn table(cage: &Cage, cases: &mut Cases, table: &[Written], wrong: &[Wrong]) {
             let said = String::from_utf8_lossy(&output.stderr);
             println!("{said}");
             // 101 would be a panic, and 124 too long a time.
-            assert!(
-                output
-                    .status
-                    .code()
-                    .is_some_and(|code| (1..100).contains(&code))
-            );
-            assert!(said.contains(&projects.place(case.says)), "{said}");
+            let code = output.status.code();
+            assert!(code.is_some_and(|code| (1..100).contains(&code)), "{said}");
+            // Not in the excerpt, where all of the line is.
+            let says = projects.place(case.says);
+            let mut messages = said.lines().filter(|line| line.starts_with("error"));
+            assert!(messages.any(|line| line.contains(&says)), "{said}");
         });
     }
 }
@@ -152,11 +191,15 @@ fn table(cage: &Cage, cases: &mut Cases, table: &[Written], wrong: &[Wrong]) {
 fn build(scene: &Scene<'_>, projects: &Projects, number: usize, case: &Written, base: &Listing) {
     let context = scene.context(number, case.lines);
     let lines = projects.place(case.lines);
-    let file = scene.dockerfile("wharf", &lines, &scene.small());
-    let flags = case
-        .flags
-        .replace("CONTEXT", &context.display().to_string());
-    let made = scene.ours(number, &file, &flags, &context, "");
+    let made = scene.ours(&Order {
+        image: &format!("localhost/written-{number}:1"),
+        file: &scene.dockerfile("wharf", &lines, &scene.small()),
+        flags: &case
+            .flags
+            .replace("CONTEXT", &context.display().to_string()),
+        context: &context,
+        timed: "",
+    });
     let wanted = tree(case.tree, &context);
     let mut contained = made.contained.clone();
     contained.retain(|path, _| {
@@ -170,7 +213,7 @@ fn build(scene: &Scene<'_>, projects: &Projects, number: usize, case: &Written, 
             assert!(found.keys().any(|path| path.starts_with(&inside)));
             found.retain(|path, _| path != case.opaque && !path.starts_with(&inside));
         }
-        let differences = crate::build::listing::differences(&found, &wanted);
+        let differences = listing::differences(&found, &wanted);
         assert!(
             differences.is_empty(),
             "(the other is the reference) {differences:#?}"
@@ -208,15 +251,18 @@ fn tree(text: &str, context: &Path) -> Listing {
     let mut listing = BTreeMap::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (path, what) = line.split_once(' ').expect("a path, and what it is");
-        let what = match what.split_once(" file") {
-            Some((metadata, content)) => format!(
-                "{metadata} {}",
-                file(content.trim_start_matches(' '), context)
-            ),
-            None => what.to_owned(),
+        let words: Vec<&str> = what.splitn(3, ' ').collect();
+        let what = match words.as_slice() {
+            [mode, owner, rest] if rest.starts_with("file") => {
+                let content = rest.trim_start_matches("file").trim_start_matches(' ');
+                format!("{mode} {owner} {}", file(content, context))
+            }
+            _ => what.to_owned(),
         };
-        let path = path.replace("\\x20", " ");
-        assert!(listing.insert(path, what).is_none(), "{line} twice");
+        assert!(
+            listing.insert(path.to_owned(), what).is_none(),
+            "{line} twice"
+        );
     }
     listing
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::parse::tests::render::render_plain;
 use crate::{
-    Facts, Families, Ignore, Instruction, Kind, Variables, check, expand_mount, parse,
+    Facts, Families, Ignore, Instruction, Kind, Variables, check, expand_mount, format, parse,
     to_dockerfile,
 };
 
@@ -64,6 +64,18 @@ fn what_is_printed_of_them_says_the_same() {
         let (file, _) = parse(&bytes);
         let printed = to_dockerfile(&file);
         let (again, said) = parse(printed.as_bytes());
+        assert_eq!(said, [], "{name}");
+        assert_eq!(render_plain(&again), render_plain(&file), "{name}");
+    }
+}
+
+#[test]
+fn they_can_be_formatted_and_say_the_same() {
+    for (name, bytes) in files("Dockerfile") {
+        let formatted = format(&bytes).unwrap_or_else(|said| panic!("{name}: {said:?}"));
+        assert_eq!(format(&formatted).as_ref(), Ok(&formatted), "{name}");
+        let (file, _) = parse(&bytes);
+        let (again, said) = parse(&formatted);
         assert_eq!(said, [], "{name}");
         assert_eq!(render_plain(&again), render_plain(&file), "{name}");
     }

@@ -6,12 +6,12 @@ use super::*;
 
 /// Unpacks what was in an archive, of which some directories are only there
 /// for what is in them.
-fn unpacked(
+pub(super) fn unpacked(
     archive: &Tree,
     implied: &[&str],
     to: &mut Tree,
     how: &Copying,
-) -> Result<Vec<String>, String> {
+) -> Result<Recipe, String> {
     let context = tree(&["a.tar"]);
     let sources = [Source::Path("a.tar".to_owned())];
     let mut found = find(&context, &sources, how).map_err(said)?;
@@ -24,7 +24,7 @@ fn unpacked(
     found[0].unpacked(archive, &directories);
     let copied = place(&found, &sources, to, how).map_err(said)?;
     assert_eq!(copied.taken, [], "nothing of an archive is in the context");
-    Ok(lines(&copied.recipe))
+    Ok(copied.recipe)
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn an_archive_brings_its_own_owners_modes_and_links() {
     ]);
     let found = unpacked(&archive, &["/etc"], &mut Tree::new(), &how("/x")).expect("unpacked");
     assert_eq!(
-        found,
+        lines(&found),
         [
             "/x/ 755:0",
             "/x/bin/ 700:5",
@@ -78,7 +78,7 @@ fn an_archive_replaces_what_is_in_its_way() {
     ]);
     let found = unpacked(&archive, &["/lib"], &mut to, &how("/")).expect("unpacked");
     assert_eq!(
-        found,
+        lines(&found),
         [
             // The link is not followed, as it leads to no directory.
             "/etc/ 755:0",
@@ -108,7 +108,7 @@ fn flags_count_for_archives_too() {
     how.excluded = Excluded::parse(["**/*.txt"]).expect("patterns");
     let found = unpacked(&archive, &[], &mut Tree::new(), &how).expect("unpacked");
     assert_eq!(
-        found,
+        lines(&found),
         [
             "/x/ 755:8",
             "/x/d/ 744:8",
@@ -119,7 +119,7 @@ fn flags_count_for_archives_too() {
     // The archive itself may be left out.
     how.excluded = Excluded::parse(["*.tar"]).expect("patterns");
     let found = unpacked(&archive, &[], &mut Tree::new(), &how).expect("left out");
-    assert_eq!(found, [""; 0]);
+    assert_eq!(lines(&found), [""; 0]);
 }
 
 #[test]
@@ -127,4 +127,22 @@ fn a_file_is_no_destination_for_an_archive() {
     let archive = tree(&["a"]);
     let said = unpacked(&archive, &[], &mut tree(&["f"]), &how("/f")).expect_err("a file");
     assert!(said.starts_with("`/f` is in the way"), "{said}");
+}
+
+#[test]
+fn a_later_archive_replaces_what_an_earlier_one_brought() {
+    let context = tree(&["1.tar", "2.tar"]);
+    let (first, second) = (tree(&["a/", "a/b", "a/c/", "k"]), tree(&["a", "k/", "k/x"]));
+    let sources = ["1.tar", "2.tar"].map(|path| Source::Path(path.to_owned()));
+    let how = how("/");
+    let directories = [BTreeSet::from([path("a")]), BTreeSet::from([path("k")])];
+    let mut found = find(&context, &sources, &how).expect("found");
+    found[0].unpacked(&first, &directories[0]);
+    found[1].unpacked(&second, &directories[1]);
+    let mut to = Tree::new();
+    let copied = place(&found, &sources, &mut to, &how).expect("unpacked");
+    assert_eq!(
+        lines(&copied.recipe),
+        ["/a 644:0 #0", "/k/ 755:0", "/k/x 644:0 #2"]
+    );
 }

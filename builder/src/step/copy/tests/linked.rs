@@ -1,5 +1,6 @@
 //! `--link`: layers that know nothing of what is below them.
 
+use super::trees::{applied, listed, nodes, tree_of};
 use super::*;
 
 /// Copies without a look at the tree, and puts the layer onto it.
@@ -15,20 +16,6 @@ fn linked(to: &mut Tree, sources: &[&str], how: &Copying) -> (Vec<String>, Vec<S
     let changed = copied.recipe.lay(&alone, to).expect("it fits");
     let changed = changed.into_iter().map(|(path, _)| path.to_string());
     (lines(&copied.recipe), changed.collect())
-}
-
-/// Lists a tree.
-fn listed(tree: &Tree) -> Vec<String> {
-    tree.walk(&EntryPath::root())
-        .map(|(path, node)| {
-            let kind = match &node.kind {
-                NodeKind::Directory(_) => "/".to_owned(),
-                NodeKind::Symlink { target } => format!(" -> {}", target.escape_ascii()),
-                _ => String::new(),
-            };
-            format!("{path}{kind} {:o}", node.metadata.mode)
-        })
-        .collect()
 }
 
 #[test]
@@ -96,5 +83,25 @@ fn what_is_in_the_way_is_replaced_as_by_all_layers() {
         let (_, changed) = linked(&mut to, &[sources], &how(destination));
         assert_eq!(listed(&to), expected);
         assert_eq!(changed, changes);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_layer_is_laid_as_all_layers_are(
+        base in nodes(),
+        destination in "/[ab](/[ab]){0,2}/?",
+        source in proptest::sample::select(vec!["a", "d", "d/s", "z"]),
+    ) {
+        let mut to = tree_of(&base);
+        let from = context();
+        let sources = [Source::Path(source.to_owned())];
+        let how = how(&destination);
+        let found = find(&from, &sources, &how).expect("found");
+        let mut alone = Tree::new();
+        let copied = place(&found, &sources, &mut alone, &how).expect("copied");
+        let expected = applied(&copied.recipe, &to);
+        copied.recipe.lay(&alone, &mut to).expect("it fits");
+        proptest::prop_assert_eq!(listed(&to), listed(&expected));
     }
 }

@@ -30,6 +30,7 @@ fn sources() -> Tree {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, read from top to bottom")]
 fn directories_are_kept_from_the_root_or_from_the_pivot() {
     for (paths, expected) in [
         (

@@ -117,10 +117,14 @@ pub(crate) const ADDING: &[Comparison] = &[
         buildah("/x/*", "archive-owners"),
     ]),
     small(
-        "a mode is not for archives",
+        "a mode for what is in an archive",
         "FROM BASE\nADD --chmod=0600 packed/flat.tar /x/\n",
     )
-    .differs(&[buildah("/x", "buildah-archive-root")]),
+    .differs(&[
+        buildah("/x", "buildah-archive-root"),
+        docker("/x/*", "archive-modes"),
+        buildah("/x/*", "archive-modes"),
+    ]),
     small(
         "a mode for what is no archive",
         "FROM BASE\nADD --chmod=0640 a.txt dir/one packed/text.gz /x/\n",
@@ -145,4 +149,16 @@ pub(crate) const ADDING: &[Comparison] = &[
     .ignoring("packed/*.bz2\npacked/*.zst\n"),
     small("by a link", "FROM BASE\nADD packed/link /x/\n")
         .differs(&[buildah("/x", "buildah-archive-root")]),
+    small(
+        "directories that the archive has no entry of",
+        "FROM BASE\nADD packed/bare.tar /x/\nADD packed/bare.tar /srv/set\n",
+    ),
+    small(
+        "an owner of directories that the archive has no entry of",
+        "FROM BASE\nADD --chown=7:8 packed/bare.tar /x/\n",
+    )
+    .differs(&[
+        docker("/x/below*", "archive-owners"),
+        buildah("/x/below*", "archive-owners"),
+    ]),
 ];

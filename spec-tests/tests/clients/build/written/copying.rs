@@ -50,6 +50,13 @@ pub(crate) const CASES: &[Written] = &[
          /d/two 0600 0:0 file one",
     ),
     written(
+        "--link and a mode stay together",
+        "FROM BASE\nCOPY --link --chmod=0600 dir/one /opt/relative/two\n",
+        "/opt/relative 0755 0:0 directory
+         /opt/relative/two 0600 0:0 file one",
+    )
+    .differs("link-with-mode"),
+    written(
         "--link from a stage, and one over the other",
         "FROM BASE AS first\nFROM scratch\nCOPY a.txt /n/x\n\
          COPY --link --from=first /srv/nested/x /n/\n",
@@ -199,6 +206,12 @@ pub(crate) const CASES: &[Written] = &[
          /e/y 0711 0:0 directory",
     ),
     written(
+        "--exclude from the source on",
+        "FROM scratch\nCOPY --exclude=/one --exclude=five other /e/\n",
+        "/e 0755 0:0 directory",
+    )
+    .differs("exclude-with-slash"),
+    written(
         "--exclude and --parents",
         "FROM scratch\nCOPY --parents --exclude=**/four.txt dir/**/*.txt /e/\n",
         "/e 0755 0:0 directory
@@ -249,9 +262,14 @@ pub(crate) const CASES: &[Written] = &[
 pub(crate) const WRONG: &[Wrong] = &[
     wrong("FROM BASE\nCOPY --link=perhaps a.txt /x\n", "--link"),
     wrong("FROM BASE\nCOPY --link --chown=app a.txt /x\n", "app"),
-    wrong("FROM scratch\nCOPY --exclude=[ a.txt /x/\n", "--exclude"),
+    wrong("FROM scratch\nCOPY --exclude=[ a.txt /x/\n", "no pattern"),
     wrong("FROM scratch\nCOPY --chmod=u=rwq a.txt /x\n", "u=rwq"),
     wrong("FROM scratch\nCOPY --parents none/**/x /p/\n", "none/**/x"),
+    wrong(
+        "FROM scratch\nCOPY --parents link-to-dir/one /p/\n",
+        "link-to-dir",
+    )
+    .differs("parents-through-link"),
     wrong(
         "FROM scratch\nCOPY --unpack packed/tree.tar /x\n",
         "--unpack",

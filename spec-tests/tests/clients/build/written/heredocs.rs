@@ -89,5 +89,5 @@ pub(crate) const WRONG: &[Wrong] = &[
     wrong("FROM scratch\nCOPY <<EOF /h\nnever ends\n", "EOF"),
     wrong("FROM scratch\nCOPY <<one <<two /h\n1\none\n2\ntwo\n", "/h"),
     wrong("FROM scratch\nCOPY a.txt <<EOF\n/h\nEOF\n", "heredoc"),
-    wrong("FROM scratch\nENV <<EOF\na=b\nEOF\n", "ENV"),
+    wrong("FROM scratch\nENV <<EOF\na=b\nEOF\n", "missing-equals"),
 ];

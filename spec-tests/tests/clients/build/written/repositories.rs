@@ -110,5 +110,5 @@ pub(crate) const WRONG: &[Wrong] = &[
     ),
     wrong("FROM scratch\nADD --checksum=SUM GIT#v1 /x\n", "checksum"),
     wrong("FROM scratch\nADD GIT?colour=red /x\n", "colour"),
-    wrong("FROM scratch\nCOPY GIT /x\n", "project.git"),
+    wrong("FROM scratch\nCOPY GIT /x\n", "no git repositories"),
 ];

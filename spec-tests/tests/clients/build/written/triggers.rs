@@ -95,7 +95,7 @@ pub(crate) const WRONG: &[Wrong] = &[
     ),
     wrong("FROM BASE\nHEALTHCHECK --retries=-1 CMD true\n", "-1"),
     wrong("FROM BASE\nHEALTHCHECK\n", "HEALTHCHECK"),
-    wrong("FROM BASE\nSHELL /bin/sh\n", "SHELL"),
+    wrong("FROM BASE\nSHELL /bin/sh\n", "json-required"),
     wrong("FROM BASE\nSTOPSIGNAL NEVER\n", "NEVER"),
     wrong(
         "FROM scratch AS a\nCOPY --from=b /x /x\nFROM scratch AS b\n\
