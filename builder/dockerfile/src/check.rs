@@ -86,7 +86,8 @@ pub enum Families {
 ///
 /// Takes what the parser said of the same file, and gives all there is to say,
 /// in the order of the file: with what the rules find, without what
-/// `# check=skip=` skips, and with rules as errors where `error=true` says so.
+/// `# check=skip=` skips, and with Docker's rules as errors where `error=true`
+/// says so.
 /// Mistakes in `# check=` itself are said too. Of a valid file without
 /// `error=true` it gives no error but for those.
 #[must_use]
@@ -110,7 +111,9 @@ pub fn check(
     said.extend(findings.finish());
     if options.errors {
         for diagnostic in &mut said {
-            if rules::find(diagnostic.code).is_some() {
+            // A file that Docker builds must not be wrong by rules of ours.
+            let rule = rules::find(diagnostic.code);
+            if rule.is_some_and(|rule| rule.family == Family::Dockerfile) {
                 diagnostic.severity = Severity::Error;
             }
         }

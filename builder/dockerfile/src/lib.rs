@@ -31,8 +31,7 @@ pub use ignore::{Ignore, IgnoreState};
 pub use json::to_json;
 pub use mount::{Mount, MountError, MountKind, Sharing, expand_mount, mount_from, parse_mount};
 pub use outline::{
-    Outline, OutlineArgument, OutlineMount, Scope, Target, outline, outline_default, outline_json,
-    targets, targets_json,
+    Outline, OutlineArgument, OutlineMount, Scope, Target, outline, outline_default, targets,
 };
 pub use parse::{nearest, parse, parse_duration};
 pub use print::to_dockerfile;

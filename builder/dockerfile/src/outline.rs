@@ -6,7 +6,6 @@
 //! at, so what a base image's `ONBUILD` takes is not known here.
 
 mod reach;
-mod write;
 
 #[cfg(test)]
 mod tests;
@@ -18,8 +17,6 @@ use crate::expand::Variables;
 use crate::mount::{Mount, MountKind, expand_mount};
 use crate::outline::reach::Globals;
 use crate::span::Span;
-
-pub use write::{outline_json, targets_json};
 
 /// Is the id of an agent that a mount does not name.
 const DEFAULT_AGENT: &str = "default";

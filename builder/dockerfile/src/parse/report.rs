@@ -48,7 +48,12 @@ impl Report {
         } else if self.warnings >= MAX_DIAGNOSTICS {
             // In the place of the last one.
             let is_warning = |said: &Diagnostic| said.severity == Severity::Warning;
-            if let Some(last) = self.diagnostics.iter_mut().rev().find(|said| is_warning(said)) {
+            if let Some(last) = self
+                .diagnostics
+                .iter_mut()
+                .rev()
+                .find(|said| is_warning(said))
+            {
                 let message = format!("there are more than {} warnings", MAX_DIAGNOSTICS - 1);
                 *last = Diagnostic::warning(code::TOO_MANY_WARNINGS, last.span, message)
                     .hint("those of the rest are not said");

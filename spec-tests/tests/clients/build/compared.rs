@@ -35,8 +35,9 @@ const NEEDS: &[&str] = &[
 /// How many entries a result has at least, so that two empty ones are not equal.
 const LEAST_ENTRIES: usize = 10;
 
-/// How many cases there are at least that both peers build as well.
-const LEAST_CASES: usize = 80;
+/// How many cases there are at least in which wharf, docker and buildah make the same;
+/// the reference says so.
+const LEAST_CASES: usize = 160;
 
 #[test]
 fn what_is_copied() {
@@ -94,9 +95,10 @@ fn what_is_refused() {
 
 #[test]
 fn every_difference_has_a_reason_in_the_reference() {
-    let both = TABLES.iter().flat_map(|table| table.iter());
-    let both = both.filter(|case| case.peers.len() == 2).count();
-    assert!(both >= LEAST_CASES, "{both}");
+    let equal = TABLES.iter().flat_map(|table| table.iter());
+    let equal = equal.filter(|case| case.peers.len() == 2 && case.differs.is_empty());
+    let equal = equal.count();
+    assert!(equal >= LEAST_CASES, "{equal}");
     let differs = TABLES.iter().flat_map(|table| table.iter());
     let differs = differs.flat_map(|case| case.differs.iter());
     let refusals = REFUSED.iter().map(|refusal| refusal.reason);

@@ -151,7 +151,7 @@ pub(crate) const ADDING: &[Comparison] = &[
         .differs(&[buildah("/x", "buildah-archive-root")]),
     small(
         "directories that the archive has no entry of",
-        "FROM BASE\nADD packed/bare.tar /x/\nADD packed/bare.tar /srv/set\n",
+        "FROM BASE\nADD packed/bare.tar /x/\nADD packed/bare.tar /srv/nested\n",
     ),
     small(
         "an owner of directories that the archive has no entry of",
