@@ -8,6 +8,7 @@ use oci::{Algorithm, Digest, Hasher};
 use sha2::Digest as _;
 
 use crate::error::{Error, ErrorKind};
+use crate::plan::excerpt;
 
 /// The prefix of a SHA-384, which `oci` does not know.
 const SHA384: &str = "sha384";
@@ -28,18 +29,18 @@ impl FromStr for Checksum {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || {
+            let message = format!("`{}` is no checksum of a file", excerpt(text));
+            Error::new(ErrorKind::Step, message).with_hint(
+                "it is `sha256:` and 64 hexadecimal digits; `sha384:` and `sha512:` are known too",
+            )
+        };
         let Some(digits) = text.strip_prefix("sha384:") else {
-            return text.parse().map(Self::Digest).map_err(|error| {
-                Error::caused(ErrorKind::Step, "this is no checksum of a file", error)
-            });
+            let digest = text.parse().map(Self::Digest);
+            return digest.map_err(|_where| refused());
         };
         let mut hash = [0; SHA384_SIZE];
-        hex::decode_to_slice(digits, &mut hash).map_err(|_not_hex| {
-            Error::new(
-                ErrorKind::Step,
-                "a checksum of SHA-384 is `sha384:` and 96 hexadecimal digits",
-            )
-        })?;
+        hex::decode_to_slice(digits, &mut hash).map_err(|_not_hex| refused())?;
         Ok(Self::Sha384(hash))
     }
 }

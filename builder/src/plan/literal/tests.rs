@@ -68,7 +68,7 @@ fn wrong_flags_are_told_where_they_stand() {
         ),
         (
             "ADD --checksum=sha256:00 https://example.com/a /",
-            "sha256:00: this is no checksum of a file",
+            "sha256:00: `sha256:00` is no checksum of a file",
         ),
         (
             "ADD --keep-git-dir a https://example.com/a /x/",
