@@ -42,6 +42,7 @@ pub struct Error {
     place: Place,
     hint: Option<String>,
     base: Option<Box<ImageName>>,
+    warnings: Vec<Diagnostic>,
     source: Option<BoxError>,
 }
 
@@ -95,6 +96,13 @@ impl Error {
         self.base.as_deref()
     }
 
+    /// Lists what there is to say of a Dockerfile that could be planned, and
+    /// whose build failed at a step.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
     /// Lists the mistakes of a file, warnings among them, where there are any.
     #[must_use]
     pub fn diagnostics(&self) -> Option<(Mistaken, &[Diagnostic])> {
@@ -111,6 +119,7 @@ impl Error {
             place: Place::Nowhere,
             hint: None,
             base: None,
+            warnings: Vec::new(),
             source: None,
         }
     }
@@ -164,6 +173,12 @@ impl Error {
         if matches!(self.place, Place::Nowhere) {
             self.place = Place::Dockerfile(span);
         }
+        self
+    }
+
+    /// Says what there was to say of the Dockerfile.
+    pub(crate) fn after(mut self, warnings: Vec<Diagnostic>) -> Self {
+        self.warnings = warnings;
         self
     }
 

@@ -132,6 +132,8 @@ impl std::fmt::Display for ImageName {
 pub(crate) struct Step {
     pub(crate) instruction: Instruction,
     pub(crate) from: CopyFrom,
+    /// Whether it is of the image that the stage is on, in its `ONBUILD`.
+    pub(crate) is_of_image: bool,
 }
 
 /// Says where an instruction takes files from.
@@ -169,7 +171,8 @@ impl Plan {
         let needs: Vec<Vec<graph::Need>> = (0..file.stages.len())
             .map(|number| sources::needs_of(&grown, number, &bases, &sources))
             .collect();
-        let order = target.and_then(|target| graph::order(&needs, target, &mut diagnostics));
+        let name = |number: usize| stage_name(&file.stages, number);
+        let order = target.and_then(|target| graph::order(&needs, target, &name, &mut diagnostics));
         let failed = diagnostics
             .iter()
             .any(|diagnostic| diagnostic.severity == Severity::Error);
@@ -206,6 +209,7 @@ fn platform(
     };
     let parsed = match dockerfile::expand_word(text.as_str(), arguments.escape(), arguments) {
         Ok(expanded) => match expanded.value.parse() {
+            _ if expanded.value.is_empty() => Err(format!("`{text}` is empty once it is expanded")),
             Ok(image::PlatformChoice::One(platform)) if platform.os == "windows" => {
                 Err("images for Windows are not supported".to_owned())
             }
@@ -224,6 +228,14 @@ fn platform(
         diagnostics.push(diagnostic.hint(hint));
         wish.platform.clone()
     })
+}
+
+/// Names a stage: by its number where it has no name.
+fn stage_name(stages: &[Stage], number: usize) -> String {
+    let name = stages
+        .get(number)
+        .and_then(|stage| stage.from.name.as_ref());
+    name.map_or_else(|| number.to_string(), ToString::to_string)
 }
 
 /// Lists values for arguments that nothing declares.
@@ -277,16 +289,17 @@ fn assemble(
             .iter()
             .zip(sources)
             .map(|(instruction, taken)| Step {
+                // What is of the file stands behind its `FROM`.
+                is_of_image: instruction.span == stage.from.span,
                 instruction: instruction.clone(),
                 from: match taken.from {
                     CopyFrom::Stage(number) => CopyFrom::Stage(placed(number)),
                     other => other,
                 },
             });
-        let name = stage.from.name.as_ref();
         let planned = PlannedStage {
             number,
-            name: name.map_or_else(|| number.to_string(), |name| name.as_str().to_owned()),
+            name: stage_name(&file.stages, number),
             span: stage.from.span,
             text: stage.from.text.clone(),
             base,

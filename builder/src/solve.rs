@@ -115,7 +115,9 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
         step: 0,
     };
     for number in 0..plan.stages.len() {
-        run.stage(number).await?;
+        if let Err(error) = run.stage(number).await {
+            return Err(error.after(warnings));
+        }
     }
     let Some(last) = run.stages.pop() else {
         return Err(Error::new(

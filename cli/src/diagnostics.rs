@@ -46,6 +46,11 @@ pub(crate) fn failed(prepared: &Prepared, error: builder::Error) -> anyhow::Erro
     }
 }
 
+/// Shows what there was to say of a Dockerfile before its build failed.
+pub(crate) fn warn_before(prepared: &Prepared, error: &builder::Error) {
+    show(prepared.dockerfile(), error.warnings());
+}
+
 /// Shows what there is to say of files that could be built of.
 pub(crate) fn warn(prepared: &Prepared, built: &Built) {
     show(prepared.dockerfile(), &built.warnings);

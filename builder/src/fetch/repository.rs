@@ -194,6 +194,7 @@ impl GitSource {
             return Err(mistake(message));
         }
         self.keep_git_dir = Some(keep);
+        self.check_git_dir()?;
         Ok(self)
     }
 
@@ -226,6 +227,15 @@ impl GitSource {
         if self.reference.is_none() {
             // A commit is found by its own name too.
             self.reference.clone_from(&self.checksum);
+        }
+        self.check_git_dir()
+    }
+
+    /// `.git` is of a whole repository.
+    fn check_git_dir(&self) -> Result<(), Error> {
+        if self.keeps_git_dir() && !self.subdirectory.as_os_str().is_empty() {
+            let message = "a directory of a repository has no `.git` to keep";
+            return Err(mistake(message).with_hint("take the whole repository, or leave `.git`"));
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ enum Visit {
 pub(crate) fn order(
     needs: &[Vec<Need>],
     target: usize,
+    name: &dyn Fn(usize) -> String,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Vec<usize>> {
     let mut visits = vec![Visit::Not; needs.len()];
@@ -48,15 +49,35 @@ pub(crate) fn order(
                 path.push((need.stage, 0));
             }
             Some(Visit::Begun) => {
-                let message = "stages need each other in a circle";
-                let hint = "a stage can only copy from stages that do not need it themselves";
-                diagnostics.push(Diagnostic::error(code::CIRCLE, need.span, message).hint(hint));
+                let stages = path.iter().map(|(stage, _)| *stage);
+                let circle = stages.skip_while(|stage| *stage != need.stage);
+                diagnostics.push(in_a_circle(circle.chain([need.stage]).map(name), need.span));
                 return None;
             }
             Some(Visit::Done) | None => {}
         }
     }
     Some(order)
+}
+
+/// How many stages of a circle are named.
+const NAMED: usize = 8;
+
+/// Says which stages need each other, from one of them around to itself.
+fn in_a_circle(names: impl Iterator<Item = String>, span: Span) -> Diagnostic {
+    let mut names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.len() > NAMED {
+        names.splice(NAMED - 1..names.len() - 1, ["...".to_owned()]);
+    }
+    let message = match names.as_slice() {
+        [stage, _] => format!("the stage {stage} needs itself"),
+        _ => format!(
+            "stages need each other in a circle: {}",
+            names.join(" needs ")
+        ),
+    };
+    let hint = "a stage can only take files of stages that do not need it themselves";
+    Diagnostic::error(code::CIRCLE, span, message).hint(hint)
 }
 
 #[cfg(test)]
@@ -75,21 +96,44 @@ mod tests {
             .collect()
     }
 
+    fn name(stage: usize) -> String {
+        format!("s{stage}")
+    }
+
     #[test]
     fn only_what_is_needed_and_that_first() {
         let graph = needs(&[&[], &[0], &[], &[1, 4], &[0]]);
         let mut diagnostics = Vec::new();
-        assert_eq!(order(&graph, 3, &mut diagnostics), Some(vec![0, 1, 4, 3]));
-        assert_eq!(order(&graph, 2, &mut diagnostics), Some(vec![2]));
+        assert_eq!(
+            order(&graph, 3, &name, &mut diagnostics),
+            Some(vec![0, 1, 4, 3])
+        );
+        assert_eq!(order(&graph, 2, &name, &mut diagnostics), Some(vec![2]));
         assert_eq!(diagnostics, []);
     }
 
     #[test]
     fn a_circle_is_named() {
         let mut diagnostics = Vec::new();
-        assert_eq!(order(&needs(&[&[1], &[0]]), 0, &mut diagnostics), None);
-        assert_eq!(diagnostics.len(), 1);
-        assert_eq!(order(&needs(&[&[0]]), 0, &mut diagnostics), None);
+        let circle = needs(&[&[], &[2], &[3], &[0, 1]]);
+        assert_eq!(order(&circle, 1, &name, &mut diagnostics), None);
+        assert_eq!(order(&needs(&[&[0]]), 0, &name, &mut diagnostics), None);
+        let long: Vec<Vec<usize>> = (0..20).map(|stage| vec![(stage + 1) % 20]).collect();
+        let long: Vec<&[usize]> = long.iter().map(Vec::as_slice).collect();
+        assert_eq!(order(&needs(&long), 0, &name, &mut diagnostics), None);
+        let said: Vec<&str> = diagnostics
+            .iter()
+            .map(|said| said.message.as_str())
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "stages need each other in a circle: `s1` needs `s2` needs `s3` needs `s1`",
+                "the stage `s0` needs itself",
+                "stages need each other in a circle: `s0` needs `s1` needs `s2` needs `s3` needs \
+                 `s4` needs `s5` needs `s6` needs ... needs `s0`",
+            ]
+        );
     }
 
     #[test]
@@ -104,7 +148,7 @@ mod tests {
                     .collect()
             })
             .collect();
-        let order = order(&graph, 99_999, &mut Vec::new()).expect("no circle");
+        let order = order(&graph, 99_999, &name, &mut Vec::new()).expect("no circle");
         assert_eq!(order.len(), 100_000);
     }
 }

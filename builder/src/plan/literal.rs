@@ -11,6 +11,7 @@ use dockerfile::{
 use super::code;
 use crate::error::{Error, ErrorKind};
 use crate::fetch::{self, Checksum, Remote};
+use crate::plan::excerpt;
 use crate::step::copy::{self, Excluded};
 use crate::step::{mode, not_empty, owner, port, remote, signal};
 
@@ -97,6 +98,7 @@ impl Checking<'_> {
             .iter()
             .map(|source| self.remote(source))
             .collect();
+        self.refuse_schemes(copy);
         if let Some(text) = copy.checksum() {
             match remotes.as_slice() {
                 [Some(Remote::Url(_))] => {
@@ -127,6 +129,23 @@ impl Checking<'_> {
                 (source, remote, copy.keep_git_dir())
             {
                 self.tell(text, remote.keeping_git_dir(keep).map(drop));
+            }
+        }
+    }
+
+    /// Says that nothing is fetched by ways that are not known.
+    fn refuse_schemes(&mut self, copy: &Copy) {
+        for source in &copy.sources {
+            if let Source::Path(text) = source
+                && let Some(path) = self.literal(text)
+                && let Some((scheme, _)) = path.split_once("://")
+                && fetch::remote(&path).is_none()
+                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            {
+                let message = format!("nothing is fetched by `{}://`", excerpt(scheme));
+                let error = Error::new(ErrorKind::Step, message);
+                let hint = "`https://`, `http://`, `git://` and `ssh://` are known";
+                self.tell(text, Err(error.with_hint(hint)));
             }
         }
     }

@@ -80,7 +80,7 @@ impl<'a> Names<'a> {
     }
 
     /// Finds the stage that a name means at one place of the file: the last
-    /// one above it, or else the first one below.
+    /// one above it, or else the first one below, or else the one it is in.
     pub(super) fn stage(&self, name: &str, at: usize) -> Option<usize> {
         let numbers = self.by_name.get(name.to_lowercase().as_str())?;
         numbers
@@ -88,6 +88,7 @@ impl<'a> Names<'a> {
             .rev()
             .find(|number| **number < at)
             .or_else(|| numbers.iter().find(|number| **number > at))
+            .or_else(|| numbers.first())
             .copied()
     }
 
@@ -173,6 +174,11 @@ impl<'a> Names<'a> {
                 format!("the stages are {}", names.join(", "))
             };
             let message = format!("there is no stage `{}` to build", excerpt(wanted));
+            let known: Vec<&str> = self.by_name.keys().copied().collect();
+            let hint = match dockerfile::nearest(wanted, &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => hint,
+            };
             diagnostics.push(Diagnostic::error(code::UNKNOWN_TARGET, span, message).hint(hint));
         }
         found

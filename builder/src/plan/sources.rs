@@ -87,14 +87,24 @@ pub(super) fn needs_of(
     }
     let taken = taken.get(number).map(Vec::as_slice).unwrap_or_default();
     for (instruction, taken) in stage.instructions.iter().zip(taken) {
-        let stages = [&taken.from].into_iter().chain(&taken.mounts);
-        needs.extend(stages.filter_map(|from| match from {
+        let need = |(from, span): (&CopyFrom, Span)| match from {
             CopyFrom::Stage(stage) => Some(graph::Need {
                 stage: *stage,
-                span: instruction.span,
+                span,
             }),
             _ => None,
-        }));
+        };
+        match &instruction.kind {
+            Kind::Copy(copy) => {
+                let from = copy.from.as_ref().map(dockerfile::Text::span);
+                needs.extend(from.and_then(|span| need((&taken.from, span))));
+            }
+            Kind::Run(run) => {
+                let spans = run.mounts().map(dockerfile::Text::span);
+                needs.extend(taken.mounts.iter().zip(spans).filter_map(need));
+            }
+            _ => {}
+        }
     }
     needs
 }

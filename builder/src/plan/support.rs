@@ -58,7 +58,10 @@ pub(crate) fn runs(plan: &Plan) -> Vec<Diagnostic> {
     let steps = plan.stages.iter().flat_map(|stage| &stage.steps);
     let runs = steps.filter(|step| matches!(step.instruction.kind, Kind::Run(_)));
     runs.map(|step| {
-        let message = "`RUN` is not supported yet";
+        let message = match step.is_of_image {
+            true => "the image has a `RUN` in its `ONBUILD`, which is not supported yet",
+            false => "`RUN` is not supported yet",
+        };
         let hint = "build the files beforehand, and `COPY` them";
         Diagnostic::error(code::UNSUPPORTED, keyword(&step.instruction), message).hint(hint)
     })

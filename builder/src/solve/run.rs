@@ -75,7 +75,10 @@ impl Run<'_> {
             self.begin(&planned.name, &step.instruction.text);
             let span = step.instruction.span;
             let done = self.instruction(number, &mut stage, step).await;
-            let outcome = done.map_err(|error| error.at(span))?;
+            let outcome = done.map_err(|error| match step.is_of_image {
+                true => of_image(&step.instruction.text, error).at(span),
+                false => error.at(span),
+            })?;
             self.finish(outcome);
         }
         self.stages.push(stage);
@@ -92,6 +95,7 @@ impl Run<'_> {
         let step = Step {
             instruction: all.map_err(|error| Error::new(ErrorKind::Step, error.to_string()))?,
             from: CopyFrom::Files(name.to_owned()),
+            is_of_image: false,
         };
         let done = self.instruction(number, &mut stage, &step).await;
         done.map_err(|error| error.at(planned.span))?;
@@ -366,6 +370,20 @@ impl Run<'_> {
             Ok(bytes)
         })
         .await
+    }
+}
+
+/// Says that what failed is an instruction of the image.
+fn of_image(text: &str, error: Error) -> Error {
+    let message = format!(
+        "the image has `ONBUILD {}`, which fails here",
+        excerpt(text)
+    );
+    let hint = error.hint().map(str::to_owned);
+    let told = Error::caused(error.kind(), message, error);
+    match hint {
+        Some(hint) => told.with_hint(hint),
+        None => told,
     }
 }
 

@@ -13,28 +13,43 @@ const BLOCK: usize = 512;
 /// Where the checksum stands in a header, and how long it is.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
-/// Says whether a file is a tar archive, compressed or not. It blocks.
-pub(crate) fn is_archive(shelf: &Shelf, file: &File) -> Result<bool, Error> {
+/// Says what a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// A tar archive, compressed or not.
+    Archive,
+    /// Something that begins as if it were compressed, and can not be read.
+    Broken,
+    /// Anything else.
+    Other,
+}
+
+/// Looks at how a file begins. It blocks.
+pub(crate) fn look(shelf: &Shelf, file: &File) -> Result<Held, Error> {
     let failed = |error| Error::layer("can not look whether a file is an archive", error);
     // A file that is compressed and no archive is copied as it is.
     let packed = shelf.open(file.place, file.size).map_err(failed)?;
     let plain = layer::decompress_archive(packed).map_err(failed)?;
     let mut first = [0; BLOCK];
-    Ok(fill(plain, &mut first) == BLOCK && is_header(&first))
+    Ok(match fill(plain, &mut first) {
+        Ok(BLOCK) if is_header(&first) => Held::Archive,
+        Ok(_) => Held::Other,
+        Err(_) => Held::Broken,
+    })
 }
 
-/// Reads as much as there is; what can not be read is no archive.
-fn fill(mut reader: impl Read, buffer: &mut [u8]) -> usize {
+/// Reads as much as there is.
+fn fill(mut reader: impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..)
         && !rest.is_empty()
     {
-        match reader.read(rest) {
-            Ok(0) | Err(_) => break,
-            Ok(read) => filled += read,
+        match reader.read(rest)? {
+            0 => break,
+            read => filled += read,
         }
     }
-    filled
+    Ok(filled)
 }
 
 /// Says whether a block is the header of an entry: by its checksum, as the

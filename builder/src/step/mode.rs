@@ -102,6 +102,10 @@ pub(crate) fn parse(text: &str) -> Result<Mode, Error> {
             Error::new(ErrorKind::Step, message).with_hint("write permissions as in `--chmod=755`")
         });
     }
+    if text.is_empty() {
+        let message = "`--chmod` is empty once it is expanded";
+        return Err(Error::new(ErrorKind::Step, message).with_hint("give its variable a value"));
+    }
     let mut changes = Vec::new();
     for clause in text.split(',') {
         read(clause, &mut changes).map_err(|reason| {
@@ -276,7 +280,7 @@ mod tests {
     #[test]
     fn what_is_no_mode_says_why() {
         for (text, reason) in [
-            ("", "nothing stands"),
+            ("", "is empty"),
             ("u+x,", "nothing stands"),
             (",u+x", "nothing stands"),
             ("u", "behind `u` one of"),

@@ -261,6 +261,9 @@ fn build(
         let built = built.map_err(|error| {
             // The names that `-t` gives have no part in this.
             let base = error.base().map(|base| base.registry().clone());
+            if !global.quiet {
+                diagnostics::warn_before(&prepared, &error);
+            }
             let error = diagnostics::failed(&prepared, error);
             reached.advise_on(error, base.as_slice())
         })?;

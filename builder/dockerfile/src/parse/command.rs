@@ -183,18 +183,18 @@ pub(super) fn not_strings(spans: Vec<Span>, report: &mut Report) {
     }
 }
 
-/// Warns of text that looks as if it were meant as an array of strings. A
-/// shell's own `[` has a blank behind it.
+/// Warns of text that looks as if it were meant as an array of strings.
 pub(super) fn check_malformed(arguments: &Text, report: &mut Report) {
     let text = arguments.as_str();
     let Some(inside) = text.strip_prefix('[') else {
         return;
     };
-    if !inside.starts_with(QUOTES) {
+    let is_bare = inside.contains(',') && inside.ends_with(']') && !inside.starts_with(['[', ' ']);
+    if !inside.starts_with(QUOTES) && !is_list(inside.trim_start()) && !is_bare {
         return;
     }
     let message = "this looks like an array in JSON and is none: it is taken as text".to_owned();
-    let hint = if inside.starts_with('"') {
+    let hint = if inside.trim_start().starts_with('"') {
         "an array is `[\"a\", \"b\"]`, with nothing behind it; `\\` in it is written `\\\\`"
     } else {
         "JSON has double quotes: `[\"a\", \"b\"]`"
@@ -202,4 +202,14 @@ pub(super) fn check_malformed(arguments: &Text, report: &mut Report) {
     report
         .warning(code::MALFORMED_JSON, arguments.span(), message)
         .hint(hint);
+}
+
+/// Says whether a text begins with something in quotes and a comma, as no
+/// shell has it between brackets.
+fn is_list(text: &str) -> bool {
+    let mut rest = text.splitn(3, ['"', '\'']);
+    let (Some(""), Some(_), Some(rest)) = (rest.next(), rest.next(), rest.next()) else {
+        return false;
+    };
+    rest.trim_start().starts_with(',')
 }

@@ -311,8 +311,6 @@ async fn the_git_directory_is_kept_the_same_each_time() {
     assert_eq!(run(&["describe"]), "v1");
     assert_eq!(run(&["status", "--porcelain"]), "");
     assert_eq!(run(&["remote", "get-url", "origin"]), origin.url());
-    let checkout = bench.git(&origin.source("?keep-git-dir=1#main:sub")).await;
-    assert_eq!(names(&checkout.expect("a checkout")), ["dir/inner"]);
 }
 
 #[tokio::test]

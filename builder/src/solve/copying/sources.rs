@@ -17,8 +17,9 @@ use crate::request::{Fidelity, Modes, Xattrs};
 use crate::solve::copying::filled;
 use crate::solve::run::Run;
 use crate::solve::stage::StageState;
+use crate::step::archive::{self, Held};
 use crate::step::copy::{Copying, Found, Source};
-use crate::step::{archive, remote};
+use crate::step::remote;
 
 /// The permissions of a file that is fetched (Dockerfile reference, "ADD").
 const FETCHED_MODE: u16 = 0o600;
@@ -214,6 +215,14 @@ impl Run<'_> {
                     Some(Written::Path(text)) => error.at(text.span()),
                     _ => error,
                 })?;
+            let (held, opened) = opened;
+            if held == Held::Broken {
+                let message = format!(
+                    "`{}` begins as if it were compressed, and can not be read: it is copied as it is",
+                    found.name()
+                );
+                self.warn(&message, "`--unpack=false` says that it is no archive");
+            }
             if let Some(archive) = &opened {
                 shelf.bring(Brought::Archive(archive.unpacked().clone()));
             }
@@ -223,16 +232,17 @@ impl Run<'_> {
     }
 }
 
-/// Opens a file, if it is an archive.
+/// Says what a file holds, and opens it if that is an archive.
 fn open(
     shelf: &Shelf,
     file: &File,
     name: &str,
     (scratch, origin): (&std::path::Path, u32),
-) -> Result<Option<Archive>, Error> {
+) -> Result<(Held, Option<Archive>), Error> {
     use layer::Contents as _;
-    if !archive::is_archive(shelf, file)? {
-        return Ok(None);
+    let held = archive::look(shelf, file)?;
+    if held != Held::Archive {
+        return Ok((held, None));
     }
     let name = format!("`{name}`");
     let content = shelf.open(file.place, file.size);
@@ -248,7 +258,7 @@ fn open(
         }
         _ => error,
     });
-    opened.map(Some)
+    opened.map(|archive| (held, Some(archive)))
 }
 
 /// Has the flags of an `ADD` count for a repository.

@@ -23,6 +23,10 @@ const FILES: &[(&str, u32, &str)] = &[
     ("onto/srv/nested/x", 0o600, "x of the archive"),
     ("onto/srv/private/more", 0o600, "more"),
     ("onto/opt/file", 0o644, "over a link"),
+    ("kinds/srv/nested", 0o644, "over a directory"),
+    ("kinds/srv/file/inner", 0o644, "in the place of a file"),
+    ("kinds/etc/motd/x", 0o644, "in the place of another"),
+    ("twice/f", 0o600, "first"),
     ("removing/.wh.motd", 0o644, ""),
     ("removing/kept", 0o644, "kept"),
 ];
@@ -92,6 +96,59 @@ pub(crate) fn make(cage: &Cage) {
     );
     tar(&source, &packed, "empty.tar", "--format=gnu . -T/dev/null");
     compress(&packed);
+    unusual(&source, &packed);
+}
+
+/// Packs what is rarely packed.
+fn unusual(source: &Path, packed: &Path) {
+    tar(source, packed, "kinds.tar", "--format=gnu kinds srv etc");
+    tar(source, packed, "v7.tar", "--format=v7 flat top below");
+    tar(source, packed, "ustar.tar", "--format=ustar flat top below");
+    let absolute = "--format=gnu flat --absolute-names --transform=s,^,/abs/, top";
+    tar(source, packed, "absolute.tar", absolute);
+    let device = source.join("device");
+    fs_err::create_dir_all(&device).expect("a writable directory");
+    for (name, kind) in [("null", "c 1 3"), ("disk", "b 8 0")] {
+        let path = device.join(name);
+        Tool::from_line("mknod --mode=0640").run(&format!("{} {kind}", path.display()));
+    }
+    tar(
+        source,
+        packed,
+        "device.tar",
+        "--format=gnu device null disk",
+    );
+    // The second entry of a name counts.
+    tar(source, packed, "twice.tar", "--format=gnu twice f");
+    fs_err::write(source.join("twice/f"), "second").expect("a writable directory");
+    let line = format!(
+        "tar --numeric-owner --mtime=@{TIME} -C {}",
+        source.display()
+    );
+    let archive = packed.join("twice.tar");
+    Tool::from_line(&line).run(&format!("-C twice -rf {} f", archive.display()));
+    let hole = source.join("sparse/hole");
+    fs_err::create_dir_all(source.join("sparse")).expect("a writable directory");
+    let file = fs_err::File::create(&hole).expect("a writable directory");
+    file.set_len(300_000).expect("a writable directory");
+    drop(file);
+    let line = format!(
+        "dd status=none conv=notrunc bs=1 seek=200000 count=4 if=/etc/hosts of={}",
+        hole.display()
+    );
+    Tool::from_line(&line).run("");
+    tar(
+        source,
+        packed,
+        "sparse-gnu.tar",
+        "--format=gnu sparse --sparse hole",
+    );
+    tar(
+        source,
+        packed,
+        "sparse-pax.tar",
+        "--format=pax sparse --sparse hole",
+    );
 }
 
 /// Packs some names of a directory.

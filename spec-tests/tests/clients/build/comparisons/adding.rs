@@ -161,4 +161,22 @@ pub(crate) const ADDING: &[Comparison] = &[
         docker("/x/below*", "archive-owners"),
         buildah("/x/below*", "archive-owners"),
     ]),
+    small(
+        "in the place of what is of another kind",
+        "FROM BASE\nADD packed/kinds.tar /\n",
+    ),
+    small(
+        "old formats",
+        "FROM BASE\nADD packed/v7.tar /x/\nADD packed/ustar.tar /y/\n",
+    ),
+    small(
+        "names that begin with a slash",
+        "FROM BASE\nADD packed/absolute.tar /x/\n",
+    ),
+    small("devices", "FROM BASE\nADD packed/device.tar /x/\n"),
+    small("one name twice", "FROM BASE\nADD packed/twice.tar /x/\n"),
+    small(
+        "two archives in one file",
+        "FROM BASE\nADD packed/two.tar.gz /x/\n",
+    ),
 ];

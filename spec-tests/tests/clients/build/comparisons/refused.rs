@@ -150,6 +150,12 @@ pub(crate) const REFUSED: &[Refusal] = &[
         (false, true, true),
         "archive-removals",
     ),
+    all("FROM BASE\nADD packed/sparse-gnu.tar /x/\n"),
+    some(
+        "FROM BASE\nADD packed/sparse-pax.tar /x/\n",
+        (false, true, true),
+        "archive-holes",
+    ),
     all("FROM BASE\nADD missing.tar /x/\n"),
     all("FROM BASE\nADD http://WEB/missing /x/\n"),
     some(
