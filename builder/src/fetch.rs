@@ -24,7 +24,7 @@ pub(crate) use checksum::Checksum;
 pub(crate) use download::{Fetched, url, url_checked};
 pub(crate) use git::{Checkout, git};
 pub use network::Network;
-pub(crate) use remote::{Remote, remote, remote_context, shown};
+pub(crate) use remote::{Remote, remote, remote_context, shown, without_secrets};
 pub(crate) use repository::GitSource;
 
 /// Says by what way things are fetched, and where to.

@@ -16,8 +16,13 @@ pub(crate) mod serve;
 pub(crate) mod tag;
 pub(crate) mod version;
 
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::arguments::{Arguments, Command};
 use crate::environment::Environment;
+use crate::report::{self, Exit};
 
 /// Runs the command that was typed.
 pub(crate) fn run(environment: &Environment, arguments: Arguments) -> anyhow::Result<()> {
@@ -41,10 +46,42 @@ pub(crate) fn run(environment: &Environment, arguments: Arguments) -> anyhow::Re
     }
 }
 
-/// Waits for what runs over the network.
+/// How long work that can not be cut short may go on after a signal.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Waits for what runs over the network. A signal that asks the program to end
+/// ends the work first, so that nothing of it is left: no file, no process.
 fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(work)
+    let done = runtime.block_on(async {
+        let asked = asked_to_end()?;
+        Ok::<_, anyhow::Error>(tokio::select! {
+            biased;
+            done = work => Ok(done),
+            exit = asked => Err(exit),
+        })
+    })?;
+    match done {
+        Ok(done) => done,
+        Err(exit) => {
+            runtime.shutdown_timeout(GRACE);
+            Err(report::ended(exit))
+        }
+    }
+}
+
+/// Waits for the signals by which a program is asked to end.
+fn asked_to_end() -> anyhow::Result<impl Future<Output = Exit>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = hangup.recv() => Exit::HungUp,
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+        }
+    })
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use self::program::{Failed, Pace, Program};
 use self::room::Room;
 use super::Way;
+use super::network::Limits;
 use super::repository::{GitSource, SHA1, SHA256};
 use crate::blocking;
 use crate::error::{Error, ErrorKind};
@@ -72,12 +73,11 @@ pub(crate) async fn git(way: &Way<'_>, source: &GitSource) -> Result<Checkout, E
         size: 0,
     });
     let (scratch, network) = (way.scratch.to_owned(), way.network.clone());
-    let credentials = source.credentials().map(str::to_owned);
-    let making = blocking::run(move || Room::create(&scratch, &network, credentials.as_deref()));
+    let making = blocking::run(move || Room::create(&scratch, &network));
     let room = making.await?;
     let work = Work {
         source,
-        git: Program::new(way.network, &room),
+        git: Program::new(way.network, &room, source),
         files: room.files(),
     };
     let commit = work.fetch().await?;
@@ -288,7 +288,34 @@ impl Work<'_> {
             .with_hint("see why it is another commit before the checksum is changed"))
     }
 
+    /// Counts what a commit has: a tree that has another one many times is
+    /// small until its files are written.
+    async fn count(&self, commit: &str) -> Result<(), Error> {
+        let limits = self.git.limits();
+        let (mut files, mut bytes) = (0_u64, 0_u64);
+        let mut count = |output: &mut Vec<u8>| {
+            let end = output.iter().rposition(|byte| *byte == 0);
+            let Some(end) = end else { return Ok(()) };
+            for record in output.drain(..=end).as_slice().split(|byte| *byte == 0) {
+                files += u64::from(!record.is_empty());
+                bytes = bytes.saturating_add(size_of(record));
+            }
+            if files > limits.files || bytes > limits.bytes {
+                let Limits { files, bytes, .. } = limits;
+                let message = format!("the commit has more than {files} files or {bytes} bytes");
+                return Err(Error::new(ErrorKind::Fetch, message));
+            }
+            Ok(())
+        };
+        let arguments = ["ls-tree", "-r", "-l", "-z", "--full-tree", commit];
+        let counting = self
+            .git
+            .run_with(Pace::Local, &self.files, &arguments, &mut count);
+        Ok(counting.await?)
+    }
+
     async fn check_out(&self, commit: &str) -> Result<(), Error> {
+        self.count(commit).await?;
         let arguments = ["checkout", "--quiet", "--force", "--detach", commit];
         self.in_files(Pace::Local, &arguments).await?;
         Ok(())
@@ -351,4 +378,15 @@ impl Work<'_> {
 
 fn is_commit(text: &str) -> bool {
     matches!(text.len(), SHA1 | SHA256) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Reads the size from a line of `git ls-tree -l`; submodules have none.
+fn size_of(record: &[u8]) -> u64 {
+    let ahead = record
+        .split(|byte| *byte == b'\t')
+        .next()
+        .unwrap_or_default();
+    let ahead = String::from_utf8_lossy(ahead);
+    let size = ahead.split_whitespace().nth(3);
+    size.and_then(|size| size.parse().ok()).unwrap_or(0)
 }

@@ -53,6 +53,10 @@ pub(super) struct Limits {
     pub(super) stall: Duration,
     /// The size of the largest file, in bytes.
     pub(super) size: u64,
+    /// The most files of a commit.
+    pub(super) files: u64,
+    /// The most bytes of all files of a commit.
+    pub(super) bytes: u64,
     /// How long git may say nothing while it asks somebody.
     pub(super) quiet: Duration,
     /// How long one command of git that asks nobody may take.
@@ -66,6 +70,9 @@ impl Limits {
         stall: Duration::from_secs(60),
         // As large as the largest layers that registries take.
         size: 32 * 1024 * 1024 * 1024,
+        // As many as an archive may have, and as large as a context may be.
+        files: 2_000_000,
+        bytes: 256 * 1024 * 1024 * 1024,
         // A server that packs a large repository is silent for a while.
         quiet: Duration::from_secs(5 * 60),
         local: Duration::from_secs(15 * 60),

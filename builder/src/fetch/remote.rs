@@ -90,6 +90,30 @@ pub(crate) fn shown(url: &Url) -> String {
     text
 }
 
+/// Takes what proves who asks out of the URLs of a text: of HTTP who asks at
+/// all, of others a password.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        rest = behind;
+        let end = behind.find(['/', ' ', '\'', '"', ']', '?', '#']);
+        let authority = behind.get(..end.unwrap_or(behind.len())).unwrap_or(behind);
+        if let Some((who, _)) = authority.rsplit_once('@')
+            && (who.contains(':')
+                || before.to_ascii_lowercase().ends_with("http")
+                || before.to_ascii_lowercase().ends_with("https"))
+        {
+            shown.push_str("[redacted]");
+            rest = behind.get(who.len()..).unwrap_or_default();
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
@@ -38,7 +40,12 @@ pub(crate) struct GitSource {
 
 /// Proves to the server of one origin who asks.
 #[derive(Clone, PartialEq, Eq)]
-struct Credentials(String);
+struct Credentials {
+    /// The server they are for, as a URL.
+    origin: String,
+    /// The user and the password, with a colon between them.
+    secret: Vec<u8>,
+}
 
 impl GitSource {
     /// Reads a URL.
@@ -59,8 +66,12 @@ impl GitSource {
         if is_http && (!url.username().is_empty() || url.password().is_some()) {
             let password = url.password().unwrap_or_default();
             let origin = &url[Position::BeforeHost..Position::AfterPort];
-            let line = format!("{}://{}:{password}@{origin}", url.scheme(), url.username());
-            credentials = Some(Credentials(line));
+            let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+            let secret = [decoded(url.username()), decoded(password)].join(&b':');
+            credentials = Some(Credentials {
+                origin: format!("{}://{origin}/", url.scheme()),
+                secret,
+            });
             // Neither fails for a URL with a host.
             let _ = plain.set_username("");
             let _ = plain.set_password(None);
@@ -134,9 +145,18 @@ impl GitSource {
         &self.address
     }
 
-    /// Gives the line of a file that git reads credentials from.
-    pub(super) fn credentials(&self) -> Option<&str> {
-        self.credentials.as_ref().map(|line| line.0.as_str())
+    /// Says whether nobody on the way can read or change what is fetched.
+    pub(super) fn is_encrypted(&self) -> bool {
+        !self.address.starts_with("http://") && !self.address.starts_with("git://")
+    }
+
+    /// Gives the server that credentials are for, and the header that has them.
+    pub(super) fn authorization(&self) -> Option<(&str, String)> {
+        let Credentials { origin, secret } = self.credentials.as_ref()?;
+        Some((
+            origin,
+            format!("Authorization: Basic {}", STANDARD.encode(secret)),
+        ))
     }
 
     /// Gives the branch, tag or commit that is wanted; the default branch

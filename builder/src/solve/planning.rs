@@ -191,13 +191,22 @@ impl<'a> Planning<'a> {
         let mut triggers = Vec::with_capacity(base.triggers.len());
         for trigger in &base.triggers {
             let parsed = dockerfile::parse_trigger(trigger, stage.span);
-            triggers.push(parsed.map_err(|error| {
+            let parsed = parsed.map_err(|error| {
                 let message = format!(
                     "the image has the `ONBUILD` instruction `{}`, which is none",
                     excerpt(trigger)
                 );
                 Error::caused(ErrorKind::Image, message, error)
-            })?);
+            })?;
+            if names_layout(&parsed) {
+                let message = format!(
+                    "the image has the `ONBUILD` instruction `{}`, which names a directory of this machine",
+                    excerpt(trigger)
+                );
+                return Err(Error::new(ErrorKind::Image, message)
+                    .with_hint("only a Dockerfile may name an OCI layout"));
+            }
+            triggers.push(parsed);
         }
         let mut facts = facts(base);
         for trigger in &triggers {
@@ -235,6 +244,25 @@ impl<'a> Planning<'a> {
             families,
         };
         dockerfile::check(&self.file, &prepared.dockerfile.bytes, parsed, &facts)
+    }
+}
+
+/// Says whether an instruction takes files of an OCI layout: an image has no
+/// say in what of this machine is read.
+fn names_layout(trigger: &Instruction) -> bool {
+    let is_layout = |from: &str| from.starts_with("oci-layout:");
+    match &trigger.kind {
+        Kind::Copy(copy) => copy
+            .from
+            .as_ref()
+            .is_some_and(|from| is_layout(from.as_str())),
+        Kind::Run(run) => {
+            let mut from = run
+                .mounts()
+                .map(|mount| dockerfile::mount_from(mount.as_str()));
+            from.any(|from| from.is_some_and(|from| is_layout(&from)))
+        }
+        _ => false,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::contents::Shelf;
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
+use crate::fetch;
 use crate::image::{ImageConfig, LayerOf};
 use crate::layers::Layers;
 use crate::plan::{Base, CopyFrom, ImageName, Plan, Step, excerpt};
@@ -151,8 +152,12 @@ impl Run<'_> {
         step: &Step,
     ) -> Result<Outcome, Error> {
         let time = created(self.request.epoch)?;
-        let text = &step.instruction.text;
         let kind = &step.instruction.kind;
+        let text = &match kind {
+            // The history is for everybody who has the image.
+            Kind::Add(_) => fetch::without_secrets(&step.instruction.text),
+            _ => step.instruction.text.clone(),
+        };
         let arguments = &self.plan.arguments;
         if stage.configured.apply(&step.instruction, arguments)? {
             stage.note(&time, text, true);

@@ -277,3 +277,45 @@ async fn a_run_that_is_needed_ends_the_build_before_any_step() {
     request.target = Some("unused".to_owned());
     assert!(scene.run(request).await.is_err());
 }
+
+#[tokio::test]
+async fn an_image_names_no_directory_of_the_machine() {
+    let scene = Scene::new();
+    for trigger in [
+        "COPY --from=oci-layout:///etc x /",
+        "RUN --mount=from=oci-layout:///etc,target=/x true",
+    ] {
+        let base = format!("FROM scratch\nONBUILD {trigger}\n");
+        scene.build(&base).await;
+        let child = scene.run(scene.request("FROM localhost/shop:1\n")).await;
+        let error = child.expect_err(trigger).to_string();
+        assert!(
+            error.ends_with("names a directory of this machine"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_failed_step_of_a_base_is_said_to_be_of_it() {
+    let scene = Scene::new();
+    scene.build("FROM scratch\nONBUILD COPY missing /\n").await;
+    let found = scene
+        .run(scene.request("FROM localhost/shop:1\nENV A=$X\n"))
+        .await;
+    let error = found.expect_err("it is not there");
+    let message = "the image has `ONBUILD COPY missing /`, which fails here";
+    assert_eq!(error.to_string(), message);
+    let warnings: Vec<&str> = error.warnings().iter().map(|said| said.code).collect();
+    assert_eq!(warnings, ["UndefinedVar"]);
+}
+
+#[tokio::test]
+async fn a_stage_can_not_copy_from_itself() {
+    let scene = Scene::new();
+    let text = "FROM scratch AS a\nCOPY --from=a / /\n";
+    let error = scene.run(scene.request(text)).await.expect_err("a circle");
+    let (_, said) = error.diagnostics().expect("mistakes");
+    assert_eq!(said[0].message, "the stage `a` needs itself");
+    assert_eq!(&text[said[0].span.range()], "a");
+}

@@ -5,6 +5,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use builder::{Diagnostic, Severity, Span};
 
 use super::position::{text, within};
+use crate::report::one_line;
 
 /// Shows one diagnostic, of a file with this name and content.
 pub(super) fn render(
@@ -19,7 +20,7 @@ pub(super) fn render(
     let text = text(bytes);
     let range = within(&text, diagnostic.span);
     let snippet = Snippet::source(text)
-        .path(name)
+        .path(one_line(name))
         .annotation(AnnotationKind::Primary.span(range));
     let title = level
         .primary_title(diagnostic.message.as_str())
@@ -36,7 +37,7 @@ pub(super) fn excerpt((name, bytes): (&str, &[u8]), span: Span) -> String {
     let text = text(bytes);
     let range = within(&text, span);
     let snippet = Snippet::source(text)
-        .path(name)
+        .path(one_line(name))
         .annotation(AnnotationKind::Primary.span(range));
     Renderer::plain().render(&[Group::with_level(Level::ERROR).element(snippet)])
 }

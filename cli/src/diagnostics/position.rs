@@ -60,10 +60,20 @@ impl Lines {
 pub(super) fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
+        text.extend(chunk.valid().chars().map(harmless));
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
     text
+}
+
+/// Gives a character of as many bytes in the place of one that steers a
+/// terminal or breaks a line and is none of ASCII, which the renderer shows.
+fn harmless(character: char) -> char {
+    match character {
+        '\u{80}'..='\u{9f}' => '\u{b7}',
+        '\u{2028}' | '\u{2029}' => char::REPLACEMENT_CHARACTER,
+        other => other,
+    }
 }
 
 /// Keeps a span within a text, and at the bounds of its characters.

@@ -17,11 +17,17 @@ pub(crate) enum Exit {
     Mismatch = 5,
     /// The registry could not be reached or failed.
     Unavailable = 6,
+    /// The terminal went away: 128 and the number of `SIGHUP`.
+    HungUp = 129,
+    /// Somebody pressed Ctrl-C: 128 and the number of `SIGINT`.
+    Interrupted = 130,
+    /// Somebody asked for it: 128 and the number of `SIGTERM`.
+    Terminated = 143,
 }
 
 /// Every way to fail, with what it means, for the reference.
 #[cfg(test)]
-pub(crate) const MEANINGS: [(Exit, &str); 6] = [
+pub(crate) const MEANINGS: [(Exit, &str); 9] = [
     (
         Exit::Failure,
         "Something else went wrong: a full disk, a refused request, a certificate that is not trusted. Or a check found something: `wharf check` warnings and no errors, `wharf dockerfile fmt --check` a file that it would change.",
@@ -45,6 +51,15 @@ pub(crate) const MEANINGS: [(Exit, &str); 6] = [
     (
         Exit::Unavailable,
         "A registry, a URL or a git repository could not be reached, or failed, also when tried again. The same command may succeed later.",
+    ),
+    (
+        Exit::HungUp,
+        "The terminal went away (`SIGHUP`). What was begun was given up, and nothing of it was left.",
+    ),
+    (Exit::Interrupted, "The same after Ctrl-C (`SIGINT`)."),
+    (
+        Exit::Terminated,
+        "The same after `SIGTERM`. `wharf serve` ends with 0 after either: it has nothing to give up.",
     ),
 ];
 
@@ -190,6 +205,6 @@ mod tests {
     #[test]
     fn codes_are_listed_in_order() {
         let codes: Vec<u8> = MEANINGS.iter().map(|(exit, _)| *exit as u8).collect();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 129, 130, 143]);
     }
 }

@@ -65,7 +65,8 @@ impl Home {
         }
     }
 
-    fn command<S: AsRef<str>>(&self, arguments: &[S]) -> Command {
+    /// Gives the command that runs the program.
+    pub(crate) fn command<S: AsRef<str>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
         command
             .args(arguments.iter().map(AsRef::as_ref))

@@ -173,3 +173,50 @@ fn names_without_a_meaning_are_told() {
     assert_eq!(code, Some(3));
     assert!(said.starts_with("error: can not use the build context `goods`\ncaused by: there is nothing at `none`\nhint: "), "{said}");
 }
+
+#[test]
+fn a_signal_leaves_neither_files_nor_programs() {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let git = std::process::Command::new("git").arg("version").output();
+    if git.is_err() {
+        eprintln!("skipped: there is no git");
+        return;
+    }
+    let mut home = Home::new();
+    let scratch = home.path("tmp");
+    fs_err::create_dir(&scratch).expect("made");
+    home.set("TMPDIR", scratch.display().to_string());
+    // It takes connections, and never says anything.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = listener.local_addr().expect("an address");
+    let url = format!("http://someone:hunter2@{host}/x.git");
+    for (signal, code) in [
+        (rustix::process::Signal::TERM, 143),
+        (rustix::process::Signal::INT, 130),
+        (rustix::process::Signal::HUP, 129),
+    ] {
+        let child = home.command(&["build", "-q", &url]).spawn();
+        let mut child = child.expect("the program runs");
+        // From here on git waits for an answer.
+        let (mut asked, _) = listener.accept().expect("a connection");
+        for room in fs_err::read_dir(&scratch).expect("a directory") {
+            let room = room.expect("readable").path();
+            let found = std::process::Command::new("grep")
+                .args(["-r", "hunter2"])
+                .arg(&room)
+                .output();
+            let found = found.expect("grep runs");
+            assert!(found.stdout.is_empty(), "{found:?}");
+        }
+        let process = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(process, signal).expect("it runs");
+        let ended = child.wait().expect("it ends");
+        assert_eq!((ended.code(), ended.signal()), (Some(code), None));
+        let left = fs_err::read_dir(&scratch).expect("a directory").count();
+        assert_eq!(left, 0);
+        // Who asked is gone: the connection ends.
+        let mut rest = Vec::new();
+        std::io::Read::read_to_end(&mut asked, &mut rest).expect("it ended");
+    }
+}

@@ -60,7 +60,8 @@ fn place(from: &Url, location: &str) -> Result<Url, Trouble> {
 /// Takes an answer that has the file.
 pub(super) fn accept(address: &Url, response: Response) -> Result<Response, Trouble> {
     let status = response.status();
-    if status.is_success() {
+    // A part of the file, or none, is not the file.
+    if status == StatusCode::OK {
         return Ok(response);
     }
     let message = format!("`{}` answered {status}", shown(address));

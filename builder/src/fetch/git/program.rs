@@ -1,20 +1,21 @@
 //! Running `git`: without a shell, in an environment of our making, and never
 //! for longer than it gets on.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use client::Proxies;
+use rustix::fs::Access;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
 use super::room::Room;
 use crate::error::{Error, ErrorKind};
-use crate::fetch::Network;
 use crate::fetch::network::{Limits, Repositories};
+use crate::fetch::{GitSource, Network, without_secrets};
 
 /// The program.
 const GIT: &str = "git";
@@ -34,6 +35,15 @@ const SAID_LIMIT: usize = 64 * 1024;
 const SHOWN_LINES: usize = 6;
 /// How much is read at once, in bytes.
 const PIECE: usize = 16 * 1024;
+
+/// The most memory that a program may take, in bytes: for objects that it
+/// unpacks.
+const MEMORY_LIMIT: u64 = 4 * 1024 * 1024 * 1024;
+/// A directory that there is not.
+const NOWHERE: &str = "/nowhere";
+
+/// Takes what a command puts out.
+pub(super) type Take<'a> = dyn FnMut(&mut Vec<u8>) -> Result<(), Error> + Send + 'a;
 
 /// Says how long a command may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +69,23 @@ pub(super) struct Failed {
 }
 
 impl<'a> Program<'a> {
-    pub(super) fn new(network: &'a Network, room: &Room) -> Self {
+    /// Makes one for a repository; `authorization` goes to its own server.
+    pub(super) fn new(network: &'a Network, room: &Room, source: &GitSource) -> Self {
+        let mut environment = environment(network, room, source.is_encrypted());
+        // In the environment alone: a process that is killed leaves no file.
+        if let Some((origin, header)) = source.authorization() {
+            environment.extend([
+                ("GIT_CONFIG_COUNT", "1".into()),
+                (
+                    "GIT_CONFIG_KEY_0",
+                    format!("http.{origin}.extraHeader").into(),
+                ),
+                ("GIT_CONFIG_VALUE_0", header.into()),
+            ]);
+        }
         Self {
             network,
-            environment: environment(network, room),
+            environment,
         }
     }
 
@@ -77,7 +100,30 @@ impl<'a> Program<'a> {
         directory: &Path,
         arguments: &[&str],
     ) -> Result<String, Failed> {
-        let child = Command::new(GIT)
+        let verb = arguments.first().copied().unwrap_or_default();
+        let mut whole = Vec::new();
+        let mut keep = |output: &mut Vec<u8>| {
+            whole.append(output);
+            if whole.len() > OUTPUT_LIMIT {
+                let message = format!("`git {verb}` puts out more than {OUTPUT_LIMIT} bytes");
+                return Err(Error::new(ErrorKind::Fetch, message));
+            }
+            Ok(())
+        };
+        self.run_with(pace, directory, arguments, &mut keep).await?;
+        Ok(String::from_utf8_lossy(&whole).into_owned())
+    }
+
+    /// Runs a command in a directory to its end; `take` takes what it puts out
+    /// from the buffer, as much as it can make sense of.
+    pub(super) async fn run_with(
+        &self,
+        pace: Pace,
+        directory: &Path,
+        arguments: &[&str],
+        take: &mut Take<'_>,
+    ) -> Result<(), Failed> {
+        let child = Command::new(self.program())
             .args(arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -90,18 +136,29 @@ impl<'a> Program<'a> {
             .spawn();
         let running = Running::new(child.map_err(|error| self.not_started(error))?);
         let limits = &self.network.limits;
-        running.limit_files(limits.size);
+        running.limit(Resource::Fsize, limits.size);
+        running.limit(Resource::Data, MEMORY_LIMIT);
         let verb = arguments.first().copied().unwrap_or_default();
         match pace {
-            Pace::Remote => running.finish(verb, limits.quiet).await,
+            Pace::Remote => running.finish(verb, limits.quiet, take).await,
             Pace::Local => {
-                let finishing = running.finish(verb, limits.local);
+                let finishing = running.finish(verb, limits.local, take);
                 match tokio::time::timeout(limits.local, finishing).await {
                     Ok(done) => done,
                     Err(_elapsed) => Err(Failed::too_long(verb, limits.local)),
                 }
             }
         }
+    }
+
+    /// Finds the program; where it is not found its name alone, which fails.
+    fn program(&self) -> PathBuf {
+        let directories = std::env::split_paths(&self.network.search_path);
+        let mut programs = directories
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join(GIT));
+        let found = programs.find(|program| rustix::fs::access(program, Access::EXEC_OK).is_ok());
+        found.unwrap_or_else(|| Path::new(NOWHERE).join(GIT))
     }
 
     fn not_started(&self, error: std::io::Error) -> Failed {
@@ -124,15 +181,22 @@ impl<'a> Program<'a> {
 }
 
 /// Makes the whole environment of git; of ours nothing is handed on.
-fn environment(network: &Network, room: &Room) -> Vec<(&'static str, OsString)> {
+fn environment(
+    network: &Network,
+    room: &Room,
+    is_encrypted: bool,
+) -> Vec<(&'static str, OsString)> {
     let protocols = match network.repositories {
+        // Encryption is never given up, neither by a redirect nor by a
+        // submodule.
+        Repositories::Remote if is_encrypted => "https:ssh",
         Repositories::Remote => "http:https:git:ssh",
         #[cfg(test)]
         Repositories::Local => "http:https:git:ssh:file",
     };
     let home = room.home();
     let mut all: Vec<(&'static str, OsString)> = vec![
-        ("PATH", network.search_path.clone()),
+        ("PATH", absolute(&network.search_path)),
         ("HOME", home.clone().into()),
         ("XDG_CONFIG_HOME", home.clone().into()),
         ("TMPDIR", home.into()),
@@ -171,6 +235,14 @@ fn environment(network: &Network, room: &Room) -> Vec<(&'static str, OsString)> 
     all
 }
 
+/// Leaves out of a search path what depends on where a program runs: there it
+/// would be programs of the repository that are found.
+fn absolute(path: &OsStr) -> OsString {
+    let directories = std::env::split_paths(path).filter(|directory| directory.is_absolute());
+    // What was split has nothing in it that can not be joined.
+    std::env::join_paths(directories).unwrap_or_default()
+}
+
 /// Is a command that runs; it ends with this value, and all it started.
 struct Running {
     child: Child,
@@ -186,9 +258,9 @@ impl Running {
         }
     }
 
-    /// Keeps it, and what it starts from now on, from writing larger files. A
-    /// repository comes as one file, whatever is in it.
-    fn limit_files(&self, size: u64) {
+    /// Limits it, and what it starts from now on: the size of a file, as which a
+    /// whole repository comes; and its memory.
+    fn limit(&self, resource: Resource, size: u64) {
         let limit = Rlimit {
             current: Some(size),
             maximum: Some(size),
@@ -196,12 +268,17 @@ impl Running {
         // Without a number it would be this process that is limited.
         if let Some(group) = self.group {
             // It may have ended already; no harm is done then.
-            let _ = rustix::process::prlimit(Some(group), Resource::Fsize, limit);
+            let _ = rustix::process::prlimit(Some(group), resource, limit);
         }
     }
 
     /// Reads what it says until its end; silence may take so long.
-    async fn finish(mut self, verb: &str, quiet: Duration) -> Result<String, Failed> {
+    async fn finish(
+        mut self,
+        verb: &str,
+        quiet: Duration,
+        take: &mut Take<'_>,
+    ) -> Result<(), Failed> {
         let broken = |error: std::io::Error| Failed {
             error: Error::caused(ErrorKind::Fetch, "the program `git` was cut off", error),
             said: String::new(),
@@ -221,10 +298,7 @@ impl Running {
                 Ok(read) => read.map_err(broken)?,
                 Err(_elapsed) => return Err(Failed::too_long(verb, quiet)),
             }
-            if output.len() > OUTPUT_LIMIT {
-                let message = format!("`git {verb}` puts out more than {OUTPUT_LIMIT} bytes");
-                return Err(Failed::of(Error::new(ErrorKind::Fetch, message)));
-            }
+            take(&mut output).map_err(Failed::of)?;
             let old = said.len().saturating_sub(SAID_LIMIT);
             said.drain(..old);
         }
@@ -235,7 +309,7 @@ impl Running {
         // Its number may be another's from now on.
         self.group = None;
         if status.success() {
-            return Ok(String::from_utf8_lossy(&output).into_owned());
+            return Ok(());
         }
         let said = String::from_utf8_lossy(&said).into_owned();
         let message = format!("`git {verb}` failed");
@@ -282,7 +356,7 @@ fn told(said: &str) -> String {
         .split(['\n', '\r'])
         .map(str::trim)
         .filter(|line| !line.is_empty() && !is_progress(line))
-        .map(|line| without_password(&plain(line)))
+        .map(|line| without_secrets(&plain(line)))
         .collect();
     let first = lines.len().saturating_sub(SHOWN_LINES);
     match lines.get(first..) {
@@ -305,27 +379,6 @@ fn is_progress(line: &str) -> bool {
         || line.contains("objects: ")
         || line.contains("deltas: ")
         || line.contains("files: ")
-}
-
-/// Hides what stands between `://` and `@`, if a password is in it.
-fn without_password(line: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = line;
-    while let Some((before, behind)) = rest.split_once("://") {
-        shown.push_str(before);
-        shown.push_str("://");
-        rest = behind;
-        let end = behind.find(['/', ' ', '\'']).unwrap_or(behind.len());
-        let (authority, further) = behind.split_at(end);
-        if let Some((who, _)) = authority.rsplit_once('@')
-            && who.contains(':')
-        {
-            shown.push_str("[redacted]");
-            rest = behind.get(who.len()..).unwrap_or(further);
-        }
-    }
-    shown.push_str(rest);
-    shown
 }
 
 impl Failed {

@@ -1,8 +1,7 @@
 //! Where git works: a directory of its own with a home, so that nothing of the
 //! machine's users is read or changed.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -51,8 +50,6 @@ const SETTINGS: &str = "\
 
 /// The file of the settings.
 const SETTINGS_FILE: &str = "settings";
-/// Where `git credential-store` looks first.
-const CREDENTIALS_FILE: &str = ".git-credentials";
 /// The certificates that are trusted, where some were handed in.
 const ROOTS_FILE: &str = "roots.pem";
 /// The most characters in a line of PEM (RFC 7468, section 2).
@@ -67,16 +64,16 @@ pub(super) struct Room {
 
 impl Room {
     /// Makes one. It blocks.
-    pub(super) fn create(
-        scratch: &Path,
-        network: &Network,
-        credentials: Option<&str>,
-    ) -> Result<Self, Error> {
+    pub(super) fn create(scratch: &Path, network: &Network) -> Result<Self, Error> {
         let stored = |error: std::io::Error| {
             let message = format!("git can not work in `{}`", scratch.display());
             Error::caused(ErrorKind::Storage, message, error)
         };
-        let directory = TempDir::with_prefix_in("git-", scratch).map_err(stored)?;
+        let directory = tempfile::Builder::new()
+            .prefix("git-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
+            .tempdir_in(scratch)
+            .map_err(stored)?;
         let room = Self {
             directory,
             has_roots: !network.root_certificates.is_empty(),
@@ -87,15 +84,6 @@ impl Room {
         if room.has_roots {
             let roots = pem(&network.root_certificates);
             fs_err::write(room.home().join(ROOTS_FILE), roots).map_err(stored)?;
-        }
-        if let Some(line) = credentials {
-            let mut file = fs_err::OpenOptions::new();
-            file.write(true).create_new(true);
-            file.options_mut().mode(0o600);
-            let mut file = file
-                .open(room.home().join(CREDENTIALS_FILE))
-                .map_err(stored)?;
-            writeln!(file, "{line}").map_err(stored)?;
         }
         Ok(room)
     }
@@ -123,7 +111,7 @@ impl Room {
         self.has_roots.then(|| self.home().join(ROOTS_FILE))
     }
 
-    /// Removes the home, and with it the credentials. It blocks.
+    /// Removes the home. It blocks.
     pub(super) fn remove_home(&self) -> Result<(), Error> {
         fs_err::remove_dir_all(self.home())
             .map_err(|error| Error::caused(ErrorKind::Storage, "git can not be cleaned up", error))

@@ -149,7 +149,8 @@ fn checksums_agree() {
 #[test]
 fn secrets_are_apart() {
     let source = read("https://me:p%40ss@h:1/a.git").expect("a source");
-    assert_eq!(source.credentials(), Some("https://me:p%40ss@h:1"));
+    let header = "Authorization: Basic bWU6cEBzcw==".to_owned();
+    assert_eq!(source.authorization(), Some(("https://h:1/", header)));
     for shown in [
         source.to_string(),
         format!("{source:?}"),
@@ -158,5 +159,6 @@ fn secrets_are_apart() {
         assert!(!shown.contains("p%40ss"), "{shown}");
     }
     let token = read("https://token@h/a.git").expect("a source");
-    assert_eq!(token.credentials(), Some("https://token:@h"));
+    let header = "Authorization: Basic dG9rZW46".to_owned();
+    assert_eq!(token.authorization(), Some(("https://h/", header)));
 }

@@ -215,6 +215,16 @@ async fn what_is_too_large_is_not_fetched() {
 }
 
 #[tokio::test]
+async fn a_part_of_a_file_is_not_the_file() {
+    for status in ["204 No Content", "206 Partial Content", "203 Other"] {
+        let server = Server::new(move |_, _| Reply::new(status, "", b""));
+        let (kind, text) = fails(&Bench::new(), &server.url("/x")).await;
+        assert_eq!(kind, ErrorKind::Fetch);
+        assert!(text.contains(status.get(..3).expect("digits")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_is_cut_gives_no_file() {
     let half = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345";
     let chunk = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n";

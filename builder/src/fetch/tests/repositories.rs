@@ -442,6 +442,65 @@ async fn what_is_too_large_is_not_fetched() {
 }
 
 #[tokio::test]
+async fn a_commit_is_counted_before_its_files_are_written() {
+    let Some(origin) = Origin::new() else { return };
+    // Five objects that are 10,000 files.
+    let mut tree = origin.git(&["rev-parse", "HEAD:sub/dir"]);
+    for _ in 0..4 {
+        let entries = (0..10).map(|name| format!("040000 tree {tree}\t{name}\n"));
+        let list = origin.path().join("list");
+        fs_err::write(&list, entries.collect::<String>()).expect("written");
+        let made = Command::new("git")
+            .arg("mktree")
+            .current_dir(origin.path())
+            .stdin(fs_err::File::open(&list).expect("there").into_parts().0)
+            .output();
+        let made = made.expect("git runs");
+        tree = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    }
+    let bomb = origin.git(&["commit-tree", "-m", "bomb", &tree]);
+    origin.git(&["update-ref", "refs/heads/bomb", &bomb]);
+    let mut bench = Bench::local();
+    bench.network.limits.files = 9_999;
+    let (kind, text) = bench.refuses(&origin.source("#bomb")).await;
+    assert_eq!(kind, ErrorKind::Fetch);
+    assert!(text.contains("more than 9999 files"), "{text}");
+    bench.network.limits.files = 10_000;
+    bench.network.limits.bytes = 10_000 * "inner".len() as u64 - 1;
+    let (_, text) = bench.refuses(&origin.source("#bomb")).await;
+    assert!(text.contains("49999 bytes"), "{text}");
+    bench.network.limits.bytes += 1;
+    let checkout = bench.git(&origin.source("#bomb")).await;
+    checkout.expect("not too many");
+}
+
+#[tokio::test]
+async fn programs_of_a_repository_are_not_found() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let Some(origin) = Origin::new() else { return };
+    let ran = origin.path().join("ran");
+    for program in ["git", "sed", "sh", "git-submodule"] {
+        origin.write(program, &format!("#!/bin/sh\ntouch {}\n", ran.display()));
+        let mode = std::fs::Permissions::from_mode(0o755);
+        fs_err::set_permissions(origin.path().join(program), mode).expect("our own file");
+    }
+    origin.write(".gitmodules", "");
+    origin.commit("programs");
+    let mut bench = Bench::local();
+    for path in [
+        format!(".:{PATH}"),
+        format!(":{PATH}"),
+        format!("x::{PATH}:."),
+    ] {
+        bench.network.search_path = path.into();
+        let checkout = bench.git(&origin.source("?keep-git-dir=1")).await;
+        checkout.expect("a checkout");
+        assert!(!ran.exists());
+    }
+}
+
+#[tokio::test]
 async fn references_are_no_options() {
     let Some(origin) = Origin::new() else { return };
     let ran = origin.path().join("ran");

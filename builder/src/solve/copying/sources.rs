@@ -21,6 +21,8 @@ use crate::step::archive::{self, Held};
 use crate::step::copy::{Copying, Found, Source};
 use crate::step::remote;
 
+/// How names begin that mean removed files (image-spec, "Whiteouts").
+const REMOVES: &[u8] = b".wh.";
 /// The permissions of a file that is fetched (Dockerfile reference, "ADD").
 const FETCHED_MODE: u16 = 0o600;
 
@@ -128,6 +130,12 @@ impl Run<'_> {
                 error,
             )
         })?;
+        if name.starts_with(REMOVES) {
+            let name = name.escape_ascii();
+            let message = format!("`{name}` would remove a file: in a layer such names do");
+            return Err(Error::new(ErrorKind::Step, message)
+                .with_hint("name the file in the destination, as in `/directory/file`"));
+        }
         let origin = shelf.next_origin().ok_or_else(too_many)?;
         let source = Source::Fetched {
             name,

@@ -65,7 +65,7 @@ fn format(global: &Global, arguments: &Arguments, path: &Path) -> anyhow::Result
     if arguments.diff && changes {
         report::result_bytes(difference(&source, &formatted).as_bytes())?;
     } else if arguments.check && changes {
-        report::result(&source.name)?;
+        report::result(&report::one_line(&source.name))?;
     }
     if arguments.check || arguments.diff {
         return Ok(changes);
