@@ -88,7 +88,8 @@ impl Prepared {
         }
         blocking::run(move || {
             let (context, piped) = Opened::open(&context, &request.scratch)?;
-            let dockerfile = match text.or(piped.map(|bytes| ("-".to_owned(), bytes))) {
+            let piped = piped.map(|bytes| (remote::name(&request.context), bytes));
+            let dockerfile = match text.or(piped) {
                 Some((name, bytes)) => SourceText { name, bytes },
                 None => dockerfile(&context, &request.dockerfile)?,
             };

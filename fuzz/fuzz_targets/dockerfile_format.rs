@@ -3,6 +3,8 @@
 
 #![no_main]
 
+use std::collections::BTreeMap;
+
 use dockerfile::{
     Dockerfile, Escape, Facts, Instruction, Kind, Pair, Severity, Variables, check, expand_word,
     format, outline_default, parse, targets, to_dockerfile, to_json,
@@ -18,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     let json = to_json(bytes, &file, &said);
     assert!(serde_json::from_str::<Value>(&json).is_ok());
     assert_eq!(targets(&file, bytes).len(), file.stages.len());
-    assert_eq!(outline_default(&file, bytes).is_some(), !file.stages.is_empty());
+    assert_eq!(outline_default(&file, bytes, &BTreeMap::new()).is_some(), !file.stages.is_empty());
     check(&file, bytes, said.clone(), &Facts::default());
     if said.iter().any(|said| said.severity == Severity::Error) {
         assert!(format(bytes).is_err());

@@ -58,12 +58,12 @@ pub struct Outline {
 pub struct OutlineArgument {
     /// Its name.
     pub name: String,
-    /// Its default, before expansion and as it is written, with its quotes; of
-    /// a bare `ARG NAME` that of the argument above the first stage.
-    pub default: Option<String>,
+    /// Its value, if it has one: what is given to it, or else its default; of a
+    /// bare `ARG NAME` that of the argument above the first stage.
+    pub value: Option<String>,
     /// What its comment says behind its name.
     pub description: Option<String>,
-    /// Says where its default comes from.
+    /// Says where its value comes from.
     pub scope: Scope,
     /// Where its name stands.
     pub span: Span,
@@ -81,7 +81,7 @@ pub enum Scope {
 /// Is a secret or agent that a `RUN` mounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutlineMount {
-    /// Its id, with the defaults of the arguments in it.
+    /// Its id, with the values of the arguments in it.
     pub id: String,
     /// Says whether some step fails without it.
     pub required: bool,
@@ -100,28 +100,44 @@ pub fn targets(file: &Dockerfile, source: &[u8]) -> Vec<Target> {
         .collect()
 }
 
-/// Says what a target takes. `name` is the name of a stage, in any case, or
-/// its number; there is no answer for a stage that there is not.
+/// Says what a target takes, with the values that are given to its arguments.
+/// `name` is the name of a stage, in any case, or its number; there is no
+/// answer for a stage that there is not.
 #[must_use]
-pub fn outline(file: &Dockerfile, source: &[u8], name: &str) -> Option<Outline> {
+pub fn outline(
+    file: &Dockerfile,
+    source: &[u8],
+    name: &str,
+    given: &BTreeMap<String, String>,
+) -> Option<Outline> {
     let number = reach::find(file, name)?;
-    outline_stage(file, source, number)
+    outline_stage((file, source), number, given)
 }
 
 /// Says what the target takes that is built where none is named. There is no
 /// answer for a file without stages.
 #[must_use]
-pub fn outline_default(file: &Dockerfile, source: &[u8]) -> Option<Outline> {
-    outline_stage(file, source, file.stages.len().checked_sub(1)?)
+pub fn outline_default(
+    file: &Dockerfile,
+    source: &[u8],
+    given: &BTreeMap<String, String>,
+) -> Option<Outline> {
+    let last = file.stages.len().checked_sub(1)?;
+    outline_stage((file, source), last, given)
 }
 
-fn outline_stage(file: &Dockerfile, source: &[u8], number: usize) -> Option<Outline> {
+fn outline_stage(
+    (file, source): (&Dockerfile, &[u8]),
+    number: usize,
+    given: &BTreeMap<String, String>,
+) -> Option<Outline> {
     let target = targets(file, source).into_iter().nth(number)?;
-    let globals = Globals::new(file);
+    let globals = Globals::new(file, given);
     let stages = reach::stages(file, number, &globals);
     let mut page = Page {
         file,
         source,
+        given,
         globals,
         found: BTreeMap::new(),
         used: BTreeSet::new(),
@@ -185,6 +201,7 @@ fn describe(source: &[u8], at: usize, name: &str) -> Option<String> {
 struct Page<'a> {
     file: &'a Dockerfile,
     source: &'a [u8],
+    given: &'a BTreeMap<String, String>,
     globals: Globals,
     /// The arguments, by their names.
     found: BTreeMap<String, OutlineArgument>,
@@ -230,30 +247,34 @@ impl Page<'_> {
     fn argument(&mut self, argument: &Argument, above: Span, known: &mut BTreeMap<String, String>) {
         let name = argument.name.as_str();
         let description = describe(self.source, above.start, name);
-        let Some(default) = &argument.default else {
-            if let Some(value) = self.globals.value(name) {
-                known.insert(name.to_owned(), value.to_owned());
-                // It is found above the first stage; its comment may be here.
-                self.used.insert(name.to_owned());
-            }
-            self.add(argument, description, Scope::Stage);
-            return;
-        };
-        let value = reach::value(default.as_str(), self.file.escape, known);
-        known.insert(name.to_owned(), value);
-        self.add(argument, description, Scope::Stage);
+        let given = self.given.get(name).cloned();
+        let default = argument.default.as_ref();
+        let default = default.map(|text| reach::value(text.as_str(), self.file.escape, known));
+        if default.is_none() && self.globals.value(name).is_some() {
+            // It is found above the first stage; its comment may be here.
+            self.used.insert(name.to_owned());
+        }
+        let is_bare = default.is_none();
+        let value = given.or(default);
+        let known_as = value.clone();
+        let known_as = known_as.or_else(|| self.globals.value(name).map(str::to_owned));
+        known.extend(known_as.map(|value| (name.to_owned(), value)));
+        // What stands above says more of one that is bare here.
+        let value = value.filter(|_| !is_bare || self.globals.value(name).is_none());
+        self.add(argument, (value, description), Scope::Stage);
     }
 
-    fn add(&mut self, argument: &Argument, description: Option<String>, scope: Scope) {
+    fn add(
+        &mut self,
+        argument: &Argument,
+        (value, description): (Option<String>, Option<String>),
+        scope: Scope,
+    ) {
         let name = argument.name.as_str();
-        let default = argument
-            .default
-            .as_ref()
-            .map(|text| text.as_str().to_owned());
         let Some(there) = self.found.get_mut(name) else {
             let found = OutlineArgument {
                 name: name.to_owned(),
-                default,
+                value,
                 description,
                 scope,
                 span: argument.name.span(),
@@ -261,8 +282,8 @@ impl Page<'_> {
             self.found.insert(name.to_owned(), found);
             return;
         };
-        if there.default.is_none() && default.is_some() {
-            there.default = default;
+        if there.value.is_none() && value.is_some() {
+            there.value = value;
             there.scope = scope;
             there.span = argument.name.span();
         }
@@ -282,7 +303,8 @@ impl Page<'_> {
             }
             let start = argument.name.span().start;
             let description = describe(self.source, start, name);
-            self.add(argument, description, Scope::Global);
+            let value = self.globals.value(name).map(str::to_owned);
+            self.add(argument, (value, description), Scope::Global);
         }
     }
 

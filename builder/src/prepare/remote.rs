@@ -70,6 +70,17 @@ pub(super) async fn dockerfile(
     Ok(Some((name, bytes.await?)))
 }
 
+/// Names a Dockerfile that came in the place of a context.
+pub(super) fn name(context: &ContextSource) -> String {
+    match context {
+        ContextSource::Remote(text) => match read(text) {
+            Ok(Remote::Url(url)) => fetch::shown(&url),
+            Ok(Remote::Git(_)) | Err(_) => excerpt(text),
+        },
+        _ => "-".to_owned(),
+    }
+}
+
 fn read(text: &str) -> Result<Remote, Error> {
     fetch::remote_context(text).unwrap_or_else(|| {
         let message = format!("`{}` is neither a URL nor a git repository", excerpt(text));

@@ -220,3 +220,13 @@ fn a_signal_leaves_neither_files_nor_programs() {
         std::io::Read::read_to_end(&mut asked, &mut rest).expect("it ended");
     }
 }
+
+#[test]
+fn a_mistake_is_shown_in_what_was_fetched() {
+    let home = Home::new();
+    let host = serve(vec![("/alone", b"FROM scratch\nCOPPY a /\n".to_vec())]);
+    let ended = home.wharf(&["build", &format!("{host}/alone")]);
+    assert_eq!(ended.code, Some(2));
+    let place = format!("--> {host}/alone:2:1");
+    assert!(ended.stderr.contains(&place), "{}", ended.stderr);
+}

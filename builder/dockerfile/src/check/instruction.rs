@@ -365,6 +365,11 @@ fn is_absolute(path: &str) -> bool {
 
 fn check_copied_secrets(copy: &Copy, source: &[u8], findings: &mut Findings<'_>) {
     secret::check_copy(copy, findings);
+    for source in &copy.sources {
+        if let Source::Path(path) = source {
+            secret::check_url(path, findings);
+        }
+    }
     for source_of in &copy.sources {
         if let Source::Heredoc(heredoc) = source_of {
             secret::check_heredoc(heredoc, source, findings);

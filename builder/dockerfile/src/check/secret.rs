@@ -190,6 +190,24 @@ fn say(what: &str, span: Span, findings: &mut Findings<'_>) {
     findings.say(rules::SECRET_IN_VALUE, span, message, hint);
 }
 
+/// Checks a source of `ADD`, whose URL may have a password.
+pub(super) fn check_url(source: &Text, findings: &mut Findings<'_>) {
+    if let Some(range) = find_password(source.as_str()) {
+        say("a password", source.span_of(range), findings);
+    }
+}
+
+/// Finds the password in a URL, if it is one that stands there.
+fn find_password(text: &str) -> Option<std::ops::Range<usize>> {
+    let (before, behind) = text.split_once("://")?;
+    let authority = behind.split(['/', '?', '#']).next().unwrap_or_default();
+    let (who, _) = authority.rsplit_once('@')?;
+    let (user, password) = who.split_once(':')?;
+    let start = before.len() + "://".len() + user.len() + ":".len();
+    let is_written = !password.is_empty() && !password.contains('$');
+    is_written.then_some(start..start + password.len())
+}
+
 /// Finds what can be nothing but a secret.
 fn find(text: &str) -> Option<(std::ops::Range<usize>, &'static str)> {
     find_key(text).or_else(|| find_token(text))

@@ -1,5 +1,5 @@
-//! Which stages a stage needs, as far as a file alone says it: with the
-//! defaults of its arguments.
+//! Which stages a stage needs, as far as a file and the values that are given
+//! to its arguments say it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use crate::ast::{Dockerfile, Escape, Instruction, Kind};
 use crate::expand::{Variables, expand_word};
 use crate::mount::mount_from;
 
-/// Holds the arguments above the first stage with their defaults.
+/// Holds the arguments above the first stage with their values.
 #[derive(Debug)]
 pub(super) struct Globals {
     escape: Escape,
@@ -16,13 +16,14 @@ pub(super) struct Globals {
 }
 
 impl Globals {
-    pub(super) fn new(file: &Dockerfile) -> Self {
+    pub(super) fn new(file: &Dockerfile, given: &BTreeMap<String, String>) -> Self {
         let mut values = BTreeMap::new();
         for argument in &file.arguments {
-            if let Some(default) = &argument.default {
-                let value = value(default.as_str(), file.escape, &values);
-                values.insert(argument.name.as_str().to_owned(), value);
-            }
+            let name = argument.name.as_str();
+            let default = argument.default.as_ref();
+            let default = default.map(|text| value(text.as_str(), file.escape, &values));
+            let value = given.get(name).cloned().or(default);
+            values.extend(value.map(|value| (name.to_owned(), value)));
         }
         Self {
             escape: file.escape,

@@ -1,5 +1,7 @@
 //! Targets and outlines by example.
 
+use std::collections::BTreeMap;
+
 use crate::{Outline, Scope, outline, outline_default, parse, targets};
 
 const FILE: &str = "\
@@ -35,7 +37,7 @@ RUN --mount=from=1,target=/o --mount=type=secret,id=token,required=false true
 
 fn outlined(name: &str) -> Outline {
     let (file, _) = parse(FILE.as_bytes());
-    outline(&file, FILE.as_bytes(), name).unwrap_or_else(|| panic!("{name}"))
+    outline(&file, FILE.as_bytes(), name, &BTreeMap::new()).unwrap_or_else(|| panic!("{name}"))
 }
 
 fn arguments(outline: &Outline) -> String {
@@ -45,7 +47,7 @@ fn arguments(outline: &Outline) -> String {
             Scope::Stage => "stage",
         };
         assert_eq!(&FILE[argument.span.range()], argument.name);
-        let default = argument.default.as_deref().unwrap_or("-");
+        let default = argument.value.as_deref().unwrap_or("-");
         let description = argument.description.as_deref().unwrap_or("-");
         format!("{} {scope} {default} {description}\n", argument.name)
     });
@@ -85,7 +87,7 @@ fn an_outline_has_what_its_stages_take() {
     let base = outlined("BASE");
     let expected = "\
 MINOR global 9 -
-VERSION global 3.$MINOR is that of the base
+VERSION global 3.9 is that of the base
 JOBS stage 4 says how many
 ";
     assert_eq!(arguments(&base), expected);
@@ -104,15 +106,18 @@ JOBS stage 4 says how many
 #[test]
 fn the_last_stage_is_outlined_where_none_is_named() {
     let (file, _) = parse(FILE.as_bytes());
-    let last = outline_default(&file, FILE.as_bytes()).unwrap();
+    let last = outline_default(&file, FILE.as_bytes(), &BTreeMap::new()).unwrap();
     assert_eq!(last, outlined("3"));
     assert!(arguments(&last).contains("ELSEWHERE") && arguments(&last).contains("NAME"));
     let expected = "token:true key:false file:false only:false default:false ";
     assert_eq!(ids(&last), expected);
-    assert_eq!(outline(&file, FILE.as_bytes(), "4"), None);
-    assert_eq!(outline(&file, FILE.as_bytes(), "nothing"), None);
+    assert_eq!(outline(&file, FILE.as_bytes(), "4", &BTreeMap::new()), None);
+    assert_eq!(
+        outline(&file, FILE.as_bytes(), "nothing", &BTreeMap::new()),
+        None
+    );
     let (empty, _) = parse(b"ARG A");
-    assert_eq!(outline_default(&empty, b"ARG A"), None);
+    assert_eq!(outline_default(&empty, b"ARG A", &BTreeMap::new()), None);
 }
 
 #[test]
@@ -120,5 +125,21 @@ fn stages_that_need_each_other_end() {
     let text =
         "FROM b AS a\nCOPY --from=b x y\nFROM a AS b\nCOPY --from=a x y\nCOPY --from=1 x y\n";
     let (file, _) = parse(text.as_bytes());
-    assert!(outline(&file, text.as_bytes(), "a").is_some());
+    assert!(outline(&file, text.as_bytes(), "a", &BTreeMap::new()).is_some());
+}
+
+#[test]
+fn given_values_take_the_place_of_defaults() {
+    let text =
+        "ARG G=1\nFROM a\nARG A=1\nARG B=x${A}\nARG G\nRUN --mount=type=secret,id=$B-$G true\n";
+    let (file, _) = parse(text.as_bytes());
+    let given = [("A", "7"), ("G", "9")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let outline = outline_default(&file, text.as_bytes(), &given.into()).unwrap();
+    let values = outline.arguments.iter().map(|argument| {
+        let value = argument.value.as_deref().unwrap_or("?");
+        format!("{}={value}", argument.name)
+    });
+    let values: Vec<String> = values.collect();
+    assert_eq!(values, ["G=9", "A=7", "B=x7"]);
+    assert_eq!(outline.secrets[0].id, "x7-9");
 }

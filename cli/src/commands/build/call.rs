@@ -92,20 +92,15 @@ pub(super) fn outline(request: Request, written: Written) -> anyhow::Result<()> 
     let read = Read::of(request)?;
     let bytes = &read.source.bytes;
     let outline = match &wanted {
-        Some(name) => builder::outline(&read.file, bytes, name),
-        None => builder::outline_default(&read.file, bytes),
+        Some(name) => builder::outline(&read.file, bytes, name, &values),
+        None => builder::outline_default(&read.file, bytes, &values),
     };
-    let mut outline = outline
+    let outline = outline
         .ok_or_else(|| {
             let wanted = wanted.unwrap_or_default();
             usage(format!("there is no stage `{wanted}` to build"))
         })
         .hint("`wharf build --call=targets` lists the stages")?;
-    for argument in &mut outline.arguments {
-        if let Some(value) = values.get(&argument.name) {
-            argument.default = Some(value.clone());
-        }
-    }
     match written {
         Written::Text => report::result_bytes(outline_tables(&outline).as_bytes()),
         Written::Json => print(&outline_json(bytes, &outline)),
@@ -160,7 +155,7 @@ fn outline_tables(outline: &Outline) -> String {
     let arguments = outline.arguments.iter().map(|argument| {
         vec![
             argument.name.clone(),
-            argument.default.clone().unwrap_or_default(),
+            argument.value.clone().unwrap_or_default(),
             argument.description.clone().unwrap_or_default(),
         ]
     });
@@ -221,7 +216,7 @@ fn outline_json(bytes: &[u8], outline: &Outline) -> Value {
         without_nulls(json!({
             "name": argument.name,
             "description": argument.description,
-            "value": argument.default,
+            "value": argument.value,
             "location": location(argument.span, &lines),
         }))
     });
