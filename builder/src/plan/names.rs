@@ -184,14 +184,19 @@ impl<'a> Names<'a> {
         found
     }
 
-    /// Finds out where files are taken from: by what stands behind `--from=`
-    /// of a `COPY`, or `from=` of a mount; the message and the hint where it is
+    /// Finds out where files are taken from: by what stands behind `flag`, the
+    /// `--from` of a `COPY` or `from` of a mount; the message and the hint where it is
     /// nothing.
-    pub(super) fn source(&self, from: &str, number: usize) -> Result<CopyFrom, (String, String)> {
+    pub(super) fn source(
+        &self,
+        flag: &str,
+        from: &str,
+        number: usize,
+    ) -> Result<CopyFrom, (String, String)> {
         if from.contains('$') {
             return Err((
                 format!(
-                    "`from={}` has a variable, which is not expanded here",
+                    "`{flag}={}` has a variable, which is not expanded here",
                     excerpt(from)
                 ),
                 "name the image with `FROM ... AS name`, and take the files of that stage"
@@ -205,7 +210,7 @@ impl<'a> Names<'a> {
             return match from.parse::<usize>() {
                 Ok(stage) if stage < number => Ok(CopyFrom::Stage(stage)),
                 _ => Err((
-                    format!("`from={from}` names no stage above this one"),
+                    format!("`{flag}={from}` names no stage above this one"),
                     match number {
                         0 => "this is the first stage: there is none above it".to_owned(),
                         _ => format!("the stages above have the numbers 0 to {}", number - 1),

@@ -38,9 +38,9 @@ fn taken_by(
     names: &Names<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Taken {
-    let mut find = |from: Option<(&str, Span)>| {
+    let mut find = |flag: &str, from: Option<(&str, Span)>| {
         let found = from.map_or(Ok(CopyFrom::Context), |(from, _)| {
-            names.source(from, number)
+            names.source(flag, from, number)
         });
         found.unwrap_or_else(|(message, hint)| {
             let span = from.map_or(instruction.span, |(_, span)| span);
@@ -50,13 +50,16 @@ fn taken_by(
     };
     match &instruction.kind {
         Kind::Copy(copy) => Taken {
-            from: find(copy.from.as_ref().map(|from| (from.as_str(), from.span()))),
+            from: find(
+                "--from",
+                copy.from.as_ref().map(|from| (from.as_str(), from.span())),
+            ),
             mounts: Vec::new(),
         },
         Kind::Run(run) => {
             let mounts = run.mounts().map(|value| {
                 let from = dockerfile::mount_from(value.as_str());
-                find(from.as_deref().map(|from| (from, value.span())))
+                find("from", from.as_deref().map(|from| (from, value.span())))
             });
             Taken {
                 mounts: mounts.collect(),
