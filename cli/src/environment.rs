@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::report::{WithHint as _, usage};
@@ -93,6 +94,8 @@ pub(crate) const VARIABLES: [(&str, &str); 25] = [
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
+    /// The certificates of the machine, once they were read.
+    roots: OnceLock<Vec<Vec<u8>>>,
 }
 
 impl Environment {
@@ -106,7 +109,10 @@ impl Environment {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self { variables }
+        Self {
+            variables,
+            roots: OnceLock::new(),
+        }
     }
 
     /// Makes an environment by hand.
@@ -117,6 +123,7 @@ impl Environment {
             .map(|(name, value)| ((*name).into(), (*value).into()));
         Self {
             variables: owned.collect(),
+            roots: OnceLock::new(),
         }
     }
 
@@ -132,6 +139,19 @@ impl Environment {
     /// Gives a variable that the user names, if it is set.
     pub(crate) fn inherited(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
+    }
+
+    /// Gives the certificates that are trusted, each in DER; reading those of a
+    /// machine takes milliseconds, and is done once.
+    pub(crate) fn roots(
+        &self,
+        read: impl FnOnce() -> anyhow::Result<Vec<Vec<u8>>>,
+    ) -> anyhow::Result<Vec<Vec<u8>>> {
+        if let Some(roots) = self.roots.get() {
+            return Ok(roots.clone());
+        }
+        let roots = read()?;
+        Ok(self.roots.get_or_init(|| roots).clone())
     }
 
     /// Gives the home directory.

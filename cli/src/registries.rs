@@ -75,7 +75,7 @@ fn options(
     certificates: &Path,
 ) -> anyhow::Result<Options> {
     let mut options = Options::new(USER_AGENT);
-    options.root_certificates = roots(environment)?;
+    options.root_certificates = environment.roots(|| roots(environment))?;
     options.proxies = proxies(environment);
     options.retries = Retries {
         // The lower half is as random as the whole.
@@ -234,7 +234,7 @@ pub(crate) fn proxies(environment: &Environment) -> Proxies {
 /// Says how a build reaches URLs and git repositories.
 pub(crate) fn network(environment: &Environment) -> anyhow::Result<Network> {
     let mut network = Network::new(USER_AGENT);
-    network.root_certificates = roots(environment)?;
+    network.root_certificates = environment.roots(|| roots(environment))?;
     network.proxies = proxies(environment);
     network.ssh_agent = environment.variable("SSH_AUTH_SOCK").map(PathBuf::from);
     if let Some(path) = environment.variable("PATH") {

@@ -2,6 +2,7 @@
 //! reference, "ONBUILD"). They come first in such a stage, as if they stood
 //! behind its `FROM`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use dockerfile::{Dockerfile, Instruction, Kind};
@@ -12,25 +13,31 @@ use super::names::Names;
 /// Puts the instructions of bases into the stages on them. What images have
 /// for those is handed in by the number of the stage; what stages of this file
 /// have is in the file. A stage that a context takes the place of has none.
-pub(super) fn insert(
-    file: &Dockerfile,
+pub(super) fn insert<'a>(
+    file: &'a Dockerfile,
     names: &Names<'_>,
     bases: &[Option<Base>],
     of_images: &BTreeMap<usize, Vec<Instruction>>,
-) -> Dockerfile {
-    let mut grown = file.clone();
-    for (number, stage) in grown.stages.iter_mut().enumerate() {
+) -> Cow<'a, Dockerfile> {
+    let mut grown = Cow::Borrowed(file);
+    for (number, stage) in file.stages.iter().enumerate() {
         let name = stage.from.name.as_ref();
-        if name.is_some_and(|name| names.is_replaced(name.as_str())) {
-            stage.instructions.clear();
-        }
+        let is_replaced = name.is_some_and(|name| names.is_replaced(name.as_str()));
         let base = bases.get(number).and_then(Option::as_ref);
         let triggers = match base {
             Some(Base::Stage(base)) => of_stage(file, *base),
             Some(Base::Image(_)) => of_images.get(&number).cloned().unwrap_or_default(),
-            Some(Base::Scratch | Base::Files(_)) | None => continue,
+            Some(Base::Scratch | Base::Files(_)) | None => Vec::new(),
         };
-        stage.instructions.splice(0..0, triggers);
+        if !is_replaced && triggers.is_empty() {
+            continue;
+        }
+        if let Some(stage) = grown.to_mut().stages.get_mut(number) {
+            if is_replaced {
+                stage.instructions.clear();
+            }
+            stage.instructions.splice(0..0, triggers);
+        }
     }
     grown
 }

@@ -60,7 +60,11 @@ impl Lines {
 pub(super) fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.extend(chunk.valid().chars().map(harmless));
+        match chunk.valid() {
+            // A file is shown once for each thing that is said of it.
+            ascii if ascii.is_ascii() => text.push_str(ascii),
+            other => text.extend(other.chars().map(harmless)),
+        }
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
     text
