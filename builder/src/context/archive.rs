@@ -2,7 +2,7 @@
 //! not: written out once without compression, into a file that has no name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,8 +68,11 @@ impl Archive {
         let file = tempfile::tempfile_in(scratch).map_err(stored)?;
         let mut file = fs_err::File::from_parts(file, scratch.join("archive"));
         let mut plain = Bounded::new(layer::decompress_archive(source).map_err(failed)?);
-        io::copy(&mut plain, &mut file).map_err(|error| {
-            Error::caused(kind, format!("{name} can not be read to its end"), error)
+        keep(&mut plain, &mut file).map_err(|cut| match cut {
+            Cut::Reading(error) => {
+                Error::caused(kind, format!("{name} can not be read to its end"), error)
+            }
+            Cut::Keeping(error) => stored(error),
         })?;
         drop(plain);
         file.seek(SeekFrom::Start(0)).map_err(stored)?;
@@ -257,5 +260,58 @@ fn metadata(node: &Node, fidelity: Fidelity, time: Time) -> Metadata {
             Xattrs::Dropped => BTreeMap::new(),
             Xattrs::Preserved => node.metadata.xattrs.clone(),
         },
+    }
+}
+
+/// How much is read and written at once, in bytes.
+const PIECE: usize = 64 * 1024;
+
+/// Says on which side a copy was cut off: only one of them is the archive's
+/// fault.
+#[derive(Debug)]
+enum Cut {
+    Reading(io::Error),
+    Keeping(io::Error),
+}
+
+/// Copies everything there is.
+fn keep(from: &mut impl Read, to: &mut impl Write) -> Result<(), Cut> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = match from.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Cut::Reading(error)),
+        };
+        let read = piece.get(..read).unwrap_or_default();
+        to.write_all(read).map_err(Cut::Keeping)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_not_the_fault_of_the_archive() {
+        let mut room = [0; 3];
+        let full = keep(&mut &b"four"[..], &mut room.as_mut_slice());
+        assert!(matches!(full, Err(Cut::Keeping(_))), "{full:?}");
+        let mut room = Vec::new();
+        let broken = io::Error::other("cut off");
+        let mut archive = (&b"half"[..]).chain(Broken(Some(broken)));
+        let cut = keep(&mut archive, &mut room);
+        assert!(matches!(cut, Err(Cut::Reading(_))), "{cut:?}");
+        assert_eq!(room, b"half");
+    }
+
+    /// Reads nothing but an error.
+    struct Broken(Option<io::Error>);
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            self.0.take().map_or(Ok(0), Err)
+        }
     }
 }
