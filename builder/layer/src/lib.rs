@@ -5,6 +5,7 @@ mod entry;
 mod error;
 mod gzip;
 mod index;
+mod live;
 mod pass;
 mod path;
 mod read;
@@ -19,6 +20,11 @@ pub use directory::{Attributes, Directory, Found, FoundKind, Held};
 pub use entry::{DeviceKind, Entry, Kind, Metadata};
 pub use error::{Error, ErrorKind};
 pub use index::{LayerIndex, Record, Stored};
+pub use live::{
+    Changed, Clamp, Diff, Form, Given, LINK_OWNERS, Marks, Memory, Observation, Operation,
+    Performed, RECORDED_NODE, RECORDED_OWNER, Rights, Seen, SeenKind, Settlement,
+    Source as ChangeSource, diff, observe, operations, perform, settle,
+};
 pub use pass::{Framing, LAYER_FORMAT, THREADS_LIMIT, Written, write_layer};
 pub use path::{EntryPath, PathError};
 pub use read::{decompress, decompress_archive};

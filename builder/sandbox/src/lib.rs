@@ -1,0 +1,24 @@
+//! Commands of a build, apart from the machine that runs them.
+//!
+//! A build that runs commands has a *worker*: this program again
+//! (`__worker`), in the namespaces that the [`Tier`] gives, where it handles
+//! the files of mapped users and mounts. Each command then has a process of
+//! its own below the worker, which makes its namespaces, mounts and filters
+//! and ends with everything that the command left running.
+//!
+//! The crate knows nothing of images, layers or Dockerfiles.
+
+mod channel;
+mod error;
+mod exec;
+mod probe;
+mod record;
+mod tier;
+mod worker;
+
+pub use channel::Channel;
+pub use error::{Error, ErrorKind};
+pub use exec::{Ended, Kept, Limits, Mount, MountKind, Network, Stdio, Step, run};
+pub use probe::{Check, Finding, Probe};
+pub use tier::{IdRange, Ids, Isolation, Tier, TierName, UnknownTier};
+pub use worker::{Launch, Worker, dispatch};
