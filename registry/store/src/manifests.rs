@@ -89,7 +89,14 @@ impl Repository<Pull> {
     ///
     /// Fails with [`Error::ManifestUnknown`] when there is none.
     pub async fn manifest(&self, reference: &Reference) -> Result<StoredManifest, Error> {
-        self.read_manifest(reference).await
+        let (digest, record) = self.find(reference).await?;
+        let bytes = self.store.manifest_bytes(&digest).await?;
+        let bytes = bytes.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
+        Ok(StoredManifest {
+            digest,
+            media_type: record.media_type,
+            bytes,
+        })
     }
 
     /// Describes a manifest without reading its bytes.
@@ -112,21 +119,26 @@ impl Repository<Delete> {
     pub async fn delete_manifest(&self, digest: &Digest) -> Result<(), Error> {
         let unknown = || Error::ManifestUnknown(Reference::Digest(*digest));
         let record = self.manifest_record(digest).await?.ok_or_else(unknown)?;
-        let stored = self.read_manifest(&Reference::Digest(*digest)).await;
+        // By the digest alone: somebody else may delete the record before this
+        // call does, and the manifest be pushed again before the maybe-keys go.
+        let bytes = self.store.manifest_bytes(digest).await;
         self.untag(digest).await?;
         let backend = self.store.backend();
         backend.delete(&self.keys.manifest(digest)).await?;
         self.untag(digest).await?;
+        self.forget_holder(digest).await?;
+        // Bytes that can not be read leave the other maybe-keys behind, since
+        // nobody could write them again. That keeps blobs too long and loses
+        // nothing.
+        let Ok(Some(bytes)) = bytes else {
+            return Ok(());
+        };
+        let Ok(manifest) = Manifest::parse(bytes, &record.media_type) else {
+            return Ok(());
+        };
         if let Some(subject) = &record.subject {
             backend.delete(&self.keys.referrer(subject, digest)).await?;
         }
-        self.forget_holder(digest).await?;
-        // Bytes that can not be read leave their references behind, which
-        // keeps blobs too long and loses nothing.
-        let Ok(stored) = stored else { return Ok(()) };
-        let Ok(manifest) = Manifest::parse(stored.bytes, &stored.media_type) else {
-            return Ok(());
-        };
         let keys = manifest
             .references()
             .map(|blob| self.keys.reference(&blob.digest, digest));
@@ -145,21 +157,6 @@ impl Repository<Delete> {
 }
 
 impl<G: Grant> Repository<G> {
-    /// Reads a manifest, whatever the handle is for.
-    pub(crate) async fn read_manifest(
-        &self,
-        reference: &Reference,
-    ) -> Result<StoredManifest, Error> {
-        let (digest, record) = self.find(reference).await?;
-        let bytes = self.store.manifest_bytes(&digest).await?;
-        let bytes = bytes.ok_or_else(|| Error::ManifestUnknown(reference.clone()))?;
-        Ok(StoredManifest {
-            digest,
-            media_type: record.media_type,
-            bytes,
-        })
-    }
-
     /// Reads what a manifest was pushed as; `None` where there is none.
     pub(crate) async fn manifest_record(
         &self,

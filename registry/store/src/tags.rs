@@ -100,7 +100,7 @@ impl<G: Grant> Repository<G> {
         // Whoever deleted the manifest meanwhile may have looked for its tags
         // before this one was there.
         if self.manifest_record(digest).await?.is_none() {
-            self.drop_tag(tag, digest).await?;
+            self.forget_tagged(digest, tag).await?;
         }
         Ok(())
     }
@@ -142,15 +142,26 @@ impl<G: Grant> Repository<G> {
     }
 
     /// Removes the key that finds a tag by its manifest, unless the tag means
-    /// that manifest again.
+    /// that manifest again, and the tag too if it means a manifest that is gone.
     async fn forget_tagged(&self, digest: &Digest, tag: &Tag) -> Result<(), Error> {
+        let backend = self.store.backend();
         let key = self.keys.tagged_as(digest, tag);
-        self.store.backend().delete(&key).await?;
-        // A maybe-key may be left over, but never missing: if the tag came
-        // back while this key went, it is written again.
-        match self.tag_record(tag).await? {
-            Some((record, _)) if record.digest == *digest => self.store.state_fact(&key).await,
-            _ => Ok(()),
+        loop {
+            backend.delete(&key).await?;
+            // A maybe-key may be left over, but never missing: if the tag came
+            // back while this key went, it is written again.
+            let version = match self.tag_record(tag).await? {
+                Some((record, version)) if record.digest == *digest => version,
+                _ => return Ok(()),
+            };
+            self.store.state_fact(&key).await?;
+            // Whoever deleted the manifest meanwhile may have looked for its
+            // tags while this key was away. The version is older than this
+            // look: a tag that comes with its manifest after it stays.
+            if self.manifest_record(digest).await?.is_some() {
+                return Ok(());
+            }
+            let _moved = backend.delete_if(&self.keys.tag(tag), &version).await?;
         }
     }
 }

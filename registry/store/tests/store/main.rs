@@ -1,11 +1,13 @@
 //! The store through its handles: what each verb leaves behind, and what is
 //! left when the storage fails in the middle of one.
 
+mod dice;
 mod faults;
+mod interrupted;
 mod keys;
+mod paused;
 mod promises;
 mod races;
 mod scene;
-mod shuffled;
 mod uploads;
 mod verbs;

@@ -12,6 +12,7 @@ use store::{Clock, Delete, Error, Options, Pull, Push, Repository, Store, Upload
 use tempfile::TempDir;
 
 /// A store, and the backend under it.
+#[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) store: Store,
