@@ -6,10 +6,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use layer::{ContentPlace, Contents, LayerIndex};
+use layer::{ContentPlace, Contents, EntryPath, LayerIndex};
 
 use crate::context::Context;
 use crate::fetch::Checkout;
+use crate::snapshot::Left;
 
 /// The origin of what is in the context.
 pub(crate) const CONTEXT: u32 = 0;
@@ -33,6 +34,11 @@ pub(crate) enum Brought {
     File(Arc<fs_err::File>),
     /// The files of an archive, by the numbers of their records.
     Archive(Unpacked),
+    /// Files that a command left, by their numbers in the list.
+    Left {
+        left: Left,
+        paths: Arc<Vec<EntryPath>>,
+    },
     /// The files of a repository, which are gone with the checkout.
     Checkout {
         files: Arc<Context>,
@@ -92,6 +98,16 @@ impl Contents for Shelf {
                 }));
             }
             Some(Brought::Archive(archive)) => return archive.open(place.position, size),
+            Some(Brought::Left { left, paths }) => {
+                let path = usize::try_from(place.position)
+                    .ok()
+                    .and_then(|at| paths.get(at))
+                    .ok_or_else(lost)?;
+                let file = left.open(path).map_err(|error| {
+                    layer::Error::io(format!("can not read `{path}`"), io::Error::other(error))
+                })?;
+                return Ok(Box::new(std::fs::File::from(file).take(size)));
+            }
             Some(Brought::Checkout { files, .. }) => return files.open(place.position, size),
             None => {}
         }

@@ -30,6 +30,10 @@ pub enum ErrorKind {
     Image,
     /// A URL or a git repository can not be had.
     Fetch,
+    /// Commands can not be run here, or the sandbox broke.
+    Sandbox,
+    /// A command failed, or was killed.
+    Command,
     /// A file or directory can not be read or written.
     Storage,
 }

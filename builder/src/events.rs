@@ -82,6 +82,27 @@ pub enum Event<'a> {
         /// The bytes of all files of the layer.
         size: u64,
     },
+    /// Commands are run in this sandbox.
+    Sandboxed {
+        /// Which.
+        tier: sandbox::TierName,
+    },
+    /// A layer is unpacked, for commands to be run on it.
+    Unpacking {
+        /// Which of the steps needs it.
+        step: usize,
+        /// The layer's digest.
+        digest: &'a Digest,
+    },
+    /// A command said something; secrets are masked.
+    Output {
+        /// Which of the steps.
+        step: usize,
+        /// Where it said so.
+        stream: Stream,
+        /// One line, without its end; what is no UTF-8 is replaced.
+        line: &'a str,
+    },
     /// A step is done.
     Finished {
         /// Which of the steps.
@@ -109,11 +130,22 @@ pub enum Source {
     Layout,
 }
 
+/// Says where a command said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// On standard output.
+    Output,
+    /// On standard error.
+    Errors,
+}
+
 /// Says what came of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing but the config changed, or nothing at all.
     NoLayer,
+    /// A command was not run, since it came to nothing before.
+    CachedNothing,
     /// The base was found.
     Base,
     /// A layer was packed.

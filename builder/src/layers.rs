@@ -285,6 +285,19 @@ impl Layers {
         blocking::run(move || digest_all(recipe, &shelf, threads)).await
     }
 
+    /// Digests a recipe and all content that it names.
+    pub(crate) async fn digest(
+        &self,
+        recipe: Recipe,
+        shelf: &Shelf,
+    ) -> Result<(Recipe, Digest), Error> {
+        let recipe = self.digested(recipe, shelf).await?;
+        let digest = recipe.key().ok_or_else(|| {
+            Error::new(ErrorKind::Storage, "the content of a file is not known")
+        })?;
+        Ok((recipe, digest))
+    }
+
     async fn write(
         &self,
         step: usize,
@@ -331,32 +344,42 @@ fn write(
     let size = recipe.size();
     let mut position = 0;
     let (written, ()) = layer::write_layer(threads, outgoing, |writer| {
-        for Item { entry, content } in recipe.items() {
-            let named = |error: layer::Error| {
-                Error::layer(format!("`{}` can not be packed", entry.path), error)
-            };
-            match content {
-                Content::None => writer.entry(entry).map_err(named)?,
-                Content::Inline(bytes) => {
-                    writer.file(entry, &mut bytes.as_ref()).map_err(named)?;
-                }
-                Content::Place { place, .. } => {
-                    let content = open(shelf, *place, entry).map_err(named)?;
-                    let mut content = Tapped::new(content, |piece| {
-                        position += piece.len() as u64;
-                        progress.note(&Event::Packing {
-                            step,
-                            position,
-                            size,
-                        });
-                    });
-                    writer.file(entry, &mut content).map_err(named)?;
-                }
-            }
-        }
-        Ok::<_, Error>(())
+        fill(recipe, shelf, writer, &mut |piece| {
+            position += piece as u64;
+            progress.note(&Event::Packing {
+                step,
+                position,
+                size,
+            });
+        })
     })?;
     Ok(written)
+}
+
+/// Writes the entries of a recipe, and tells of the bytes of their content. It
+/// blocks.
+pub(crate) fn fill<W: io::Write>(
+    recipe: &Recipe,
+    shelf: &Shelf,
+    writer: &mut layer::Writer<W>,
+    tell: &mut impl FnMut(usize),
+) -> Result<(), Error> {
+    for Item { entry, content } in recipe.items() {
+        let named =
+            |error: layer::Error| Error::layer(format!("`{}` can not be packed", entry.path), error);
+        match content {
+            Content::None => writer.entry(entry).map_err(named)?,
+            Content::Inline(bytes) => {
+                writer.file(entry, &mut bytes.as_ref()).map_err(named)?;
+            }
+            Content::Place { place, .. } => {
+                let content = open(shelf, *place, entry).map_err(named)?;
+                let mut content = Tapped::new(content, |piece| tell(piece.len()));
+                writer.file(entry, &mut content).map_err(named)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn open<'a>(

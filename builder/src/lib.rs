@@ -23,20 +23,28 @@ mod prepare;
 mod recipe;
 mod request;
 mod solve;
+mod snapshot;
 mod step;
+mod worker;
 
 pub use dockerfile::{
     Diagnostic, Dockerfile, Family, Outline, OutlineMount, RULES, Rule, Severity, Span, Target,
     format, outline, outline_default, parse, targets, to_dockerfile, to_json,
 };
 pub use layer::THREADS_LIMIT;
+pub use sandbox::{Check, Finding, Launch, Limits, Probe, TierName, UnknownTier};
 
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};
-pub use crate::events::{Event, Outcome, Progress, Silent, Source};
+pub use crate::events::{Event, Outcome, Progress, Silent, Source, Stream};
 pub use crate::export::{Exported, export_directory, export_tar};
 pub use crate::fetch::Network;
 pub use crate::image::Format;
 pub use crate::prepare::{Prepared, SourceText};
-pub use crate::request::{Cache, DockerfileSource, Fidelity, Modes, NamedContext, Request, Xattrs};
+pub use crate::request::{
+    Cache, DockerfileSource, Fidelity, Grant, Modes, NamedContext, OciRuntime, Reach, Request,
+    RunNetwork, Running, SandboxChoice, Secret, Xattrs,
+};
+pub use crate::snapshot::{Prune, Pruned, Store, Usage};
 pub use crate::solve::{Built, BuiltLayer, Checked, untagged};
+pub use crate::worker::dispatch;

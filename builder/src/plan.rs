@@ -132,6 +132,8 @@ impl std::fmt::Display for ImageName {
 pub(crate) struct Step {
     pub(crate) instruction: Instruction,
     pub(crate) from: CopyFrom,
+    /// Where each `--mount` of a `RUN` takes files from, in their order.
+    pub(crate) mounts: Vec<CopyFrom>,
     /// Whether it is of the image that the stage is on, in its `ONBUILD`.
     pub(crate) is_of_image: bool,
 }
@@ -274,6 +276,10 @@ fn assemble(
         .collect();
     // Every stage that is needed has a place, by how the order was made.
     let placed = |number: usize| place.get(&number).copied().unwrap_or_default();
+    let placed_from = |from| match from {
+        CopyFrom::Stage(number) => CopyFrom::Stage(placed(number)),
+        other => other,
+    };
     let mut stages: BTreeMap<usize, PlannedStage> = BTreeMap::new();
     let parts = file.stages.iter().zip(bases).zip(sources).zip(platforms);
     for (number, (((stage, base), sources), platform)) in parts.enumerate() {
@@ -292,10 +298,8 @@ fn assemble(
                 // What is of the file stands behind its `FROM`.
                 is_of_image: instruction.span == stage.from.span,
                 instruction: instruction.clone(),
-                from: match taken.from {
-                    CopyFrom::Stage(number) => CopyFrom::Stage(placed(number)),
-                    other => other,
-                },
+                from: placed_from(taken.from),
+                mounts: taken.mounts.into_iter().map(placed_from).collect(),
             });
         let planned = PlannedStage {
             number,

@@ -1,5 +1,7 @@
 //! What a build is asked for.
 
+mod running;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ use crate::context::ContextSource;
 use crate::events::Progress;
 use crate::fetch::Network;
 use crate::image::Format;
+
+pub use running::{Grant, OciRuntime, Reach, RunNetwork, Running, SandboxChoice, Secret};
 
 /// Says what to build, of what, and how.
 #[derive(Clone)]
@@ -47,6 +51,8 @@ pub struct Request {
     pub threads: NonZeroUsize,
     /// How URLs and git repositories are reached.
     pub network: Network,
+    /// How commands are run.
+    pub running: Running,
     /// A directory for files that have no name.
     pub scratch: PathBuf,
     /// Who is told how it comes on.

@@ -5,6 +5,7 @@ mod bases;
 mod copying;
 mod planning;
 mod run;
+mod running;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -113,6 +114,7 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
         trees: BTreeMap::new(),
         origins: Vec::new(),
         step: 0,
+        sandbox: None,
     };
     for number in 0..plan.stages.len() {
         if let Err(error) = run.stage(number).await {

@@ -10,6 +10,7 @@ pub(crate) mod mode;
 pub(crate) mod owner;
 pub(crate) mod port;
 pub(crate) mod remote;
+pub(crate) mod run;
 pub(crate) mod signal;
 pub(crate) mod workdir;
 

@@ -30,6 +30,12 @@ use crate::arguments::Arguments;
 use crate::environment::Environment;
 
 fn main() -> ExitCode {
+    // The program starts itself again to run commands: before there is any
+    // other thread, and before anything is read.
+    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if let Some(code) = builder::dispatch(&words) {
+        return code;
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => match commands::build::explain(&error) {

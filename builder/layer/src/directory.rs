@@ -2,6 +2,7 @@
 //! resolved by the kernel below it, and no link is followed.
 
 mod held;
+mod remove;
 mod write;
 
 use std::collections::BTreeMap;
@@ -216,8 +217,26 @@ impl Directory {
         Held::new(handle, found.clone(), self.display(path))
     }
 
+    /// Opens a regular file to be read, whatever it is like.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Io`] when it can not be read, and with
+    /// [`ErrorKind::Changed`] when it is no regular file (any more).
+    pub fn open_file(&self, path: &EntryPath) -> Result<OwnedFd, Error> {
+        // Without blocking, should a named pipe have taken the place.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let failed = |errno| self.failed("open", path, errno);
+        let handle = self.step(path, flags).map_err(failed)?;
+        let stat = rustix::fs::fstat(&handle).map_err(failed)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(held::changed(&self.display(path)));
+        }
+        Ok(handle)
+    }
+
     /// Opens what is at a path, by steps that all stay below the directory.
-    fn step(&self, path: &EntryPath, flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub(crate) fn step(&self, path: &EntryPath, flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
         let name = if path.is_root() {
             OsStr::new(".")
@@ -262,14 +281,14 @@ impl Directory {
         rustix::fs::openat(here, OsStr::from_bytes(last), flags, Mode::empty())
     }
 
-    fn display(&self, path: &EntryPath) -> String {
+    pub(crate) fn display(&self, path: &EntryPath) -> String {
         if path.is_root() {
             return self.path.display().to_string();
         }
         format!("{}{path}", self.path.display())
     }
 
-    fn failed(&self, what: &str, path: &EntryPath, errno: Errno) -> Error {
+    pub(crate) fn failed(&self, what: &str, path: &EntryPath, errno: Errno) -> Error {
         Error::io(format!("can not {what} `{}`", self.display(path)), errno)
     }
 }
@@ -279,7 +298,7 @@ impl Found {
         clippy::useless_conversion,
         reason = "the numbers of the kernel have other types on other processors"
     )]
-    fn of(stat: &Stat) -> Self {
+    pub(crate) fn of(stat: &Stat) -> Self {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => FoundKind::Directory,
             FileType::RegularFile => FoundKind::File,

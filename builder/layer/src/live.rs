@@ -5,6 +5,8 @@
 //! from any directory; who does it does nothing else.
 
 mod diff;
+#[cfg(test)]
+mod found;
 mod observe;
 mod operation;
 mod perform;
@@ -13,7 +15,7 @@ mod settle;
 pub use diff::{Changed, Clamp, Diff, Source, diff};
 pub use observe::{Memory, Observation, Seen, SeenKind, observe};
 pub use operation::{Operation, operations};
-pub use perform::{Performed, perform};
+pub use perform::{Performed, Skipped, perform};
 pub use settle::{Settlement, settle};
 
 /// Says what a directory is that a file system lies in.

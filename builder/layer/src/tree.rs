@@ -12,6 +12,7 @@ use crate::entry::{DeviceKind, Kind, Metadata};
 use crate::error::{Error, ErrorKind};
 use crate::path::EntryPath;
 
+pub(crate) use apply::Effect;
 pub use resolve::{Follow, ResolveError, Resolved};
 
 /// Is a file system: what layers make, or what a directory has.

@@ -52,6 +52,20 @@ impl Error {
         error
     }
 
+    /// Says what else can be done about it.
+    #[must_use]
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Says of which kind it is, where the system did not.
+    #[must_use]
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Adds what would be right.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,11 +1,31 @@
 //! One command, from its namespaces to its end.
+//!
+//! [`run`] starts this program once more: the *keeper*, which has one thread
+//! and watches over the command from outside of its namespaces. Inside them
+//! the first process is the *init*: it makes the root, starts the command and
+//! takes in orphans. When it ends, the kernel kills everything in there.
+//!
+//! It does not decide what a command sees: the step says all of it.
+
+mod capability;
+mod command;
+mod filter;
+mod init;
+mod inside;
+mod keeper;
+mod limit;
+mod mounts;
+mod start;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::tier::Tier;
+
+pub(crate) use keeper::step_main;
 
 /// Is a command, and what it sees. Paths in `root` are absolute there, and
 /// have no links in them.
@@ -158,6 +178,5 @@ pub enum Ended {
 /// with [`ErrorKind::Denied`] when the tier can not do what the step asks, with
 /// the hint what would; with [`ErrorKind::System`] otherwise.
 pub fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
-    let _ = (tier, step, stdio);
-    Err(Error::new(ErrorKind::Broken, "not written yet"))
+    start::run(tier, step, stdio)
 }

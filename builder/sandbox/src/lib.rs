@@ -16,9 +16,9 @@ mod record;
 mod tier;
 mod worker;
 
-pub use channel::Channel;
+pub use channel::{Channel, DESCRIPTOR_LIMIT, MESSAGE_LIMIT, Message};
 pub use error::{Error, ErrorKind};
 pub use exec::{Ended, Kept, Limits, Mount, MountKind, Network, Stdio, Step, run};
-pub use probe::{Check, Finding, Probe};
+pub use probe::{Check, Facts, Finding, Given, Marks, Probe};
 pub use tier::{IdRange, Ids, Isolation, Tier, TierName, UnknownTier};
-pub use worker::{Launch, Worker, dispatch};
+pub use worker::{Killer, Launch, Worker, dispatch};

@@ -179,6 +179,11 @@ impl Scope {
         Ok(())
     }
 
+    /// Gives the arguments that are declared, with their values.
+    pub(crate) fn declared(&self) -> &BTreeMap<String, String> {
+        &self.declared
+    }
+
     /// Gives the variables that an instruction sees: the environment before
     /// the arguments.
     pub(crate) fn with<'a>(&'a self, runtime: &'a Runtime) -> Visible<'a> {

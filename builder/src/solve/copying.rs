@@ -98,7 +98,7 @@ impl Run<'_> {
     }
 
     /// Sees to it that the file system of a stage that is done is known.
-    async fn see_done(&mut self, stage: usize) -> Result<(), Error> {
+    pub(super) async fn see_done(&mut self, stage: usize) -> Result<(), Error> {
         let done = self.done(stage)?;
         if done.tree.is_some() {
             return Ok(());
@@ -171,7 +171,7 @@ impl Run<'_> {
     }
 
     /// Finds the context that files are taken from.
-    fn files_of(&self, from: &CopyFrom) -> Result<&Filtered, Error> {
+    pub(super) fn files_of(&self, from: &CopyFrom) -> Result<&Filtered, Error> {
         match from {
             CopyFrom::Files(name) => self.contexts.get(name).ok_or_else(|| {
                 let message = format!("there is no build context `{name}`");

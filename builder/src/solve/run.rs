@@ -20,6 +20,7 @@ use crate::plan::{Base, CopyFrom, ImageName, Plan, Step, excerpt};
 use crate::recipe::{Content, Recipe};
 use crate::request::Request;
 use crate::solve::bases::Bases;
+use crate::solve::running::Sandbox;
 use crate::solve::stage::{Placed, StageState};
 use crate::solve::{created, here};
 use crate::step::owner::{self, Names, Owner};
@@ -43,6 +44,8 @@ pub(crate) struct Run<'a> {
     pub(crate) origins: Vec<Placed>,
     /// Which of all steps is being done, from 1.
     pub(crate) step: usize,
+    /// Where commands are run; made for the first one.
+    pub(crate) sandbox: Option<Sandbox>,
 }
 
 impl Run<'_> {
@@ -96,6 +99,7 @@ impl Run<'_> {
         let step = Step {
             instruction: all.map_err(|error| Error::new(ErrorKind::Step, error.to_string()))?,
             from: CopyFrom::Files(name.to_owned()),
+            mounts: Vec::new(),
             is_of_image: false,
         };
         let done = self.instruction(number, &mut stage, &step).await;
@@ -116,7 +120,7 @@ impl Run<'_> {
         });
     }
 
-    fn note(&self, event: &Event<'_>) {
+    pub(super) fn note(&self, event: &Event<'_>) {
         self.request.progress.note(event);
     }
 
@@ -162,6 +166,12 @@ impl Run<'_> {
         if stage.configured.apply(&step.instruction, arguments)? {
             stage.note(&time, text, true);
             return Ok(Outcome::NoLayer);
+        }
+        if let Kind::Run(run) = kind {
+            let outcome = self.command(number, stage, (run, step)).await?;
+            let nothing = matches!(outcome, Outcome::NoLayer | Outcome::CachedNothing);
+            stage.note(&time, text, nothing);
+            return Ok(outcome);
         }
         let (mut recipe, shelf) = match kind {
             Kind::Copy(copy) | Kind::Add(copy) => {
@@ -229,7 +239,7 @@ impl Run<'_> {
     }
 
     /// Has the content at hand that a recipe takes from layers.
-    async fn unpack(&self, recipe: &Recipe, shelf: &mut Shelf) -> Result<(), Error> {
+    pub(super) async fn unpack(&self, recipe: &Recipe, shelf: &mut Shelf) -> Result<(), Error> {
         let origins: BTreeSet<u32> = recipe
             .items()
             .filter_map(|item| match &item.content {
@@ -247,7 +257,7 @@ impl Run<'_> {
     }
 
     /// Gives the number by which trees know a layer.
-    fn origin(&mut self, placed: &Placed) -> Result<u32, Error> {
+    pub(super) fn origin(&mut self, placed: &Placed) -> Result<u32, Error> {
         let digest = placed.layer.descriptor.digest;
         let known = self
             .origins
@@ -341,7 +351,7 @@ impl Run<'_> {
     }
 
     /// Reads a small file of a stage; one that is not there is empty.
-    async fn small_file(&self, stage: &StageState, path: &str) -> Result<Vec<u8>, Error> {
+    pub(super) async fn small_file(&self, stage: &StageState, path: &str) -> Result<Vec<u8>, Error> {
         let Some(tree) = &stage.tree else {
             return Ok(Vec::new());
         };

@@ -6,6 +6,7 @@ mod docker;
 mod epoch;
 mod named;
 mod output;
+mod running;
 mod sources;
 
 use std::num::NonZeroUsize;

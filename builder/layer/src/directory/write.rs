@@ -15,6 +15,10 @@ use crate::path::EntryPath;
 
 /// What new files may be before their metadata is set.
 const PRIVATE: u32 = 0o600;
+/// What directories are that are made since something needs a place.
+const MISSING_DIRECTORY: u32 = 0o755;
+/// What files are that are made since something needs a place.
+const MISSING_FILE: u32 = 0o644;
 /// What new directories may be before their metadata is set.
 const PRIVATE_DIRECTORY: u32 = 0o700;
 
@@ -103,6 +107,35 @@ impl Directory {
                 return rustix::fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW);
             }
             apply(&open(parent, name, OFlags::empty())?, metadata)
+        })
+    }
+
+    /// Makes an empty directory or file, and the directories that it is in, as
+    /// far as they are missing.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Io`] when it can not be made.
+    pub fn make_missing(&self, path: &EntryPath, is_directory: bool) -> Result<(), Error> {
+        let above = std::iter::successors(path.parent(), EntryPath::parent);
+        let mut above: Vec<EntryPath> = above.filter(|path| !path.is_root()).collect();
+        above.reverse();
+        for directory in above.iter().chain(is_directory.then_some(path)) {
+            self.make(directory, |parent, name| {
+                let mode = Mode::from_raw_mode(MISSING_DIRECTORY);
+                match rustix::fs::mkdirat(parent, name, mode) {
+                    Ok(()) | Err(Errno::EXIST) => Ok(()),
+                    Err(errno) => Err(errno),
+                }
+            })?;
+        }
+        if is_directory {
+            return Ok(());
+        }
+        self.make(path, |parent, name| {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mode = Mode::from_raw_mode(MISSING_FILE);
+            rustix::fs::openat(parent, name, flags, mode).map(drop)
         })
     }
 

@@ -10,6 +10,15 @@ use crate::tree::{
     ContentPlace, File, Follow, IMPLIED_MODE, Node, NodeKind, ResolveError, Tree, check_depth,
 };
 
+/// Says what a layer does at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// What was there, or in it, is not there any more; something else may be.
+    Hides,
+    /// A directory is there, with what was in it if it was one.
+    Makes,
+}
+
 impl Tree {
     /// Puts a layer onto the file system. What the layer removes is removed
     /// of lower layers alone, wherever in the layer that stands. `origin`
@@ -22,11 +31,22 @@ impl Tree {
     /// [`ErrorKind::Limit`] when it has something more than 512 directories
     /// deep. The tree is then half of what it was to be.
     pub fn apply(&mut self, origin: u32, layer: &LayerIndex) -> Result<(), Error> {
+        self.apply_noting(origin, layer, &mut |_, _| {})
+    }
+
+    /// Does so, and says of each path, without links on its way, what was done
+    /// there. Directories that are implied are not said.
+    pub(crate) fn apply_noting(
+        &mut self,
+        origin: u32,
+        layer: &LayerIndex,
+        note: &mut dyn FnMut(Effect, &EntryPath),
+    ) -> Result<(), Error> {
         let replaced = self.replaced(layer);
         for record in layer.records() {
             let mut way = std::iter::successors(record.entry.path.parent(), EntryPath::parent);
             if replaced.is_empty() || !way.any(|directory| replaced.contains(&directory)) {
-                self.hide(&record.entry)?;
+                self.hide(&record.entry, note)?;
             }
         }
         for (number, record) in layer.records().iter().enumerate() {
@@ -34,7 +54,7 @@ impl Tree {
                 origin,
                 position: number as u64,
             };
-            self.add(record, place)?;
+            self.add(record, place, note)?;
         }
         Ok(())
     }
@@ -54,14 +74,21 @@ impl Tree {
     }
 
     /// Removes what an entry hides of lower layers.
-    fn hide(&mut self, entry: &Entry) -> Result<(), Error> {
+    fn hide(
+        &mut self,
+        entry: &Entry,
+        note: &mut dyn FnMut(Effect, &EntryPath),
+    ) -> Result<(), Error> {
         match entry.kind {
             Kind::Whiteout => {
                 let path = self.real(&entry.path)?;
-                self.remove(&path);
+                if self.remove(&path).is_some() {
+                    note(Effect::Hides, &path);
+                }
             }
             Kind::Opaque => {
                 let path = self.real(&entry.path)?;
+                note(Effect::Hides, &path);
                 if let Some(children) = self.node_mut(&path).and_then(Node::children_mut) {
                     children.clear();
                 }
@@ -92,13 +119,23 @@ impl Tree {
         }
     }
 
-    fn add(&mut self, record: &Record, place: ContentPlace) -> Result<(), Error> {
+    fn add(
+        &mut self,
+        record: &Record,
+        place: ContentPlace,
+        note: &mut dyn FnMut(Effect, &EntryPath),
+    ) -> Result<(), Error> {
         let Entry {
             path,
             kind,
             metadata,
         } = &record.entry;
         let path = &self.real(path)?;
+        match kind {
+            Kind::Whiteout | Kind::Opaque => return Ok(()),
+            Kind::Directory => note(Effect::Makes, path),
+            _ => note(Effect::Hides, path),
+        }
         let kind = match kind {
             Kind::Whiteout | Kind::Opaque => return Ok(()),
             Kind::Directory => {

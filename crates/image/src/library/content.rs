@@ -134,6 +134,8 @@ pub enum Topic {
     Indexes,
     /// Layers that were built, by what they were built of.
     Layers,
+    /// What commands came to, by what they were given.
+    Steps,
 }
 
 impl Topic {
@@ -141,6 +143,7 @@ impl Topic {
         let name = match self {
             Self::Indexes => "indexes",
             Self::Layers => "layers",
+            Self::Steps => "steps",
         };
         Key::top("notes")
             .child(name)

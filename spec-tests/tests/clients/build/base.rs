@@ -107,6 +107,10 @@ const SIGNS: &[(&str, &str)] = &[
 /// Makes the tar of a small root file system with busybox, users, and links of every
 /// kind, merged into `/usr` as Debian's is.
 pub(crate) fn furnished(cage: &Cage) -> PathBuf {
+    let tar = cage.path("furnished.tar");
+    if tar.exists() {
+        return tar;
+    }
     fixtures::busybox(cage);
     let root = cage.make("furnished");
     let chown = |name: &str, owner: u32| {
@@ -140,10 +144,87 @@ pub(crate) fn furnished(cage: &Cage) -> PathBuf {
     for (name, target) in SIGNS {
         fs_err::os::unix::fs::symlink(target, root.join(name)).expect("a writable directory");
     }
-    let tar = cage.path("furnished.tar");
     let line = format!(
         "tar --sort=name --numeric-owner -C {} -cf {} .",
         root.display(),
+        tar.display()
+    );
+    Tool::from_line(&line).run("");
+    tar
+}
+
+/// A program that sets what no command of busybox sets: an attribute, given as hexadecimal
+/// digits, or a socket.
+const ODD: &str = r#"
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
+int main(int count, char **words) {
+    if (count == 3 && !strcmp(words[1], "socket")) {
+        struct sockaddr_un at = {.sun_family = AF_UNIX};
+        strncpy(at.sun_path, words[2], sizeof at.sun_path - 1);
+        int made = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (bind(made, (struct sockaddr *)&at, sizeof at)) { perror("bind"); return 1; }
+        return 0;
+    }
+    if (count != 4) return 2;
+    unsigned char value[4096];
+    size_t length = strlen(words[2]) / 2;
+    for (size_t at = 0; at < length && at < sizeof value; at++)
+        sscanf(words[2] + 2 * at, "%2hhx", &value[at]);
+    if (lsetxattr(words[3], words[1], value, length, 0)) { perror("lsetxattr"); return 1; }
+    return 0;
+}
+"#;
+
+/// What containers cover with files of their own; a base that lacks them is another case.
+const COVERED: &[&str] = &["etc/hosts", "etc/hostname", "etc/resolv.conf"];
+
+/// Makes the tar of [`furnished`] with all commands of busybox, `odd`, hard links, set-id
+/// bits and a deep tree, and with everything that containers are mounted on.
+pub(crate) fn equipped(cage: &Cage) -> PathBuf {
+    let tar = cage.path("equipped.tar");
+    if tar.exists() {
+        return tar;
+    }
+    let root = cage.make("equipped");
+    let furnished = furnished(cage);
+    let place = root.display().to_string();
+    Tool::from_line("tar --numeric-owner -xpf").run(&format!("{} -C {place}", furnished.display()));
+    for name in ["dev", "proc", "sys", "usr/hard", "srv/deep/a/b/c"] {
+        fs_err::create_dir_all(root.join(name)).expect("a writable directory");
+    }
+    for name in COVERED {
+        fs_err::write(root.join(name), "").expect("a writable directory");
+    }
+    for name in ["one", "a/two", "a/b/three", "a/b/c/four"] {
+        fs_err::write(root.join("srv/deep").join(name), name).expect("a writable directory");
+    }
+    for name in ["first", "second", "third"] {
+        let path = root.join("usr/hard").join(name);
+        if name == "first" {
+            fs_err::write(&path, "one file of three names").expect("a writable directory");
+        } else {
+            fs_err::hard_link(root.join("usr/hard/first"), path).expect("one file system");
+        }
+    }
+    let commands = Tool::from_line("busybox").run("--list").line();
+    for command in commands.lines() {
+        // Those of `dpkg` and the like would be in the way of nothing here.
+        let link = root.join("usr/bin").join(command);
+        if fs_err::symlink_metadata(&link).is_err() {
+            fs_err::os::unix::fs::symlink("busybox", link).expect("a writable directory");
+        }
+    }
+    let source = cage.path("odd.c");
+    fs_err::write(&source, ODD).expect("a writable directory");
+    Tool::from_line("cc -static -O1 -o").run(&format!("{place}/usr/bin/odd {}", source.display()));
+    fs_err::write(root.join("srv/elevated"), "set-id").expect("a writable directory");
+    Tool::from_line("chmod 6755").run(&format!("{place}/srv/elevated"));
+    let line = format!(
+        "tar --sort=name --numeric-owner --mtime=@1700000000 -C {place} -cf {} .",
         tar.display()
     );
     Tool::from_line(&line).run("");

@@ -7,8 +7,8 @@
 //! that its result and wharf's are also taken from containers of docker's.
 
 use crate::build::comparisons::{
-    ADDING, Base, CONFIGURED, COPYING, Comparison, FETCHED, INHERITING, PLACING, REFUSED, Refusal,
-    TABLES,
+    ADDING, AROUND, Base, CONFIGURED, COPYING, Comparison, FETCHED, INHERITING, LEAVING, MOUNTING,
+    PACKAGING, PLACING, REFUSED, RUN_REFUSED, Refusal, TABLES,
 };
 use crate::build::peers::{Order, Peer, config_differences};
 use crate::build::scene::Scene;
@@ -82,15 +82,49 @@ fn what_children_do() {
 }
 
 #[test]
+fn what_commands_leave() {
+    run("build::compared::what_commands_leave", |cage, cases| {
+        table(cage, cases, LEAVING);
+    });
+}
+
+#[test]
+fn what_commands_see() {
+    run("build::compared::what_commands_see", |cage, cases| {
+        table(cage, cases, AROUND);
+    });
+}
+
+#[test]
+fn what_commands_are_lent() {
+    run("build::compared::what_commands_are_lent", |cage, cases| {
+        table(cage, cases, MOUNTING);
+    });
+}
+
+#[test]
+fn what_packages_leave() {
+    run("build::compared::what_packages_leave", |cage, cases| {
+        table(cage, cases, PACKAGING);
+    });
+}
+
+#[test]
 fn what_is_refused() {
     run("build::compared::what_is_refused", |cage, cases| {
         let scene = Scene::start(cage);
-        for (number, refusal) in REFUSED.iter().enumerate() {
-            cases.run(&format!("{:?}", refusal.lines), || {
-                refuse(&scene, number, refusal);
-            });
-        }
+        refusals(&scene, cases, REFUSED, "small");
+        scene.give("equipped", &scene.equipped());
+        refusals(&scene, cases, RUN_REFUSED, "equipped");
     });
+}
+
+fn refusals(scene: &Scene<'_>, cases: &mut Cases, table: &[Refusal], base: &str) {
+    for (number, refusal) in table.iter().enumerate() {
+        cases.run(&format!("{:?}", refusal.lines), || {
+            refuse(scene, number, refusal, base);
+        });
+    }
 }
 
 #[test]
@@ -101,7 +135,10 @@ fn every_difference_has_a_reason_in_the_reference() {
     assert!(equal >= LEAST_CASES, "{equal}");
     let differs = TABLES.iter().flat_map(|table| table.iter());
     let differs = differs.flat_map(|case| case.differs.iter());
-    let refusals = REFUSED.iter().map(|refusal| refusal.reason);
+    let refusals = REFUSED
+        .iter()
+        .chain(RUN_REFUSED)
+        .map(|refusal| refusal.reason);
     let named = differs.map(|differs| differs.reason);
     let named = named.chain(refusals).chain(written::reasons());
     reasons::are_written(named.filter(|reason| !reason.is_empty()));
@@ -115,6 +152,9 @@ fn table(cage: &Cage, cases: &mut Cases, table: &[Comparison]) {
     let scene = Scene::start(cage);
     if table.iter().any(|case| case.base == Base::Debian) {
         scene.give("debian", &scene.debian());
+    }
+    if table.iter().any(|case| case.base == Base::Equipped) {
+        scene.give("equipped", &scene.equipped());
     }
     for (number, comparison) in table.iter().enumerate() {
         cases.run(comparison.name, || compare(&scene, number, comparison));
@@ -130,6 +170,29 @@ fn compare(scene: &Scene<'_>, number: usize, comparison: &Comparison) {
     }
     if let Base::Built(lines, by) = comparison.base {
         scene.bear(number, lines, by, &context);
+    }
+    if crate::tool::variable("PEERS_ONLY").is_some() {
+        let both: Vec<_> = comparison
+            .peers
+            .iter()
+            .map(|peer| scene.by_peer(*peer, number, comparison, &context))
+            .collect();
+        if let [one, other] = both.as_slice() {
+            let mut differences = listing::differences(&one.files, &other.files);
+            differences.extend(config_differences(&one.config, &other.config));
+            println!("DOCKER(wharf) BUILDAH(other): {differences:#?}");
+        }
+        let base = scene.of_base(if comparison.base == Base::Equipped {
+            "equipped"
+        } else {
+            "small"
+        });
+        for one in &both {
+            let mut d = listing::differences(&one.files, &base);
+            d.truncate(40);
+            println!("AGAINST BASE {d:#?}");
+        }
+        return;
     }
     let (theirs, ours) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| {
@@ -156,13 +219,13 @@ fn compare(scene: &Scene<'_>, number: usize, comparison: &Comparison) {
 }
 
 /// Has all build it and looks at who refuses.
-fn refuse(scene: &Scene<'_>, number: usize, refusal: &Refusal) {
+fn refuse(scene: &Scene<'_>, number: usize, refusal: &Refusal, base: &str) {
     let context = scene.context(number, refusal.lines);
     let image = format!("localhost/refused-{number}:1");
     let builds = |peer: Peer| {
         let order = Order {
             image: &image,
-            file: &scene.dockerfile(peer.word(), refusal.lines, "localhost/small:1"),
+            file: &scene.dockerfile(peer.word(), refusal.lines, &format!("localhost/{base}:1")),
             flags: "",
             context: &context,
             timed: "",
@@ -174,7 +237,7 @@ fn refuse(scene: &Scene<'_>, number: usize, refusal: &Refusal) {
         built.is_ok()
     };
     let (docker, buildah) = (builds(Peer::Docker), builds(Peer::Buildah));
-    let output = scene.tried(refusal.lines, "--preserve-modes", &context);
+    let output = scene.tried(refusal.lines, "--preserve-modes", base, &context);
     let said = String::from_utf8_lossy(&output.stderr);
     println!("{said}");
     let wharf = output.status.success();

@@ -12,6 +12,7 @@ mod fetched;
 mod inheriting;
 mod placing;
 mod refused;
+mod running;
 
 pub(crate) use adding::ADDING;
 pub(crate) use configured::CONFIGURED;
@@ -20,12 +21,14 @@ pub(crate) use fetched::FETCHED;
 pub(crate) use inheriting::INHERITING;
 pub(crate) use placing::PLACING;
 pub(crate) use refused::{REFUSED, Refusal};
+pub(crate) use running::{AROUND, LEAVING, MOUNTING, PACKAGING, RUN_REFUSED};
 
 use crate::build::peers::Peer;
 
 /// Every table of what is built.
-pub(crate) const TABLES: &[&[Comparison]] =
-    &[COPYING, PLACING, CONFIGURED, ADDING, FETCHED, INHERITING];
+pub(crate) const TABLES: &[&[Comparison]] = &[
+    COPYING, PLACING, CONFIGURED, ADDING, FETCHED, INHERITING, LEAVING, AROUND, MOUNTING, PACKAGING,
+];
 
 /// Both peers.
 pub(crate) const EACH: &[Peer] = &[Peer::Docker, Peer::Buildah];
@@ -35,6 +38,8 @@ pub(crate) const EACH: &[Peer] = &[Peer::Docker, Peer::Buildah];
 pub(crate) enum Base {
     /// Busybox, users and links of every kind.
     Small,
+    /// The small one with every command of busybox, to run commands on.
+    Equipped,
     /// Debian as mmdebstrap makes it.
     Debian,
     /// What another Dockerfile made of the small one, and who built that; wharf where
@@ -47,7 +52,7 @@ impl Base {
     pub(crate) fn lines(self) -> &'static str {
         match self {
             Self::Built(lines, _) => lines,
-            Self::Small | Self::Debian => "",
+            Self::Small | Self::Equipped | Self::Debian => "",
         }
     }
 }
@@ -91,6 +96,13 @@ const fn small(name: &'static str, lines: &'static str) -> Comparison {
         peers: EACH,
         differs: &[],
     }
+}
+
+/// A case that both peers build, with commands of busybox to run.
+const fn runs(name: &'static str, lines: &'static str) -> Comparison {
+    let mut case = small(name, lines);
+    case.base = Base::Equipped;
+    case
 }
 
 /// A difference from docker.

@@ -6,11 +6,14 @@ use std::path::Path;
 
 use spec_tests::digest;
 
+/// Longest list of attributes, and longest value of one.
+const ATTRIBUTE_LIMIT: usize = 65_536;
+
 /// A root file system: what each path is.
 pub(crate) type Listing = BTreeMap<String, String>;
 
 /// Lists a directory: permissions, owner, kind, and size with content, target or
-/// device; hard links by the first name of each file; times, in seconds, of what lies
+/// device; extended attributes; hard links by the first name of each file; times, in seconds, of what lies
 /// below `timed`, and of nothing when that is empty.
 pub(crate) fn list(root: &Path, timed: &str) -> Listing {
     let mut walk = Walk {
@@ -47,6 +50,7 @@ impl Walk<'_> {
                 metadata.mode() & 0o7777
             };
             let mut line = format!("{mode:04o} {}:{} {what}", metadata.uid(), metadata.gid());
+            line.push_str(&attributes(&path));
             if !self.timed.is_empty() && name.starts_with(self.timed) {
                 line.push_str(&format!(" @{}", metadata.mtime()));
             }
@@ -86,6 +90,24 @@ impl Walk<'_> {
             format!("device {letter} {major}:{minor}")
         }
     }
+}
+
+/// Returns the extended attributes of a file, by name, in hexadecimal digits.
+fn attributes(path: &Path) -> String {
+    let mut names = Vec::with_capacity(ATTRIBUTE_LIMIT);
+    // A file system without attributes has none.
+    let Ok(_) = rustix::fs::llistxattr(path, rustix::buffer::spare_capacity(&mut names)) else {
+        return String::new();
+    };
+    let names = String::from_utf8_lossy(&names).into_owned();
+    let mut names: Vec<&str> = names.split('\0').filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    let with_value = |name: &str| {
+        let mut value = Vec::with_capacity(ATTRIBUTE_LIMIT);
+        let _ = rustix::fs::lgetxattr(path, name, rustix::buffer::spare_capacity(&mut value));
+        format!(" +{name}={}", hex::encode(value))
+    };
+    names.into_iter().map(with_value).collect()
 }
 
 /// Lists what differs between two, a line each.

@@ -177,11 +177,8 @@ impl<'a> Peers<'a> {
         docker.run(&format!("export --output {} {id}", tar.display()));
         docker.run(&format!("rm --volumes {id}"));
         docker.run(&format!("rmi {image}"));
-        Tool::from_line("tar --numeric-owner --same-owner -x -p").run(&format!(
-            "-C {} -f {}",
-            root.display(),
-            tar.display()
-        ));
+        Tool::from_line("tar --numeric-owner --same-owner --xattrs --xattrs-include=* -x -p")
+            .run(&format!("-C {} -f {}", root.display(), tar.display()));
         let files = listing::list(&root, timed);
         fs_err::remove_dir_all(root).expect("made above");
         fs_err::remove_file(tar).expect("made above");

@@ -37,10 +37,11 @@ impl<'a> Scene<'a> {
         scene
     }
 
-    /// Lists what is in the small base.
-    pub(crate) fn of_base(&self) -> Listing {
+    /// Lists what is in the small base, or in the one with all commands.
+    pub(crate) fn of_base(&self, name: &str) -> Listing {
         let copy = self.cage.path("listed-base").display().to_string();
-        let base = self.cage.path("small-base").display().to_string();
+        let base = self.named(name).replace("oci-layout://", "");
+        let base = base.trim_end_matches(":1");
         Tool::from_line("cp -a").run(&format!("{base} {copy}"));
         self.peers.unpacked(&copy, "")
     }
@@ -52,6 +53,23 @@ impl<'a> Scene<'a> {
 
     pub(crate) fn debian(&self) -> String {
         base::debian(self.cage)
+    }
+
+    pub(crate) fn equipped(&self) -> String {
+        let tar = base::equipped(self.cage);
+        let path = self.cage.path("equipped-base");
+        if path.is_dir() {
+            return format!("oci-layout://{}:1", path.display());
+        }
+        base::layout(self.cage, "equipped-base", &tar)
+    }
+
+    /// Returns what `FROM` calls the small base, or the one with all commands.
+    pub(crate) fn named(&self, name: &str) -> String {
+        match name {
+            "equipped" => self.equipped(),
+            _ => self.small(),
+        }
     }
 
     /// Gives both peers the image of a layout.
@@ -73,6 +91,14 @@ impl<'a> Scene<'a> {
         if lines.contains("packed") {
             packed::fill(self.cage, &context);
         }
+        if lines.contains("RUN ") {
+            fs_err::write(context.join("word.txt"), "ten bytes!").expect("a writable directory");
+            fs_err::copy(
+                self.cage.path("busybox/bin/busybox"),
+                context.join("busybox"),
+            )
+            .expect("made with the base");
+        }
         context
     }
 
@@ -85,6 +111,7 @@ impl<'a> Scene<'a> {
     ) -> Made {
         let base = match comparison.base {
             Base::Small => "localhost/small:1".to_owned(),
+            Base::Equipped => "localhost/equipped:1".to_owned(),
             Base::Debian => "localhost/debian:1".to_owned(),
             Base::Built(..) => format!("localhost/parent-{number}:1"),
         };
@@ -104,13 +131,20 @@ impl<'a> Scene<'a> {
     pub(crate) fn by_wharf(&self, number: usize, case: &Comparison, context: &Path) -> Made {
         let base = match case.base {
             Base::Small => self.small(),
+            Base::Equipped => self.equipped(),
             Base::Debian => self.debian(),
             Base::Built(..) => self.parent(number),
+        };
+        // Where commands make files, younger ones than the image would get its time.
+        let time = if case.lines.contains("RUN ") && !case.timed.is_empty() {
+            " --source-date-epoch 1700000000"
+        } else {
+            ""
         };
         self.ours(&Order {
             image: &format!("localhost/ours-{number}:1"),
             file: &self.dockerfile("wharf", case.lines, &base),
-            flags: &format!("--preserve-modes {}", case.flags),
+            flags: &format!("--preserve-modes{time} {}", case.flags),
             context,
             timed: case.timed,
         })
@@ -147,8 +181,8 @@ impl<'a> Scene<'a> {
     }
 
     /// Has wharf build what it should refuse.
-    pub(crate) fn tried(&self, lines: &str, flags: &str, context: &Path) -> Output {
-        let file = self.dockerfile("wharf", lines, &self.small());
+    pub(crate) fn tried(&self, lines: &str, flags: &str, base: &str, context: &Path) -> Output {
+        let file = self.dockerfile("wharf", lines, &self.named(base));
         Build::of(context, &self.cage.make("wharf-home"))
             .with(&format!("--file {file} {flags}"))
             .output()
@@ -166,7 +200,12 @@ impl<'a> Scene<'a> {
         let image = format!("localhost/{name}:1");
         let archive = self.cage.path("parent.tar").display().to_string();
         let Some(peer) = by else {
-            let file = self.dockerfile("parent", lines, &self.small());
+            let base = self.named(if lines.contains("RUN ") {
+                "equipped"
+            } else {
+                "small"
+            });
+            let file = self.dockerfile("parent", lines, &base);
             let dest = self.cage.path(&name).display().to_string();
             Build::of(context, &self.cage.make("wharf-home"))
                 .with(&format!("--preserve-modes --file {file} --tag {image}"))

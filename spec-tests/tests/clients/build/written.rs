@@ -9,6 +9,7 @@ mod adding;
 mod copying;
 mod heredocs;
 mod repositories;
+mod running;
 mod triggers;
 
 use std::collections::BTreeMap;
@@ -92,6 +93,7 @@ const TABLES: &[(&[Written], &[Wrong])] = &[
     (repositories::CASES, repositories::WRONG),
     (heredocs::CASES, heredocs::WRONG),
     (triggers::CASES, triggers::WRONG),
+    (running::CASES, running::WRONG),
 ];
 
 impl Written {
@@ -157,23 +159,40 @@ fn triggers() {
     });
 }
 
+#[test]
+fn commands() {
+    Cage::run("build::written::commands", NEEDS, |cage, cases| {
+        table(cage, cases, running::CASES, running::WRONG);
+    });
+}
+
 fn table(cage: &Cage, cases: &mut Cases, table: &[Written], wrong: &[Wrong]) {
     let scene = Scene::start(cage);
     let projects = Projects::start(cage);
-    let base = scene.of_base();
+    let base = scene.of_base("small");
+    let equipped = scene.of_base("equipped");
     for (number, case) in table.iter().enumerate() {
         cases.run(case.name, || {
             let is_empty = case.lines.rsplit("FROM ").next();
             let is_empty = is_empty.is_some_and(|last| last.starts_with("scratch"));
             let nothing = Listing::new();
-            let base = if is_empty { &nothing } else { &base };
+            let base = match base_of(case.lines) {
+                _ if is_empty => &nothing,
+                "equipped" => &equipped,
+                _ => &base,
+            };
             build(&scene, &projects, number, case, base);
         });
     }
     for (number, case) in wrong.iter().enumerate() {
         cases.run(&format!("refused: {:?}", case.lines), || {
             let context = scene.context(table.len() + number, case.lines);
-            let output = scene.tried(&projects.place(case.lines), "", &context);
+            let output = scene.tried(
+                &projects.place(case.lines),
+                "",
+                base_of(case.lines),
+                &context,
+            );
             let said = String::from_utf8_lossy(&output.stderr);
             println!("{said}");
             // 101 would be a panic, and 124 too long a time.
@@ -187,13 +206,22 @@ fn table(cage: &Cage, cases: &mut Cases, table: &[Written], wrong: &[Wrong]) {
     }
 }
 
+/// Returns the name of the base that a Dockerfile needs.
+fn base_of(lines: &str) -> &'static str {
+    if lines.contains("\nRUN ") {
+        "equipped"
+    } else {
+        "small"
+    }
+}
+
 /// Builds it and compares all there is with what is written.
 fn build(scene: &Scene<'_>, projects: &Projects, number: usize, case: &Written, base: &Listing) {
     let context = scene.context(number, case.lines);
     let lines = projects.place(case.lines);
     let made = scene.ours(&Order {
         image: &format!("localhost/written-{number}:1"),
-        file: &scene.dockerfile("wharf", &lines, &scene.small()),
+        file: &scene.dockerfile("wharf", &lines, &scene.named(base_of(&lines))),
         flags: &case
             .flags
             .replace("CONTEXT", &context.display().to_string()),

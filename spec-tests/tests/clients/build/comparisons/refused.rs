@@ -14,7 +14,7 @@ pub(crate) struct Refusal {
 pub(crate) type Builds = (bool, bool, bool);
 
 /// Refused by all.
-const fn all(lines: &'static str) -> Refusal {
+pub(super) const fn all(lines: &'static str) -> Refusal {
     let built_by = (false, false, false);
     Refusal {
         lines,
@@ -24,7 +24,7 @@ const fn all(lines: &'static str) -> Refusal {
 }
 
 /// Built by some.
-const fn some(lines: &'static str, built_by: Builds, reason: &'static str) -> Refusal {
+pub(super) const fn some(lines: &'static str, built_by: Builds, reason: &'static str) -> Refusal {
     Refusal {
         lines,
         built_by,

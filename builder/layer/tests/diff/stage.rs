@@ -1,0 +1,354 @@
+//! File systems that commands are run in.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use layer::{
+    ChangeSource, Changed, Clamp, Diff, Directory, EntryPath, Form, Given, Kind, LayerIndex, Marks,
+    Memory, NodeKind, Observation, Rights, Seen, SeenKind, Time, Tree, Writer, diff, observe,
+    settle,
+};
+
+/// The time of the build, and one after it, before any clock of a machine.
+pub(crate) const EPOCH: i64 = 1_500_000_000;
+const STARTED: i64 = 1_600_000_000;
+
+pub(crate) const CLAMP: Clamp = Clamp {
+    epoch: Time::from_seconds(EPOCH),
+    started: Time::from_seconds(STARTED),
+};
+pub(crate) const RIGHTS: Rights = Rights {
+    owners: Given::Really,
+    devices: Given::Really,
+    attributes: Given::Really,
+};
+const OVERLAY: Form = Form::Overlay {
+    marks: Marks::Trusted,
+};
+
+/// Says whether owners, devices and mounts can be had.
+pub(crate) fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        println!("left out: owners, devices and mounts are of root");
+    }
+    is_root
+}
+
+/// Is a file system as a tree and as a directory.
+pub(crate) struct Stage {
+    pub(crate) tree: Tree,
+    pub(crate) directory: PathBuf,
+    /// The layers that the tree is made of.
+    layers: u32,
+}
+
+impl Stage {
+    /// Makes a file system by commands.
+    pub(crate) fn new(directory: PathBuf, commands: &str) -> Self {
+        fs_err::create_dir(&directory).unwrap();
+        let mut stage = Self {
+            tree: Tree::new(),
+            directory,
+            layers: 0,
+        };
+        stage.run(commands);
+        stage
+    }
+
+    /// Runs commands, and gives the layer. The directory is then what the tree
+    /// says, and no command has changed anything more.
+    pub(crate) fn run(&mut self, commands: &str) -> Diff {
+        let directory = Directory::open(&self.directory).unwrap();
+        // Without layers, everything is other than it was.
+        let memory = match self.layers {
+            0 => Memory::default(),
+            _ => Memory::of(&directory).unwrap(),
+        };
+        run(&self.directory, commands);
+        let observation = memory.observe(&directory, RIGHTS).unwrap();
+        let diff = diff(&self.tree, &observation, CLAMP, (Form::Plain, RIGHTS)).unwrap();
+        self.apply(&diff.changed, &self.directory.clone());
+        settle(&diff.settlements, &directory, (Form::Plain, RIGHTS)).unwrap();
+        diff
+    }
+
+    /// Adds a layer to the tree.
+    pub(crate) fn apply(&mut self, changed: &[Changed], content: &Path) {
+        self.layers += 1;
+        let index = index(changed, content);
+        self.tree.apply(self.layers, &index).unwrap();
+    }
+
+    pub(crate) fn check(&self) {
+        check(&self.tree, &self.directory);
+    }
+}
+
+/// Is a file system whose last layer lies over it.
+pub(crate) struct Overlay {
+    /// What it lies over.
+    pub(crate) lower: Stage,
+    upper: PathBuf,
+    work: PathBuf,
+    merged: PathBuf,
+}
+
+impl Overlay {
+    /// Runs commands over a file system, and gives the layer.
+    pub(crate) fn run(lower: Stage, commands: &str) -> (Self, Diff) {
+        let beside = lower.directory.parent().unwrap();
+        let [upper, work, merged] = ["upper", "work", "merged"].map(|name| beside.join(name));
+        for path in [&upper, &work, &merged] {
+            fs_err::create_dir(path).unwrap();
+        }
+        copy_metadata(&lower.directory, &upper);
+        let mut overlay = Self {
+            lower,
+            upper,
+            work,
+            merged,
+        };
+        overlay.mounted(|overlay| run(&overlay.merged, commands));
+        let before = overlay.lower.tree.clone();
+        let diff = overlay.diff(&before);
+        overlay.lower.apply(&diff.changed, &overlay.upper.clone());
+        let directory = Directory::open(&overlay.upper).unwrap();
+        settle(&diff.settlements, &directory, (OVERLAY, RIGHTS)).unwrap();
+        // What lies over it says the same again, and nothing is left to do.
+        let again = overlay.diff(&before);
+        assert_eq!(again.changed, diff.changed);
+        assert_eq!(again.settlements, []);
+        (overlay, diff)
+    }
+
+    fn diff(&self, before: &Tree) -> Diff {
+        let directory = Directory::open(&self.upper).unwrap();
+        let observation = observe(&directory, (OVERLAY, RIGHTS)).unwrap();
+        diff(before, &observation, CLAMP, (OVERLAY, RIGHTS)).unwrap()
+    }
+
+    pub(crate) fn check(&mut self) {
+        self.mounted(|overlay| check(&overlay.lower.tree, &overlay.merged));
+    }
+
+    /// Does something while it is mounted.
+    fn mounted(&mut self, work: impl FnOnce(&mut Self)) {
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off,xino=off",
+            self.lower.directory.display(),
+            self.upper.display(),
+            self.work.display()
+        );
+        let mounted = Command::new("mount")
+            .args(["-t", "overlay", "overlay", "-o", &options])
+            .arg(&self.merged)
+            .status()
+            .unwrap();
+        assert!(mounted.success());
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(self)));
+        let unmounted = Command::new("umount").arg(&self.merged).status().unwrap();
+        assert!(unmounted.success());
+        if let Err(panic) = result {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// Gives the root of an overlay what the root below it has.
+fn copy_metadata(from: &Path, to: &Path) {
+    let copied = Command::new("cp")
+        .args(["-a", "--attributes-only", "-T"])
+        .args([from, to])
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    for entry in fs_err::read_dir(to).unwrap() {
+        let path = entry.unwrap().path();
+        Command::new("rm").arg("-rf").arg(path).status().unwrap();
+    }
+    Command::new("touch")
+        .arg("-r")
+        .args([from, to])
+        .status()
+        .unwrap();
+}
+
+/// Runs lines: of the shell, but `@xattr PATH NAME HEX`, which no shell has, and
+/// `@socket PATH`. What fails is gone past.
+pub(crate) fn run(directory: &Path, commands: &str) {
+    let mut shell = String::new();
+    for line in commands.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match *words.as_slice() {
+            ["@xattr", path, name, value] => {
+                script(directory, &std::mem::take(&mut shell));
+                let value = hex(value);
+                let flags = rustix::fs::XattrFlags::empty();
+                drop(rustix::fs::lsetxattr(
+                    directory.join(path),
+                    name,
+                    &value,
+                    flags,
+                ));
+            }
+            ["@socket", path] => {
+                script(directory, &std::mem::take(&mut shell));
+                drop(UnixListener::bind(directory.join(path)));
+            }
+            _ => {
+                shell.push_str(line);
+                shell.push('\n');
+            }
+        }
+    }
+    script(directory, &shell);
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+fn script(directory: &Path, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let mut child = Command::new("sh")
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = format!("umask 022\n{text}");
+    stdin.write_all(text.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait().unwrap();
+}
+
+/// Writes a layer, and gives its index.
+pub(crate) fn index(changed: &[Changed], content: &Path) -> LayerIndex {
+    let directory = Directory::open(content).unwrap();
+    let mut writer = Writer::new(std::io::sink());
+    for Changed { entry, source } in changed {
+        match source {
+            None => writer.entry(entry).unwrap(),
+            Some(ChangeSource { path, .. }) => {
+                let found = directory.stat(path).unwrap().unwrap();
+                let mut held = directory.read(path, &found).unwrap();
+                writer.file(entry, &mut held).unwrap();
+            }
+        }
+    }
+    let index = writer.finish().unwrap().1;
+    for (record, changed) in index.records().iter().zip(changed) {
+        let written = record.content.as_ref().map(|stored| stored.digest);
+        assert_eq!(written, changed.source.as_ref().map(|source| source.digest));
+    }
+    index
+}
+
+/// Checks that a directory is what a tree says.
+fn check(tree: &Tree, directory: &Path) {
+    let directory = Directory::open(directory).unwrap();
+    let Observation { seen, gone } = Memory::default().observe(&directory, RIGHTS).unwrap();
+    assert_eq!(gone, []);
+    let nodes: Vec<_> = tree.walk(&EntryPath::root()).collect();
+    let paths: Vec<&EntryPath> = nodes.iter().map(|(path, _)| path).collect();
+    let seen_paths: Vec<&EntryPath> = seen.iter().map(|seen| &seen.path).collect();
+    assert_eq!(paths, seen_paths);
+    let mut inodes = BTreeMap::new();
+    let mut places = BTreeMap::new();
+    for ((path, node), seen) in nodes.iter().zip(&seen) {
+        assert!(is_equal(&node.kind, seen), "{path}: {node:?} {seen:?}");
+        assert_eq!(node.metadata, seen.metadata, "{path}");
+        match &node.kind {
+            NodeKind::File(file) => {
+                let first = places.entry(file.place).or_insert(path);
+                let found = inodes.entry(seen.inode).or_insert(path);
+                assert_eq!(first, found, "{path}: names of one file");
+            }
+            _ => assert_eq!(inodes.insert(seen.inode, path), None, "{path}"),
+        }
+    }
+}
+
+fn is_equal(node: &NodeKind, seen: &Seen) -> bool {
+    match (node, &seen.kind) {
+        (NodeKind::Directory(_), SeenKind::Directory { .. })
+        | (NodeKind::Fifo, SeenKind::Fifo) => true,
+        (NodeKind::File(file), SeenKind::File { size, digest }) => {
+            (file.size, file.digest) == (*size, Some(*digest))
+        }
+        (node, SeenKind::Symlink { target }) => {
+            let target = target.clone();
+            node.to_entry() == Kind::Symlink { target }
+        }
+        (node, SeenKind::Device { kind, major, minor }) => {
+            node.to_entry()
+                == Kind::Device {
+                    kind: *kind,
+                    major: *major,
+                    minor: *minor,
+                }
+        }
+        _ => false,
+    }
+}
+
+/// Writes entries for people: a line each.
+pub(crate) fn lines(changed: &[Changed]) -> String {
+    let mut text = String::new();
+    for Changed { entry, source } in changed {
+        let metadata = &entry.metadata;
+        let path = String::from_utf8_lossy(entry.path.as_bytes());
+        let path = if path.is_empty() { "." } else { &path };
+        let known = format!(
+            "{:04o} {}:{} {}",
+            metadata.mode, metadata.uid, metadata.gid, metadata.mtime
+        );
+        let line = match &entry.kind {
+            Kind::Directory => format!("dir      {known} {path}"),
+            Kind::File { size } => {
+                let digest = source.as_ref().map(|source| source.digest.hex());
+                let digest: String = digest.unwrap_or_default().chars().take(8).collect();
+                format!("file     {known} {path} = {size} {digest}")
+            }
+            Kind::HardLink { target } => {
+                format!("hardlink {path} = {}", &target.to_string()[1..])
+            }
+            Kind::Symlink { target } => {
+                let target = String::from_utf8_lossy(target).into_owned();
+                format!("symlink  {known} {path} -> {target}")
+            }
+            Kind::Fifo => format!("fifo     {known} {path}"),
+            Kind::Device { kind, major, minor } => {
+                format!("device   {known} {path} {kind:?} {major}:{minor}")
+            }
+            Kind::Whiteout => format!("whiteout {path}"),
+            Kind::Opaque => format!("opaque   {path}"),
+        };
+        text.push_str(&line);
+        text.push('\n');
+        for (name, value) in &metadata.xattrs {
+            let name = String::from_utf8_lossy(name);
+            let value: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+            text.push_str(&format!("         {name} {value}\n"));
+        }
+    }
+    text
+}
+
+/// Makes a directory of tests that a kernel can mount over.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(!directory.path().as_os_str().as_bytes().contains(&b','));
+    directory
+}

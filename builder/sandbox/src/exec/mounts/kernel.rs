@@ -1,0 +1,135 @@
+//! What the kernel says of itself: `/proc` and `/sys`, but for what is the
+//! machine's own business.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+
+use super::bare;
+use crate::error::Error;
+use crate::exec::inside::{HARMLESS, attach, copy, copy_path, failed, create, find, restrict};
+use crate::exec::{Kept, Network};
+
+/// What is hidden, as container runtimes do: keys, memory and timers of the
+/// machine, and the controls of its hardware.
+const HIDDEN: [&[u8]; 12] = [
+    b"/proc/acpi",
+    b"/proc/asound",
+    b"/proc/interrupts",
+    b"/proc/kcore",
+    b"/proc/keys",
+    b"/proc/latency_stats",
+    b"/proc/sched_debug",
+    b"/proc/scsi",
+    b"/proc/timer_list",
+    b"/proc/timer_stats",
+    b"/sys/devices/virtual/powercap",
+    b"/sys/firmware",
+];
+
+/// What can be read alone.
+const READ_ONLY: [&[u8]; 5] = [
+    b"/proc/bus",
+    b"/proc/fs",
+    b"/proc/irq",
+    b"/proc/sys",
+    b"/proc/sysrq-trigger",
+];
+
+const NO_PROGRAMS: MountAttrFlags = HARMLESS.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// Mounts `/proc`: the command's own, or where the kernel refuses that because
+/// parts of the worker's are hidden, the worker's with the same parts hidden.
+pub(super) fn proc(root: &OwnedFd, kept: Kept) -> Result<(), Error> {
+    let path: &[u8] = b"/proc";
+    let target = find(root, path).map_err(failed("cannot mount onto", path))?;
+    let (tree, own) = match create("proc", &[("source", "proc")], NO_PROGRAMS) {
+        Ok(tree) => (tree, true),
+        Err(Errno::PERM | Errno::ACCESS) => {
+            let copied = copy_path(Path::new("/proc"));
+            (copied.map_err(failed("cannot mount onto", path))?, false)
+        }
+        Err(source) => return Err(failed("cannot mount onto", path)(source)),
+    };
+    attach(tree, &target).map_err(failed("cannot mount onto", path))?;
+    if bare(kept) {
+        return Ok(());
+    }
+    for path in HIDDEN.into_iter().filter(|path| path.starts_with(b"/proc")) {
+        hide(root, path)?;
+    }
+    for path in READ_ONLY {
+        match protect(root, path) {
+            // What the worker has of it, it has from its own runtime.
+            Err(_) if !own => {}
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Mounts `/sys`: of the command's own network where it has one, else the
+/// worker's.
+pub(super) fn sys(root: &OwnedFd, network: Network, kept: Kept) -> Result<(), Error> {
+    let path: &[u8] = b"/sys";
+    let target = find(root, path).map_err(failed("cannot mount onto", path))?;
+    let mut attributes = NO_PROGRAMS;
+    if !bare(kept) {
+        attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
+    let own = match network {
+        Network::None => create("sysfs", &[("source", "sysfs")], attributes),
+        Network::Host => Err(Errno::PERM),
+    };
+    let tree = match own {
+        Ok(tree) => Ok(tree),
+        Err(Errno::PERM | Errno::ACCESS) => copy_path(Path::new("/sys"))
+            .and_then(|tree| restrict(tree.as_fd(), attributes).map(|()| tree)),
+        Err(source) => Err(source),
+    };
+    tree.and_then(|tree| attach(tree, &target))
+        .map_err(failed("cannot mount onto", path))?;
+    if bare(kept) {
+        return Ok(());
+    }
+    let mut hidden = HIDDEN.into_iter().filter(|path| path.starts_with(b"/sys"));
+    hidden.try_for_each(|path| hide(root, path))
+}
+
+/// Puts nothing in the place of what is at a path.
+fn hide(root: &OwnedFd, path: &[u8]) -> Result<(), Error> {
+    let target = match find(root, path) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found.map_err(failed("cannot hide", path))?,
+    };
+    let empty = rustix::fs::fstat(&target).and_then(|found| {
+        match FileType::from_raw_mode(found.st_mode).is_dir() {
+            true => create(
+                "tmpfs",
+                &[("source", "tmpfs"), ("size", "0"), ("nr_inodes", "1")],
+                NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY,
+            ),
+            false => copy_path(Path::new("/dev/null")),
+        }
+    });
+    empty
+        .and_then(|empty| attach(empty, &target))
+        .map_err(failed("cannot hide", path))
+}
+
+/// Makes what is at a path one that can not be written.
+fn protect(root: &OwnedFd, path: &[u8]) -> Result<(), Error> {
+    let target = match find(root, path) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found.map_err(failed("cannot protect", path))?,
+    };
+    copy(&target, b"")
+        .and_then(|tree| {
+            restrict(tree.as_fd(), NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+            attach(tree, &target)
+        })
+        .map_err(failed("cannot protect", path))
+}

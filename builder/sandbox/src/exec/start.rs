@@ -1,0 +1,98 @@
+//! The worker's side of a command: the keeper is started, and waited for.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio as Stream};
+
+use crate::channel::Channel;
+use crate::error::{Error, ErrorKind};
+use crate::exec::wire::{Job, decode, encode};
+use crate::exec::{Ended, Step, Stdio};
+use crate::tier::Tier;
+
+/// This program, wherever it is.
+const SELF: &str = "/proc/self/exe";
+
+/// Starts a keeper for a step, and waits for its end.
+pub(super) fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
+    let (mut channel, theirs) = Channel::pair()?;
+    let mut child = Reaped(
+        Command::new(program()?)
+            .arg0("wharf")
+            .args(["__worker", "step"])
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stream::from(OwnedFd::from(theirs)))
+            .stdout(Stream::null())
+            .spawn()
+            .map_err(|source| Error::system("cannot start the keeper of a command", source))?,
+    );
+    let ended = ask(&mut channel, tier, step, stdio);
+    // A keeper that says nothing any more has ended, or has to.
+    child.end()?;
+    ended
+}
+
+fn ask(
+    channel: &mut Channel,
+    tier: &Tier,
+    step: &Step,
+    stdio: Stdio,
+) -> Result<Ended, Error> {
+    let job = Job {
+        tier: tier.clone(),
+        step: step.clone(),
+        parent: std::process::id(),
+    };
+    let mut descriptors = vec![
+        stdio.output.as_fd(),
+        stdio.errors.as_fd(),
+        stdio.stop.as_fd(),
+    ];
+    descriptors.extend(stdio.descriptors.iter().map(AsFd::as_fd));
+    channel.send(&encode(&job)?, &descriptors)?;
+    // Whoever reads the other end of a pipe sees the end when the command ends.
+    drop(stdio);
+    match channel.receive()? {
+        Some((answer, _)) => decode::<Result<Ended, Error>>(&answer)?,
+        None => Err(Error::new(
+            ErrorKind::Broken,
+            "the keeper of a command ended without a word",
+        )),
+    }
+}
+
+/// Finds this program: by its link, or where there is no `/proc` by its name.
+fn program() -> Result<PathBuf, Error> {
+    if Path::new(SELF).exists() {
+        return Ok(PathBuf::from(SELF));
+    }
+    match std::env::args_os().next() {
+        Some(name) => Ok(PathBuf::from(name)),
+        None => Err(Error::new(
+            ErrorKind::Broken,
+            "this program does not know its own name",
+        )),
+    }
+}
+
+/// Is a child that does not outlive its value.
+struct Reaped(Child);
+
+impl Reaped {
+    fn end(&mut self) -> Result<(), Error> {
+        self.0
+            .wait()
+            .map(|_| ())
+            .map_err(|source| Error::system("cannot wait for the keeper of a command", source))
+    }
+}
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        // Both fail for a child that has been waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,42 @@
+//! What the processes of one command tell each other.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+use crate::exec::{Ended, Step};
+use crate::tier::Tier;
+
+/// Is what a keeper is started for. With it come the descriptors of output,
+/// errors and stop, and those that mounts name.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub(super) tier: Tier,
+    pub(super) step: Step,
+    /// The process that started the keeper.
+    pub(super) parent: u32,
+}
+
+/// Is what the init, and the command before it is one, tell the keeper.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Report {
+    /// The root stands. With it come the listening sockets of the agents, in
+    /// the order of their mounts.
+    Ready,
+    /// Comes with the listener of the record filter.
+    Recorded,
+    /// The command is not started, and will not be.
+    Failed(Error),
+    /// The command has ended.
+    Ended(Ended),
+}
+
+pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    postcard::to_allocvec(value)
+        .map_err(|source| Error::new(ErrorKind::Broken, format!("cannot write a message: {source}")))
+}
+
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    postcard::from_bytes(bytes)
+        .map_err(|source| Error::new(ErrorKind::Broken, format!("cannot read a message: {source}")))
+}

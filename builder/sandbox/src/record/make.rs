@@ -1,0 +1,229 @@
+//! New files: they are whose who makes them, or of the group of a directory
+//! that gives its own to all in it.
+//!
+//! Where that is root, the kernel makes them; elsewhere they are made here, in
+//! the same way, as an owner can be recorded of what is there alone.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::answer::Asked;
+use super::notify::Reply;
+use super::owner::{Node, Owner};
+use super::records::kind;
+use super::target::{Found, Last, Named, Spot, status, status_at};
+
+/// Says what is to be made.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Making {
+    /// A file that is opened.
+    File { flags: i32, mode: u32 },
+    /// A directory.
+    Directory { mode: u32 },
+    /// A symbolic link with the content at an address.
+    Link { content: u64 },
+    /// Whatever mknod(2) makes.
+    Node { mode: u32, device: u32 },
+}
+
+/// Says who made it.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// It is made.
+    Done(Reply),
+    /// Nobody yet.
+    ByTheKernel,
+}
+
+/// Makes a file, or leaves it to the kernel.
+///
+/// # Errors
+///
+/// Fails as the kernel would.
+pub(super) fn reply(asked: &Asked<'_>, named: &Named, making: Making) -> Result<Made, Errno> {
+    let creates = match making {
+        Making::File { flags, .. } => flags & libc::O_CREAT != 0,
+        Making::Link { .. } | Making::Node { .. } => named.path.last() != Some(&b'/'),
+        Making::Directory { .. } => true,
+    };
+    let identity = asked.identity();
+    let device = match making {
+        Making::Node { mode, device } => node(mode, device),
+        _ => None,
+    };
+    let nothing = !asked.desk.records.some() && identity.owner() == Owner::ROOT;
+    if !creates || (nothing && device.is_none()) {
+        return Ok(Made::ByTheKernel);
+    }
+    // Why it is not found, the kernel says.
+    let Ok(spot) = asked.target.spot(named) else {
+        return Ok(Made::ByTheKernel);
+    };
+    asked.still_waits()?;
+    let owner = owner(asked, &spot, identity.owner())?;
+    let there = status_at(spot.directory.as_fd(), &spot.name);
+    match (making, there) {
+        // An empty one may be what this made.
+        (Making::File { flags, mode }, Ok(there)) if kind(&there) == libc::S_IFLNK => {
+            through_link(asked, named, (flags, mode), owner)
+        }
+        (_, Ok(_)) => Ok(Made::ByTheKernel),
+        (Making::Node { .. }, Err(_)) if device.is_some() && !identity.privileged() => {
+            Err(Errno::PERM)
+        }
+        (_, Err(Errno::NOENT)) => {
+            // What had the name before is gone.
+            if asked.desk.records.owner_of_link(&spot).is_some() {
+                asked.desk.records.set_link(&spot, None)?;
+            }
+            if owner == Owner::ROOT && device.is_none() {
+                return Ok(Made::ByTheKernel);
+            }
+            make(asked, &spot, making, owner)
+        }
+        (_, Err(_)) => Ok(Made::ByTheKernel),
+    }
+}
+
+/// Says whose a new file in a directory is.
+fn owner(asked: &Asked<'_>, spot: &Spot, maker: Owner) -> Result<Owner, Errno> {
+    let status = status(spot.directory.as_fd())?;
+    if status.st_mode & libc::S_ISGID == 0 {
+        return Ok(maker);
+    }
+    let file = spot.directory.try_clone().map_err(|_cause| Errno::MFILE)?;
+    let parent = asked.desk.records.owner(asked.target, &Found { file, status });
+    let group = parent.unwrap_or(Owner::ROOT).group;
+    Ok(Owner { group, ..maker })
+}
+
+/// Makes a file, where its name is free.
+fn make(asked: &Asked<'_>, spot: &Spot, making: Making, owner: Owner) -> Result<Made, Errno> {
+    let _umask = Umask::of(asked)?;
+    let directory = spot.directory.as_fd();
+    let name = spot.name.as_slice();
+    let exclusive = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut opened = None;
+    match making {
+        Making::File { flags, mode } => {
+            let wanted = OFlags::from_bits_retain(flags.cast_unsigned());
+            let file = rustix::fs::openat(directory, name, wanted | exclusive, permissions(mode));
+            match file {
+                Ok(file) => opened = Some((file, wanted.contains(OFlags::CLOEXEC))),
+                // Somebody else was faster.
+                Err(Errno::EXIST) => return Ok(Made::ByTheKernel),
+                Err(error) => return Err(error),
+            }
+        }
+        Making::Directory { mode } => rustix::fs::mkdirat(directory, name, permissions(mode))?,
+        Making::Link { content } => {
+            let content = asked.target.string(content)?;
+            asked.still_waits()?;
+            rustix::fs::symlinkat(content, directory, name)?;
+        }
+        Making::Node { mode, device } => {
+            let kind = FileType::from_raw_mode(mode);
+            if node(mode, device).is_some() || matches!(mode & libc::S_IFMT, 0 | libc::S_IFREG) {
+                let flags = OFlags::WRONLY | OFlags::NOFOLLOW | exclusive;
+                rustix::fs::openat(directory, name, flags, permissions(mode))?;
+            } else {
+                rustix::fs::mknodat(directory, name, kind, permissions(mode), 0)?;
+            }
+        }
+    }
+    let file = match &opened {
+        Some((file, _)) => file.try_clone().map_err(|_cause| Errno::MFILE)?,
+        None => {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(directory, name, flags, Mode::empty())?
+        }
+    };
+    let node = match making {
+        Making::Node { mode, device } => node(mode, device),
+        _ => None,
+    };
+    record(asked, file, owner, node)?;
+    Ok(Made::Done(match opened {
+        Some((file, cloexec)) => Reply::Opened(file, cloexec),
+        None => Reply::Value(0),
+    }))
+}
+
+/// Makes the file that a symbolic link leads to, where there is none.
+fn through_link(
+    asked: &Asked<'_>,
+    named: &Named,
+    (flags, mode): (i32, u32),
+    owner: Owner,
+) -> Result<Made, Errno> {
+    let leads_nowhere = matches!(asked.target.find(named, Last::Followed), Err(Errno::NOENT));
+    let strict = flags & (libc::O_EXCL | libc::O_NOFOLLOW) != 0;
+    if owner == Owner::ROOT || strict || !leads_nowhere {
+        return Ok(Made::ByTheKernel);
+    }
+    let _umask = Umask::of(asked)?;
+    let known = libc::O_ACCMODE | libc::O_APPEND | libc::O_CREAT | libc::O_TRUNC | libc::O_NONBLOCK;
+    let wanted = OFlags::from_bits_retain((flags & known).cast_unsigned());
+    let Ok(file) = asked.target.open(named, wanted, permissions(mode)) else {
+        return Ok(Made::ByTheKernel);
+    };
+    let again = file.try_clone().map_err(|_cause| Errno::MFILE)?;
+    record(asked, again, owner, None)?;
+    Ok(Made::Done(Reply::Opened(file, flags & libc::O_CLOEXEC != 0)))
+}
+
+fn record(
+    asked: &Asked<'_>,
+    file: OwnedFd,
+    owner: Owner,
+    node: Option<Node>,
+) -> Result<(), Errno> {
+    let status = status(file.as_fd())?;
+    let found = Found { file, status };
+    if let Some(node) = node {
+        asked.desk.records.set_node(&found, node)?;
+    }
+    if owner == Owner::ROOT {
+        return Ok(());
+    }
+    asked.desk.records.set_owner(asked.target, &found, owner)
+}
+
+/// Reads which device mknod(2) is to make. The one that overlays mark removed
+/// names with is not one, and can be made by anybody.
+fn node(mode: u32, device: u32) -> Option<Node> {
+    let kind = mode & libc::S_IFMT;
+    if !matches!(kind, libc::S_IFCHR | libc::S_IFBLK) || (kind == libc::S_IFCHR && device == 0) {
+        return None;
+    }
+    Some(Node {
+        kind,
+        major: (device >> 8) & 0xfff,
+        minor: (device & 0xff) | ((device >> 12) & 0xf_ff00),
+    })
+}
+
+fn permissions(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode & 0o7777)
+}
+
+/// Is the mask of the thread that asks, had by this one as long as it lives.
+/// This thread shares it with no other.
+struct Umask(Mode);
+
+impl Umask {
+    fn of(asked: &Asked<'_>) -> Result<Self, Errno> {
+        let mask = asked.target.state(&["Umask"])?;
+        asked.still_waits()?;
+        let mask = mask.first().copied().unwrap_or(0o022);
+        Ok(Self(rustix::process::umask(Mode::from_raw_mode(mask))))
+    }
+}
+
+impl Drop for Umask {
+    fn drop(&mut self) {
+        rustix::process::umask(self.0);
+    }
+}

@@ -1,0 +1,263 @@
+//! What was asked of owners and devices, beside the files: attributes where
+//! the file system has them, memory for as long as the command runs where not.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{AtFlags, StatxFlags, XattrFlags};
+use rustix::io::Errno;
+
+use super::owner::{Node, Owner, owner_of_link, with_link};
+use super::target::{Found, Spot, Target, descriptor_path, status_at};
+
+/// The names and forms of the attributes are those of the crate `layer`
+/// (`live.rs`: `RECORDED_OWNER`, `LINK_OWNERS`, `RECORDED_NODE`), which this
+/// crate does not know.
+pub(super) const RECORDED_OWNER: &str = "user.wharf.owner";
+pub(super) const LINK_OWNERS: &str = "user.wharf.links";
+pub(super) const RECORDED_NODE: &str = "user.wharf.node";
+/// What the names of all of them begin with.
+pub(super) const PREFIX: &[u8] = b"user.wharf.";
+
+/// The longest value of an attribute that the kernel has.
+const ATTRIBUTE_LIMIT: usize = 65_536;
+
+/// The longest `UID:GID` or `c MAJOR:MINOR`, and more.
+const SHORT_LIMIT: usize = 64;
+
+/// How many owners are kept in memory: those of files that can not have
+/// attributes, which are few.
+const MEMORY_LIMIT: usize = 1_000_000;
+
+/// Keeps records.
+#[derive(Debug)]
+pub(super) struct Records {
+    /// Whether there may be any.
+    some: AtomicBool,
+    /// Whether some are gone when the command ends.
+    lost: AtomicBool,
+    /// Those of files that can not have attributes.
+    memory: Mutex<BTreeMap<Key, Owner>>,
+    /// Held while the attribute of a directory is changed.
+    changing: Mutex<()>,
+}
+
+/// Tells files apart, also from ones that are gone: device, number, and when
+/// it was made, in seconds and nanoseconds.
+type Key = (u64, u64, i64, u32);
+
+impl Records {
+    /// Begins. `some` says whether there may be records already.
+    pub(super) fn new(some: bool) -> Self {
+        Self {
+            some: AtomicBool::new(some),
+            lost: AtomicBool::new(false),
+            memory: Mutex::default(),
+            changing: Mutex::default(),
+        }
+    }
+
+    /// Says whether there may be any record at all.
+    pub(super) fn some(&self) -> bool {
+        self.some.load(Ordering::Acquire)
+    }
+
+    /// Says whether records are gone when the command ends.
+    pub(super) fn lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Gives whose a file is, where that is recorded.
+    pub(super) fn owner(&self, target: Target<'_>, found: &Found) -> Option<Owner> {
+        if !self.some() {
+            return None;
+        }
+        let recorded = if has_attributes(&found.status) {
+            let mut value = [0_u8; SHORT_LIMIT];
+            let path = descriptor_path(found.file.as_fd());
+            let length = rustix::fs::getxattr(path, RECORDED_OWNER, &mut value).ok();
+            length.and_then(|length| Owner::parse(value.get(..length)?))
+        } else {
+            let spot = target.spot_of(found);
+            spot.and_then(|spot| self.owner_of_link(&spot))
+        };
+        recorded.or_else(|| {
+            let memory = lock(&self.memory);
+            // Asked only where there is something: it is a call to the kernel.
+            if memory.is_empty() { None } else { memory.get(&key(found)?).copied() }
+        })
+    }
+
+    /// Gives the device that a file stands for, where it does.
+    pub(super) fn node(&self, found: &Found) -> Option<Node> {
+        let status = &found.status;
+        if !self.some() || kind(status) != libc::S_IFREG || status.st_size != 0 {
+            return None;
+        }
+        let mut value = [0_u8; SHORT_LIMIT];
+        let path = descriptor_path(found.file.as_fd());
+        let length = rustix::fs::getxattr(path, RECORDED_NODE, &mut value).ok()?;
+        Node::parse(value.get(..length)?)
+    }
+
+    /// Gives whose the link of a name is, where that is recorded.
+    pub(super) fn owner_of_link(&self, spot: &Spot) -> Option<Owner> {
+        owner_of_link(&links(spot).ok()?, &spot.name)
+    }
+
+    /// Records whose a file is.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the change of an owner does.
+    pub(super) fn set_owner(
+        &self,
+        target: Target<'_>,
+        found: &Found,
+        owner: Owner,
+    ) -> Result<(), Errno> {
+        self.some.store(true, Ordering::Release);
+        let result = if has_attributes(&found.status) {
+            let path = descriptor_path(found.file.as_fd());
+            if owner == Owner::ROOT {
+                absent_is_well(rustix::fs::removexattr(path, RECORDED_OWNER))
+            } else {
+                let value = owner.spell();
+                rustix::fs::setxattr(path, RECORDED_OWNER, value.as_bytes(), XattrFlags::empty())
+            }
+        } else {
+            match target.spot_of(found) {
+                Some(spot) => self.set_link(&spot, (owner != Owner::ROOT).then_some(owner)),
+                None => Err(Errno::NOTSUP),
+            }
+        };
+        match result {
+            Err(Errno::NOTSUP | Errno::NOSPC | Errno::TOOBIG | Errno::PERM) => {
+                self.remember(found, owner)
+            }
+            // What memory has would be older.
+            Ok(()) => {
+                self.forget(found);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Records whose the link of a name is; `None` takes the record away.
+    ///
+    /// # Errors
+    ///
+    /// Fails as attributes do.
+    pub(super) fn set_link(&self, spot: &Spot, owner: Option<Owner>) -> Result<(), Errno> {
+        self.some.store(true, Ordering::Release);
+        let _changing = lock(&self.changing);
+        let before = links(spot)?;
+        let after = with_link(&before, &spot.name, owner);
+        if before == after {
+            return Ok(());
+        }
+        let path = descriptor_path(spot.directory.as_fd());
+        if after.is_empty() {
+            return absent_is_well(rustix::fs::removexattr(path, LINK_OWNERS));
+        }
+        match rustix::fs::setxattr(&path, LINK_OWNERS, &after, XattrFlags::empty()) {
+            Err(Errno::NOSPC | Errno::TOOBIG) => {
+                // Names that are gone need no record.
+                let mut living = after;
+                for (name, _) in super::owner::links(&before) {
+                    let status = status_at(spot.directory.as_fd(), name);
+                    if status.is_ok_and(|status| !has_attributes(&status)) {
+                        continue;
+                    }
+                    living = with_link(&living, name, None);
+                }
+                rustix::fs::setxattr(&path, LINK_OWNERS, &living, XattrFlags::empty())
+            }
+            other => other,
+        }
+    }
+
+    /// Records that an empty file stands for a device.
+    ///
+    /// # Errors
+    ///
+    /// Fails as attributes do.
+    pub(super) fn set_node(&self, found: &Found, node: Node) -> Result<(), Errno> {
+        self.some.store(true, Ordering::Release);
+        let path = descriptor_path(found.file.as_fd());
+        rustix::fs::setxattr(path, RECORDED_NODE, node.spell().as_bytes(), XattrFlags::empty())
+    }
+
+    fn remember(&self, found: &Found, owner: Owner) -> Result<(), Errno> {
+        let key = key(found).ok_or(Errno::PERM)?;
+        let mut memory = lock(&self.memory);
+        if memory.len() >= MEMORY_LIMIT {
+            return Err(Errno::NOSPC);
+        }
+        memory.insert(key, owner);
+        if matches!(kind(&found.status), libc::S_IFREG | libc::S_IFDIR | libc::S_IFLNK) {
+            self.lost.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn forget(&self, found: &Found) {
+        let mut memory = lock(&self.memory);
+        if memory.is_empty() {
+            return;
+        }
+        if let Some(key) = key(found) {
+            memory.remove(&key);
+        }
+    }
+}
+
+/// Gives the kind of a file, as its mode has it.
+pub(super) fn kind(status: &libc::stat) -> u32 {
+    status.st_mode & libc::S_IFMT
+}
+
+/// Says whether a file is of a kind that can have attributes of users.
+pub(super) fn has_attributes(status: &libc::stat) -> bool {
+    matches!(kind(status), libc::S_IFREG | libc::S_IFDIR)
+}
+
+/// Reads the attribute of a directory; it is empty where there is none.
+fn links(spot: &Spot) -> Result<Vec<u8>, Errno> {
+    let path = descriptor_path(spot.directory.as_fd());
+    let mut first = [0_u8; SHORT_LIMIT];
+    match rustix::fs::getxattr(&path, LINK_OWNERS, &mut first) {
+        Ok(length) => Ok(first.get(..length).unwrap_or_default().to_vec()),
+        Err(Errno::RANGE) => {
+            let mut value = vec![0; ATTRIBUTE_LIMIT];
+            let length = rustix::fs::getxattr(&path, LINK_OWNERS, value.as_mut_slice())?;
+            value.truncate(length);
+            Ok(value)
+        }
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn absent_is_well(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+        other => other,
+    }
+}
+
+fn key(found: &Found) -> Option<Key> {
+    let wanted = StatxFlags::BTIME;
+    let more = rustix::fs::statx(&found.file, "", AtFlags::EMPTY_PATH, wanted).ok()?;
+    let made = more.stx_btime;
+    Some((found.status.st_dev, found.status.st_ino, made.tv_sec, made.tv_nsec))
+}
+
+/// Locks; what a thread left that panicked is still whole, as every change of
+/// it is one step.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

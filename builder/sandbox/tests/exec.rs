@@ -1,0 +1,69 @@
+//! Real commands in a root made of busybox, in every tier that this machine
+//! has. It has its own `main`, because the tests start this program again as
+//! worker and keeper.
+
+#[path = "exec/bench.rs"]
+mod bench;
+#[path = "exec/ends.rs"]
+mod ends;
+#[path = "exec/mounts.rs"]
+mod mounts;
+#[path = "exec/view.rs"]
+mod view;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Is a test: a name, and what it does. It panics where something is wrong,
+/// and says why where it can not be tried here.
+type Test = (&'static str, fn() -> Outcome);
+
+/// Says whether a test was tried.
+pub(crate) enum Outcome {
+    Done,
+    Skipped(String),
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = sandbox::dispatch(&arguments, bench::serve) {
+        return code;
+    }
+    let words: Vec<String> = arguments
+        .iter()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let tests: Vec<Test> = [view::TESTS, mounts::TESTS, ends::TESTS].concat();
+    let has = |wanted: &str| words.iter().any(|word| word == wanted);
+    let mut out = std::io::stdout();
+    if has("--list") {
+        // None of them is ignored, which is what else can be asked for.
+        let shown = tests.iter().filter(|_| !has("--ignored"));
+        shown.for_each(|(name, _)| writeln!(out, "{name}: test").unwrap());
+        return ExitCode::SUCCESS;
+    }
+    let wanted: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let mut failed = 0_u32;
+    for (name, test) in tests {
+        let chosen = match has("--exact") {
+            true => wanted.iter().any(|word| word.as_str() == name),
+            false => wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str())),
+        };
+        if !chosen {
+            continue;
+        }
+        match std::panic::catch_unwind(test) {
+            Ok(Outcome::Done) => writeln!(out, "test {name} ... ok").unwrap(),
+            Ok(Outcome::Skipped(why)) => writeln!(out, "test {name} ... skipped: {why}").unwrap(),
+            Err(_) => {
+                failed += 1;
+                writeln!(out, "test {name} ... FAILED").unwrap();
+            }
+        }
+    }
+    match failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}

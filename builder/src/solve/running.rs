@@ -1,0 +1,249 @@
+//! `RUN` in a build under way: what a command depends on, what it came to
+//! before, and if it did not, the command itself.
+
+mod bind;
+mod execute;
+mod found;
+mod output;
+
+use std::collections::BTreeMap;
+
+use dockerfile::{Mount, MountKind, Network, Security};
+use layer::Tree;
+use oci::Digest;
+
+use crate::error::{Error, ErrorKind};
+use crate::events::Outcome;
+use crate::plan::{CopyFrom, Step, excerpt};
+use crate::request::{Grant, Reach, RunNetwork};
+use crate::solve::run::Run;
+use crate::solve::stage::StageState;
+use crate::step::owner::Names;
+use crate::step::run::command::{self, Started};
+use crate::step::run::environment::{Environment, Origins};
+use crate::step::run::files::Host;
+use crate::step::run::key::{self, Depends, Mounted, MountedKind};
+use crate::step::run::mounts::{self, Access, Planned, PlannedKind, Shape, Wanted};
+use crate::step::run::user::{self, User};
+
+use self::bind::Brings;
+
+pub(crate) use self::execute::Sandbox;
+
+/// Is a command with everything that its result depends on.
+pub(super) struct Command {
+    pub(super) started: Started,
+    pub(super) environment: Environment,
+    pub(super) user: User,
+    pub(super) directory: String,
+    pub(super) network: Network,
+    pub(super) security: Security,
+    pub(super) mounts: Planned,
+    /// What mounts bring, by their numbers in the instruction.
+    pub(super) brings: BTreeMap<usize, Brings>,
+    pub(super) hosts: Vec<Host>,
+}
+
+impl Run<'_> {
+    /// Does a `RUN`.
+    pub(super) async fn command(
+        &mut self,
+        number: usize,
+        stage: &mut StageState,
+        (run, step): (&dockerfile::Run, &Step),
+    ) -> Result<Outcome, Error> {
+        self.see(stage).await?;
+        let command = self.understood(number, stage, (run, step)).await?;
+        let key = self.key_of(stage, &command);
+        if let Some(found) = self.found(stage, &key).await? {
+            return Ok(found);
+        }
+        let layer = self.execute(stage, command).await?;
+        self.note_found(&key, layer.as_ref()).await?;
+        match layer {
+            None => Ok(Outcome::NoLayer),
+            Some(layer) => Ok(Outcome::Packed {
+                digest: layer.descriptor.digest,
+                size: layer.descriptor.size,
+            }),
+        }
+    }
+
+    /// Works out what is started, and what it sees.
+    async fn understood(
+        &mut self,
+        number: usize,
+        stage: &mut StageState,
+        (run, step): (&dockerfile::Run, &Step),
+    ) -> Result<Command, Error> {
+        let (network, security) = self.allowed(run)?;
+        let names = Names {
+            passwd: self.small_file(stage, "/etc/passwd").await?,
+            group: self.small_file(stage, "/etc/group").await?,
+        };
+        let runtime = &stage.configured.config.config;
+        let user = user::find(&runtime.user, &names)?;
+        let started = command::started(run, runtime)?;
+        let directory = stage.working_directory().to_owned();
+        let mut written = Vec::new();
+        for text in run.mounts() {
+            let variables = stage.configured.scope.with(runtime);
+            let expanded = dockerfile::expand_mount(text.as_str(), self.plan.escape, &variables);
+            let (mount, _unset) = expanded.map_err(|error| {
+                Error::new(ErrorKind::Step, error.message)
+                    .with_hint(error.hint)
+                    .at(text.span())
+            })?;
+            written.push((mount, text.span()));
+        }
+        let (mounts, brings) = self.mounts(number, stage, &written, &step.mounts).await?;
+        let running = &self.request.running;
+        let environment = Environment::new(&Origins {
+            config: &stage.configured.config.config.env,
+            declared: stage.configured.scope.declared(),
+            given: &self.request.arguments,
+            home: user.home.as_deref(),
+            agent: mounts.agent.as_deref(),
+            epoch: self.time()?.seconds(),
+        })?;
+        let hosts = running.hosts.iter().map(|(name, address)| Host {
+            name: name.clone(),
+            address: *address,
+        });
+        Ok(Command {
+            started,
+            environment,
+            user,
+            directory,
+            network,
+            security,
+            mounts,
+            brings,
+            hosts: hosts.collect(),
+        })
+    }
+
+    /// Sees to it that a command asks for nothing that it may not have.
+    fn allowed(&self, run: &dockerfile::Run) -> Result<(Network, Security), Error> {
+        let running = &self.request.running;
+        let network = match (run.network(), running.network, running.reach) {
+            (Network::Host, _, Reach::Hermetic) => {
+                let message = "the command asks for the network, and the build is hermetic";
+                return Err(Error::new(ErrorKind::Step, message).with_hint(
+                    "fetch what it needs with `ADD --checksum`, or build without `--hermetic`",
+                ));
+            }
+            (Network::Default, RunNetwork::None, _) | (Network::Default, _, Reach::Hermetic) => {
+                Network::None
+            }
+            (network, ..) => network,
+        };
+        let security = run.security();
+        if security == Security::Insecure && running.insecure == Grant::Refused {
+            let message = "`--security=insecure` is not allowed";
+            return Err(Error::new(ErrorKind::Unsupported, message).with_hint(
+                "`wharf build --allow security.insecure` allows it: the command then has all rights that the builder has",
+            ));
+        }
+        Ok((network, security))
+    }
+
+    /// Plans the mounts, and finds what they bring.
+    async fn mounts(
+        &mut self,
+        number: usize,
+        stage: &StageState,
+        written: &[(Mount, dockerfile::Span)],
+        from: &[CopyFrom],
+    ) -> Result<(Planned, BTreeMap<usize, Brings>), Error> {
+        let mut brings = BTreeMap::new();
+        let mut wanted = Vec::with_capacity(written.len());
+        for (at, (mount, span)) in written.iter().enumerate() {
+            let takes = mount.kind == MountKind::Bind
+                || (mount.kind == MountKind::Cache
+                    && (mount.from.is_some() || mount.source.is_some()));
+            let mut shape = Shape::Directory;
+            if let Some(from) = from.get(at).filter(|_| takes) {
+                let brought = self.brings(number, from, mount).await;
+                let brought = brought.map_err(|error| error.at(*span))?;
+                shape = brought.shape;
+                brings.insert(at, brought);
+            }
+            wanted.push(Wanted { mount, shape });
+        }
+        let nothing = Tree::new();
+        let tree = stage.tree.as_ref().unwrap_or(&nothing);
+        let planned = mounts::plan(&wanted, stage.working_directory(), tree)?;
+        Ok((planned, brings))
+    }
+
+    /// Gives the key of a command.
+    fn key_of(&self, stage: &StageState, command: &Command) -> Digest {
+        let parent: Vec<Digest> = stage
+            .layers
+            .iter()
+            .map(|placed| placed.layer.diff_id)
+            .collect();
+        let mounts = &command.mounts;
+        let mut mounted: Vec<Mounted> = mounts
+            .mounts
+            .iter()
+            .map(|mount| Mounted {
+                target: mount.target.as_bytes().to_vec(),
+                kind: mounted(&mount.kind, command.brings.get(&mount.number)),
+            })
+            .collect();
+        mounted.extend(mounts.variables.iter().map(|variable| Mounted {
+            target: variable.name.clone().into_bytes(),
+            kind: MountedKind::Variable {
+                id: variable.id.clone(),
+            },
+        }));
+        key::key(&Depends {
+            parent: &parent,
+            platform: &stage.configured.config.platform,
+            started: &command.started,
+            environment: &command.environment.kept,
+            directory: &command.directory,
+            user: &command.user,
+            network: command.network,
+            security: command.security,
+            mounts: &mounted,
+            hosts: &command.hosts,
+            epoch: i64::try_from(self.request.epoch).unwrap_or(i64::MAX),
+        })
+    }
+}
+
+fn mounted(kind: &PlannedKind, brings: Option<&Brings>) -> MountedKind {
+    let content = || brings.map(|brings| brings.digest);
+    let numbers = |access: &Access| [access.mode, access.uid, access.gid];
+    match kind {
+        PlannedKind::Bind { read_only, .. } => MountedKind::Bind {
+            content: content().unwrap_or_else(|| Digest::sha256(b"")),
+            read_only: *read_only,
+        },
+        PlannedKind::Cache {
+            access, read_only, ..
+        } => MountedKind::Cache {
+            content: content(),
+            read_only: *read_only,
+            access: numbers(access),
+        },
+        PlannedKind::Tmpfs { size, .. } => MountedKind::Tmpfs { size: *size },
+        PlannedKind::Secret { id, access, .. } => MountedKind::Secret {
+            id: id.clone(),
+            access: numbers(access),
+        },
+        PlannedKind::Ssh { id, access, .. } => MountedKind::Agent {
+            id: id.clone(),
+            access: numbers(access),
+        },
+    }
+}
+
+/// Says that something which a mount needs was not given.
+fn not_given(what: &str, id: &str, flag: &str) -> Error {
+    let message = format!("there is no {what} `{}`", excerpt(id));
+    Error::new(ErrorKind::Step, message).with_hint(format!("give it with `{flag}`"))
+}
