@@ -27,7 +27,7 @@ use crate::request::NamedContext;
 
 pub(crate) use code::UNSUPPORTED;
 pub(crate) use scope::{Arguments, KEEP_GIT_DIR, SYNTAX, Scope, misexpanded};
-pub(crate) use support::{is_known, runs};
+pub(crate) use support::is_known;
 
 /// Is what a plan is made for.
 #[derive(Debug, Clone)]

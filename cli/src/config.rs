@@ -21,6 +21,8 @@ use crate::report::{WithHint as _, usage};
 pub(crate) struct Config {
     /// How a registry is served.
     pub(crate) serve: Serve,
+    /// How images are built.
+    pub(crate) build: Build,
     /// How registries are reached; the longest prefix counts.
     #[serde(rename = "registry", skip_serializing_if = "Vec::is_empty")]
     pub(crate) registries: Vec<Registry>,
@@ -101,6 +103,46 @@ pub(crate) enum Log {
     Json,
 }
 
+/// Configures `wharf build`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Build {
+    /// What keeps the commands of `RUN` apart from the machine: `auto` for the
+    /// best that it allows, `root`, `mapped`, `one`, `chroot`, or `none` to run
+    /// nothing.
+    pub(crate) sandbox: Sandbox,
+}
+
+/// Says what keeps commands apart from the machine.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Sandbox {
+    /// The best that this machine allows
+    #[default]
+    Auto,
+    /// Namespaces made by root
+    Root,
+    /// A user namespace with a range of ids
+    Mapped,
+    /// A user namespace with one id; owners and devices are recorded
+    One,
+    /// Another root directory, and no isolation
+    Chroot,
+    /// Nothing is run
+    None,
+}
+
 /// Configures how a registry is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -162,6 +204,9 @@ pub(crate) const SERVE_KEYS: [&str; 10] = [
     "log",
 ];
 
+/// Those of `build`, which environment variables set likewise.
+pub(crate) const BUILD_KEYS: [&str; 1] = ["sandbox"];
+
 /// Those of them that are lists; commas separate them in the environment.
 const LIST_KEYS: [&str; 1] = ["allow-hosts"];
 
@@ -178,7 +223,9 @@ pub(crate) fn load(
     if let Some((path, text)) = read_file(environment, file)? {
         merged.add_file(&path, &text)?;
     }
-    for key in SERVE_KEYS {
+    let serve = SERVE_KEYS.map(|key| ("serve", key));
+    let build = BUILD_KEYS.map(|key| ("build", key));
+    for (section, key) in serve.into_iter().chain(build) {
         let name = variable_of(key);
         if let Some(text) = environment.variable(&name) {
             let value = match text {
@@ -189,16 +236,16 @@ pub(crate) fn load(
                 "true" | "false" => Value::Boolean(text == "true"),
                 text => Value::String(text.to_owned()),
             };
-            merged.set(key, value, Source::Variable(name));
+            merged.set(section, key, value, Source::Variable(name));
         }
     }
     for (key, flag, value) in flags {
-        merged.set(key, value, Source::Flag(flag));
+        merged.set("serve", key, value, Source::Flag(flag));
     }
     merged.finish()
 }
 
-/// Names the environment variable that sets a key of `serve`.
+/// Names the environment variable that sets a key of `serve` or `build`.
 pub(crate) fn variable_of(key: &str) -> String {
     format!("WHARF_{}", key.to_ascii_uppercase().replace('-', "_"))
 }
@@ -240,25 +287,27 @@ impl Merged {
         if table.contains_key("registry") {
             self.sources.0.insert("registry".to_owned(), source.clone());
         }
-        if let Some(Value::Table(serve)) = table.get("serve") {
-            for key in serve.keys() {
-                self.sources
-                    .0
-                    .insert(format!("serve.{key}"), source.clone());
+        for section in ["serve", "build"] {
+            let Some(Value::Table(set)) = table.get(section) else {
+                continue;
+            };
+            for key in set.keys() {
+                let key = format!("{section}.{key}");
+                self.sources.0.insert(key, source.clone());
             }
         }
         self.table = table;
         Ok(())
     }
 
-    fn set(&mut self, key: &str, value: Value, source: Source) {
-        let serve = self
+    fn set(&mut self, section: &str, key: &str, value: Value, source: Source) {
+        let table = self
             .table
-            .entry("serve")
+            .entry(section)
             .or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(serve) = serve {
-            serve.insert(key.to_owned(), value);
-            self.sources.0.insert(format!("serve.{key}"), source);
+        if let Value::Table(table) = table {
+            table.insert(key.to_owned(), value);
+            self.sources.0.insert(format!("{section}.{key}"), source);
         }
     }
 

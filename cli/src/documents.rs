@@ -10,7 +10,7 @@ use schemars::schema_for;
 use serde_json::Value;
 
 use crate::arguments::Arguments;
-use crate::config::{Config, SERVE_KEYS, variable_of};
+use crate::config::{BUILD_KEYS, Config, SERVE_KEYS, variable_of};
 use crate::environment::{Environment, VARIABLES};
 use crate::report::MEANINGS;
 
@@ -64,19 +64,25 @@ fn configuration() {
     );
     let schema = schema_for!(Config).to_value();
     let defaults = toml::Table::try_from(Config::default()).expect("defaults are valid");
-    let serve = defaults["serve"].as_table().expect("a table");
-    text.push_str("\n## `[serve]`\n\nHow a registry is served.\n\n");
-    text.push_str("| key | default | what it says | variable |\n|---|---|---|---|\n");
-    for key in SERVE_KEYS {
-        let default = match serve.get(key) {
-            Some(value) => format!("`{value}`"),
-            None => "none".to_owned(),
-        };
-        let what = description(&schema["$defs"]["Serve"]["properties"][key]);
-        let variable = variable_of(key);
-        text.push_str(&format!(
-            "| `{key}` | {default} | {what} | `{variable}` |\n"
-        ));
+    for (section, title, keys) in [
+        ("serve", "Serve", &SERVE_KEYS[..]),
+        ("build", "Build", &BUILD_KEYS[..]),
+    ] {
+        let set = defaults[section].as_table().expect("a table");
+        let what = description(&schema["properties"][section]);
+        text.push_str(&format!("\n## `[{section}]`\n\n{what}\n\n"));
+        text.push_str("| key | default | what it says | variable |\n|---|---|---|---|\n");
+        for key in keys {
+            let default = match set.get(*key) {
+                Some(value) => format!("`{value}`"),
+                None => "none".to_owned(),
+            };
+            let what = description(&schema["$defs"][title]["properties"][key]);
+            let variable = variable_of(key);
+            text.push_str(&format!(
+                "| `{key}` | {default} | {what} | `{variable}` |\n"
+            ));
+        }
     }
     text.push_str("\n## `[[registry]]`\n\nHow a registry is reached; as many as there are.\n\n");
     text.push_str("| key | what it says |\n|---|---|\n");
@@ -103,9 +109,11 @@ fn environment() {
     for (name, what) in VARIABLES {
         text.push_str(&format!("| `{name}` | {what} |\n"));
     }
-    for key in SERVE_KEYS {
+    let serve = SERVE_KEYS.map(|key| ("serve", key));
+    let build = BUILD_KEYS.map(|key| ("build", key));
+    for (section, key) in serve.into_iter().chain(build) {
         let name = variable_of(key);
-        text.push_str(&format!("| `{name}` | The setting `serve.{key}`. |\n"));
+        text.push_str(&format!("| `{name}` | The setting `{section}.{key}`. |\n"));
     }
     check("environment.md", &text);
 }

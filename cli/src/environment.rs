@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::report::{WithHint as _, usage};
 
 /// The environment variables that count, with what they say. Those of the
-/// settings of `serve` are made of their keys.
+/// settings of `serve` and `build` are made of their keys.
 pub(crate) const VARIABLES: [(&str, &str); 25] = [
     (
         "WHARF_CONFIG",
@@ -30,11 +30,11 @@ pub(crate) const VARIABLES: [(&str, &str); 25] = [
     ),
     (
         "PATH",
-        "Where the programs are that keep credentials (`docker-credential-NAME`), and `git`.",
+        "Where the programs are that keep credentials (`docker-credential-NAME`), `git`, and those that `--oci-runtime` names.",
     ),
     (
         "SSH_AUTH_SOCK",
-        "The agent with the keys for git repositories that are reached by SSH.",
+        "The agent with the keys for git repositories that are reached by SSH, and for `--ssh default`.",
     ),
     ("TMPDIR", "Where temporary files go, instead of `/tmp`."),
     (
@@ -89,6 +89,9 @@ pub(crate) const VARIABLES: [(&str, &str); 25] = [
         "For the tests of wharf itself: write the reference anew instead of comparing it.",
     ),
 ];
+
+/// The directory of what builds keep for each other, in the library's.
+const STORE: &str = "run";
 
 /// Holds what the process was started with.
 #[derive(Debug, Clone, Default)]
@@ -188,6 +191,12 @@ impl Environment {
             .hint("set `WHARF_HOME` to a directory")
     }
 
+    /// Gives the directory of what builds keep for each other: unpacked layers
+    /// and cache mounts.
+    pub(crate) fn store_directory(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.library_directory()?.join(STORE))
+    }
+
     /// Gives the directory of temporary files.
     pub(crate) fn temporary_directory(&self) -> PathBuf {
         self.variable("TMPDIR")
@@ -199,6 +208,7 @@ fn is_documented(name: &str) -> bool {
     VARIABLES.iter().any(|(known, _)| *known == name)
         || crate::config::SERVE_KEYS
             .iter()
+            .chain(&crate::config::BUILD_KEYS)
             .any(|key| crate::config::variable_of(key) == name)
 }
 

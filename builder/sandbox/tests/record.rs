@@ -12,8 +12,28 @@
 #[path = "../src/error.rs"]
 #[expect(dead_code, reason = "the library uses all of it")]
 mod error;
-#[path = "../src/record.rs"]
-mod record;
+#[path = "../src/record"]
+mod record {
+    mod answer;
+    mod attribute;
+    mod credential;
+    mod family;
+    mod filter;
+    mod identity;
+    mod make;
+    mod notify;
+    mod owner;
+    mod ownership;
+    mod records;
+    mod rename;
+    mod sight;
+    mod supervisor;
+    mod target;
+
+    pub(crate) use supervisor::{
+        Before, Faked, Kept, Supervision, install, install_plain, supervise,
+    };
+}
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;

@@ -1,11 +1,11 @@
 //! What the language has and wharf does not do yet. Each is an error at its
 //! place: nothing is accepted and then left out.
 
-use dockerfile::{Diagnostic, Directive, Dockerfile, Instruction, Kind, Span};
+use dockerfile::{Diagnostic, Directive, Dockerfile};
 
-use super::{Plan, code};
+use super::code;
 
-/// Names everything in a file that is not done yet, apart from `RUN`.
+/// Names everything in a file that is not done yet.
 pub(crate) fn check(file: &Dockerfile) -> Vec<Diagnostic> {
     file.directives.iter().filter_map(directive).collect()
 }
@@ -50,26 +50,4 @@ pub(crate) fn is_known(syntax: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// Names every `RUN` of the stages that are to be built: it is planned, and
-/// there is nothing yet to run it in.
-pub(crate) fn runs(plan: &Plan) -> Vec<Diagnostic> {
-    let steps = plan.stages.iter().flat_map(|stage| &stage.steps);
-    let runs = steps.filter(|step| matches!(step.instruction.kind, Kind::Run(_)));
-    runs.map(|step| {
-        let message = match step.is_of_image {
-            true => "the image has a `RUN` in its `ONBUILD`, which is not supported yet",
-            false => "`RUN` is not supported yet",
-        };
-        let hint = "build the files beforehand, and `COPY` them";
-        Diagnostic::error(code::UNSUPPORTED, keyword(&step.instruction), message).hint(hint)
-    })
-    .collect()
-}
-
-/// Points at the word that an instruction starts with.
-fn keyword(step: &Instruction) -> Span {
-    let length = step.text.split_whitespace().next().map_or(0, str::len);
-    Span::new(step.span.start, step.span.start + length)
 }

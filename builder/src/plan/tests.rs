@@ -238,7 +238,9 @@ fn mounts_need_stages() {
     let (plan, said) = make(text, None, &[]);
     let plan = plan.unwrap_or_else(|| panic!("{said:?}"));
     assert_eq!(names(&plan), ["tools", "1"]);
-    assert_eq!(runs(&plan).len(), 1);
+    let from = &plan.stages[1].steps[0].mounts;
+    assert_eq!(from[0], CopyFrom::Stage(0));
+    assert_eq!(from[2], CopyFrom::Stage(0));
     let (_, said) = make(
         "FROM scratch\nRUN --mount=from=9,target=/t make\n",
         None,

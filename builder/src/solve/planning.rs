@@ -51,11 +51,6 @@ pub(crate) async fn plan(
             let said = planning.check(prepared, parsed, rules);
             return Err(mistakes(said, found));
         };
-        let runs = plan::runs(&plan);
-        if !runs.is_empty() {
-            let said = planning.check(prepared, parsed, rules);
-            return Err(mistakes(said, runs));
-        }
         if planning.look(&plan, images, library).await? {
             continue;
         }

@@ -4,7 +4,7 @@ use schemars::schema_for;
 use toml::{Table, Value};
 
 use crate::arguments::Global;
-use crate::config::{self, Config, SERVE_KEYS, Sources};
+use crate::config::{self, BUILD_KEYS, Config, SERVE_KEYS, Sources};
 use crate::environment::Environment;
 use crate::report::{self, redact};
 
@@ -35,15 +35,20 @@ pub(crate) fn run(
 
 fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
     let table = Table::try_from(config)?;
-    let serve = table.get("serve").and_then(Value::as_table);
-    let mut text = "[serve]\n".to_owned();
-    for key in SERVE_KEYS {
-        let source = sources.of(&format!("serve.{key}"));
-        match serve.and_then(|serve| serve.get(key)) {
-            Some(value) => {
-                text.push_str(&redact(&format!("{key} = {value} # {source}\n")));
+    let mut text = String::new();
+    let sections = [("serve", &SERVE_KEYS[..]), ("build", &BUILD_KEYS[..])];
+    for (number, (section, keys)) in sections.into_iter().enumerate() {
+        let between = if number == 0 { "" } else { "\n" };
+        text.push_str(&format!("{between}[{section}]\n"));
+        let set = table.get(section).and_then(Value::as_table);
+        for key in keys {
+            let source = sources.of(&format!("{section}.{key}"));
+            match set.and_then(|set| set.get(*key)) {
+                Some(value) => {
+                    text.push_str(&redact(&format!("{key} = {value} # {source}\n")));
+                }
+                None => text.push_str(&format!("# {key} is not set\n")),
             }
-            None => text.push_str(&format!("# {key} is not set\n")),
         }
     }
     let registries = table.get("registry").and_then(Value::as_array);

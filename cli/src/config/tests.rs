@@ -6,7 +6,7 @@ fn load_text(text: &str, flags: Vec<FlagValue>) -> Result<(Config, Sources), Str
         .add_file(Path::new("wharf.toml"), text)
         .and_then(|()| {
             for (key, flag, value) in flags {
-                merged.set(key, value, Source::Flag(flag));
+                merged.set("serve", key, value, Source::Flag(flag));
             }
             merged.finish()
         });
@@ -49,6 +49,10 @@ fn mistakes_name_key_and_source() {
             "`wharf.toml`: `serve.anonymous`: unknown variant `all`",
         ),
         (
+            "[build]\nsandbox = \"best\"",
+            "`wharf.toml`: `build.sandbox`: unknown variant `best`",
+        ),
+        (
             "[[registry]]\nmirrors = []",
             "`wharf.toml`: `registry[0]`: missing field `prefix`",
         ),
@@ -59,4 +63,21 @@ fn mistakes_name_key_and_source() {
     }
     let error = load_text("[serve]\nlissten = \"x\"", Vec::new()).expect_err("invalid");
     assert!(error.ends_with("did you mean `listen`?"), "`{error}`");
+}
+
+#[test]
+fn variables_are_stronger_than_the_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("wharf.toml");
+    fs_err::write(&file, "[build]\nsandbox = \"chroot\"\n").expect("written");
+    let nothing = Environment::of(&[]);
+    let (config, _) = load(&nothing, Some(&file), Vec::new()).expect("valid");
+    assert_eq!(config.build.sandbox, Sandbox::Chroot);
+    let environment = Environment::of(&[("WHARF_SANDBOX", "one")]);
+    let (config, sources) = load(&environment, Some(&file), Vec::new()).expect("valid");
+    assert_eq!(config.build.sandbox, Sandbox::One);
+    assert_eq!(
+        sources.name("build.sandbox"),
+        "`build.sandbox` (set by the environment variable `WHARF_SANDBOX`)"
+    );
 }

@@ -17,6 +17,10 @@ pub(crate) enum Exit {
     Mismatch = 5,
     /// The registry could not be reached or failed.
     Unavailable = 6,
+    /// A command of the Dockerfile failed.
+    Command = 7,
+    /// Commands can not be run here.
+    Sandbox = 8,
     /// The terminal went away: 128 and the number of `SIGHUP`.
     HungUp = 129,
     /// Somebody pressed Ctrl-C: 128 and the number of `SIGINT`.
@@ -27,7 +31,7 @@ pub(crate) enum Exit {
 
 /// Every way to fail, with what it means, for the reference.
 #[cfg(test)]
-pub(crate) const MEANINGS: [(Exit, &str); 9] = [
+pub(crate) const MEANINGS: [(Exit, &str); 11] = [
     (
         Exit::Failure,
         "Something else went wrong: a full disk, a refused request, a certificate that is not trusted. Or a check found something: `wharf check` warnings and no errors, `wharf dockerfile fmt --check` a file that it would change.",
@@ -51,6 +55,14 @@ pub(crate) const MEANINGS: [(Exit, &str); 9] = [
     (
         Exit::Unavailable,
         "A registry, a URL or a git repository could not be reached, or failed, also when tried again. The same command may succeed later.",
+    ),
+    (
+        Exit::Command,
+        "A command of a `RUN` failed, was killed or took too long; its own code is in the message.",
+    ),
+    (
+        Exit::Sandbox,
+        "Commands can not be run here, or the sandbox broke. `wharf doctor` says what was tried and what would help; it ends so itself where no sandbox works, or not the one it was asked about.",
     ),
     (
         Exit::HungUp,
@@ -114,6 +126,8 @@ fn told_by(level: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             builder::ErrorKind::NotFound => Some(Exit::NotFound),
             builder::ErrorKind::Mismatch => Some(Exit::Mismatch),
             builder::ErrorKind::Fetch => Some(Exit::Unavailable),
+            builder::ErrorKind::Command => Some(Exit::Command),
+            builder::ErrorKind::Sandbox => Some(Exit::Sandbox),
             // The cause may tell more.
             _ => None,
         };
@@ -205,6 +219,6 @@ mod tests {
     #[test]
     fn codes_are_listed_in_order() {
         let codes: Vec<u8> = MEANINGS.iter().map(|(exit, _)| *exit as u8).collect();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 129, 130, 143]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 129, 130, 143]);
     }
 }

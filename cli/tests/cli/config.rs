@@ -28,6 +28,9 @@ plain-http = false # the default
 unsafe-no-sync = false # the default
 log = \"human\" # the default
 
+[build]
+sandbox = \"auto\" # the default
+
 [[registry]] # set by `{file}`
 fallback = true
 insecure = false

@@ -52,7 +52,11 @@ pub(crate) fn attributes(at: &Path) -> Vec<(String, Vec<u8>)> {
 
 fn line(path: &EntryPath, what: &str, metadata: &Metadata) -> String {
     let attributes: Vec<_> = metadata.xattrs.iter().collect();
-    let mode = if what.starts_with("link") { 0 } else { metadata.mode };
+    let mode = if what.starts_with("link") {
+        0
+    } else {
+        metadata.mode
+    };
     format!(
         "{path} {what} {mode:o} {}:{} {} {attributes:?}",
         metadata.uid, metadata.gid, metadata.mtime
@@ -129,16 +133,19 @@ pub(crate) fn found(root: &Path, rights: Rights) -> Vec<String> {
 fn owner(text: &[u8]) -> (u32, u32) {
     let text = std::str::from_utf8(text).expect("text");
     let (uid, gid) = text.split_once(':').expect("two numbers");
-    (uid.parse().expect("a number"), gid.parse().expect("a number"))
+    (
+        uid.parse().expect("a number"),
+        gid.parse().expect("a number"),
+    )
 }
 
 fn link_owner(root: &Path, path: &EntryPath) -> Option<(u32, u32)> {
     let parent = root.join(std::ffi::OsStr::from_bytes(path.parent()?.as_bytes()));
     let all = attributes(&parent);
     let (_, value) = all.iter().find(|(name, _)| name == "user.wharf.links")?;
-    let entry = value.split(|byte| *byte == 0).find(|entry| {
-        entry.splitn(2, |byte| *byte == b' ').nth(1) == path.name()
-    })?;
+    let entry = value
+        .split(|byte| *byte == 0)
+        .find(|entry| entry.splitn(2, |byte| *byte == b' ').nth(1) == path.name())?;
     let end = entry.iter().position(|byte| *byte == b' ')?;
     Some(owner(&entry[..end]))
 }
@@ -177,7 +184,9 @@ pub(crate) fn expected(
             _ => false,
         };
         if !holds_all {
-            metadata.xattrs.retain(|name, _| !name.starts_with(b"user."));
+            metadata
+                .xattrs
+                .retain(|name, _| !name.starts_with(b"user."));
             if what == "pipe" && rights.owners == Given::Recorded {
                 (metadata.uid, metadata.gid) = (0, 0);
             }
@@ -192,8 +201,7 @@ pub(crate) fn possible(items: &mut [Item]) {
     for (entry, _) in items {
         let metadata = &mut entry.metadata;
         let seconds = metadata.mtime.seconds().clamp(-(1 << 31), 1 << 33);
-        metadata.mtime =
-            Time::new(seconds, metadata.mtime.nanoseconds()).expect("below a second");
+        metadata.mtime = Time::new(seconds, metadata.mtime.nanoseconds()).expect("below a second");
         metadata.uid = metadata.uid.min(u32::MAX - 1);
         metadata.gid = metadata.gid.min(u32::MAX - 1);
         if let crate::entry::Kind::Device { major, minor, .. } = &mut entry.kind {
@@ -207,7 +215,9 @@ pub(crate) fn possible(items: &mut [Item]) {
 pub(crate) fn compare(found: &[String], expected: &[String]) -> Result<(), TestCaseError> {
     let differ = |(one, other): &(&String, &String)| one != other;
     if let Some((one, other)) = found.iter().zip(expected).find(differ) {
-        return Err(TestCaseError::fail(format!("found    {one}\nexpected {other}")));
+        return Err(TestCaseError::fail(format!(
+            "found    {one}\nexpected {other}"
+        )));
     }
     proptest::prop_assert_eq!(found.len(), expected.len(), "{:?}\n{:?}", found, expected);
     Ok(())

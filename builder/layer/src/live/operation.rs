@@ -107,6 +107,16 @@ pub fn operations(before: &Tree, layer: &LayerIndex) -> Result<Vec<Operation>, E
         }
         touched.insert(path.clone());
     })?;
+    // The kernel looks for no mark at the root of a layer.
+    if hidden.remove(&EntryPath::root()) {
+        if let Some(NodeKind::Directory(children)) =
+            before.node(&EntryPath::root()).map(|root| &root.kind)
+        {
+            let children = children.keys().map(|name| EntryPath::root().child(name));
+            hidden.extend(children);
+            touched.extend(hidden.iter().cloned());
+        }
+    }
     let change = Change {
         before,
         after: &after,
@@ -202,12 +212,7 @@ impl Change<'_> {
         had_some && self.hidden.contains(path)
     }
 
-    fn file(
-        &self,
-        path: EntryPath,
-        metadata: &Metadata,
-        file: &File,
-    ) -> Result<Operation, Error> {
+    fn file(&self, path: EntryPath, metadata: &Metadata, file: &File) -> Result<Operation, Error> {
         if file.place.origin != ORIGIN {
             let message = format!("`{path}` is another name of a file of a lower layer");
             return Err(Error::new(ErrorKind::Unsupported, message));

@@ -269,9 +269,7 @@ fn loosen(handle: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// Writes the owners of links as [`LINK_OWNERS`] has them.
-pub(in crate::live) fn link_owners(
-    links: &BTreeMap<Box<[u8]>, (u32, u32)>,
-) -> Option<Vec<u8>> {
+pub(in crate::live) fn link_owners(links: &BTreeMap<Box<[u8]>, (u32, u32)>) -> Option<Vec<u8>> {
     let mut value = Vec::new();
     for (name, (uid, gid)) in links {
         value.extend_from_slice(format!("{uid}:{gid} ").as_bytes());

@@ -148,9 +148,10 @@ impl<'a> Settling<'a> {
     fn record(&mut self, path: &EntryPath, owner: (u32, u32)) -> Result<(), Error> {
         let failed = |errno| self.directory.failed("record the owner of", path, errno);
         let place = self.parents.place(path)?;
-        let parent = place.parent.try_clone().map_err(|error| {
-            Error::io(format!("can not record the owner of `{path}`"), error)
-        })?;
+        let parent = place
+            .parent
+            .try_clone()
+            .map_err(|error| Error::io(format!("can not record the owner of `{path}`"), error))?;
         let parent = Inode::found(parent).map_err(failed)?;
         let present = match parent.attribute(LINK_OWNERS.as_bytes()) {
             Err(Errno::NODATA | Errno::NOTSUP) => Vec::new(),

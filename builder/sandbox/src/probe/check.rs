@@ -106,7 +106,8 @@ pub(crate) fn denied(
         Errno::NODEV,
     ];
     let code = source.raw_os_error().unwrap_or_default();
-    let refused = refusals.iter().any(|errno| errno.raw_os_error() == code);
+    let refused = refusals.iter().any(|errno| errno.raw_os_error() == code)
+        || source.kind() == std::io::ErrorKind::PermissionDenied;
     let error = Error::system(context, source);
     if !refused {
         return error;

@@ -139,9 +139,9 @@ fn change(merged: &Path, upper: &Path, marks: Marks) -> io::Result<()> {
     }
     let moved = merged.join("moved");
     fs_err::set_permissions(moved.join("inside"), Permissions::from_mode(0o600))?;
-    match fs_err::rename(&moved, merged.join("elsewhere")) {
+    match rustix::fs::rename(&moved, merged.join("elsewhere")) {
         // That is how overlays say that a directory has to be copied.
-        Err(source) if source.raw_os_error() == Some(Errno::XDEV.raw_os_error()) => Ok(()),
-        done => done,
+        Err(Errno::XDEV) => Ok(()),
+        done => Ok(done?),
     }
 }

@@ -3,13 +3,12 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_bind_recursive};
-use rustix::process::{chdir, chroot, pivot_root};
+use rustix::process::{Gid, Uid, chdir, chroot, pivot_root};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::channel::Channel;
@@ -56,7 +55,7 @@ impl Place {
         let existing = above.find(|path| path.is_dir()).unwrap_or(directory);
         let path = existing.join(format!("wharf-probe-{}-{tier}", std::process::id()));
         let place = Self(path);
-        for name in ["root", "kernel"] {
+        for name in ["", "root", "kernel"] {
             let path = place.path().join(name);
             fs_err::create_dir_all(&path)
                 .map_err(|source| Error::system(format!("making `{}`", path.display()), source))?;
@@ -112,8 +111,8 @@ impl Trial {
             refusal: overlay.clone().err(),
         });
         let target = place.join("kernel");
-        let proc = self.given(Check::Proc, Path::new("/proc"), &target);
-        let sys = self.given(Check::Sys, Path::new("/sys"), &target);
+        let proc = self.proc(&target);
+        let sys = self.sys(&target);
         self.note(Check::PivotRoot, || pivot(&place.join("root")));
         for (check, flag) in [
             (Check::ProcessNamespace, UnshareFlags::NEWPID),
@@ -126,23 +125,24 @@ impl Trial {
         Facts { overlay, proc, sys }
     }
 
-    /// Tries to mount a file system of the kernel, or else the one there is.
-    fn given(&mut self, check: Check, path: &Path, target: &Path) -> Given {
-        let fresh = self.note(check, || match check {
-            Check::Proc => mount_in_child(UnshareFlags::NEWPID, "proc", target),
-            _ => mount_in_child(UnshareFlags::empty(), "sysfs", target),
+    /// Tries to mount `/proc`, or else the one there is.
+    fn proc(&mut self, target: &Path) -> Given {
+        let fresh = self.note(Check::Proc, || {
+            mount_in_child(UnshareFlags::NEWPID, "proc", target)
         });
-        let bound = || {
-            forked(|| {
-                unshare(UnshareFlags::NEWNS)?;
-                mount_bind_recursive(path, target)
-            })
-        };
-        match fresh {
-            true => Given::Fresh,
-            false if bound().is_ok() => Given::Bound,
-            false => Given::Absent,
-        }
+        given(fresh, Path::new("/proc"), target)
+    }
+
+    /// Tries to mount `/sys`, or else the one there is. It belongs to the
+    /// network, which is that of the machine for most commands.
+    fn sys(&mut self, target: &Path) -> Given {
+        let none = UnshareFlags::empty();
+        let fresh = mount_in_child(none, "sysfs", target).is_ok();
+        self.note(Check::Sys, || match fresh {
+            true => Ok(()),
+            false => mount_in_child(UnshareFlags::NEWNET, "sysfs", target),
+        });
+        given(fresh, Path::new("/sys"), target)
     }
 
     fn note(&mut self, check: Check, work: impl FnOnce() -> Result<(), Errno>) -> bool {
@@ -157,6 +157,21 @@ impl Trial {
     }
 }
 
+/// Says what there is of a file system where there may be no fresh one.
+fn given(fresh: bool, path: &Path, target: &Path) -> Given {
+    let bound = || {
+        forked(|| {
+            unshare(UnshareFlags::NEWNS)?;
+            mount_bind_recursive(path, target)
+        })
+    };
+    match fresh {
+        true => Given::Fresh,
+        false if bound().is_ok() => Given::Bound,
+        false => Given::Absent,
+    }
+}
+
 fn without_mounts() -> Error {
     let context = "nothing can be mounted, so files are copied";
     Error::new(ErrorKind::Unsupported, context)
@@ -166,11 +181,12 @@ fn without_mounts() -> Error {
 fn own(place: &Path) -> Result<(), Errno> {
     const OTHER: u32 = 1;
     let path = place.join("owned");
-    let error = |source: std::io::Error| Errno::from_io_error(&source).unwrap_or(Errno::IO);
-    fs_err::write(&path, "").map_err(error)?;
-    fs_err::os::unix::fs::chown(&path, Some(OTHER), Some(OTHER)).map_err(error)?;
-    let found = fs_err::metadata(&path).map_err(error)?;
-    match (found.uid(), found.gid()) {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600))?;
+    let (user, group) = (Uid::from_raw(OTHER), Gid::from_raw(OTHER));
+    rustix::fs::fchown(&file, Some(user), Some(group))?;
+    let found = rustix::fs::fstat(&file)?;
+    match (found.st_uid, found.st_gid) {
         (OTHER, OTHER) => Ok(()),
         // A file system where everything is somebody's.
         _ => Err(Errno::OPNOTSUPP),

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::probe::{Check, denied};
 use crate::tier::{Ids, Isolation, Tier};
 use crate::worker::greeting::{self, Answer, Greeting};
+use crate::worker::maps::write_file;
 
 /// Says why there is no worker.
 #[derive(Debug)]
@@ -187,14 +188,14 @@ fn enter_mapped(channel: &mut Channel) -> Result<(), Error> {
 fn enter_one() -> Result<(), Error> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     unshare(UnshareFlags::NEWUSER, Check::UserNamespace)?;
-    let write = |path: &str, text: String| {
-        fs_err::write(path, text)
+    let write = |path: &str, text: &str| {
+        write_file(path, text)
             .map_err(|source| denied(Check::UserNamespace, format!("writing `{path}`"), source))
     };
     // Without it the kernel lets nobody write the groups.
-    write("/proc/self/setgroups", "deny".to_owned())?;
-    write("/proc/self/uid_map", format!("0 {user} 1\n"))?;
-    write("/proc/self/gid_map", format!("0 {group} 1\n"))
+    write("/proc/self/setgroups", "deny")?;
+    write("/proc/self/uid_map", &format!("0 {user} 1\n"))?;
+    write("/proc/self/gid_map", &format!("0 {group} 1\n"))
 }
 
 fn unshare(flags: UnshareFlags, check: Check) -> Result<(), Error> {

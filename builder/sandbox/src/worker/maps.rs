@@ -4,6 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
 use crate::error::{Error, ErrorKind};
 use crate::probe::{Check, denied, hint};
 use crate::tier::{IdRange, Ids};
@@ -60,6 +63,16 @@ fn write_directly(process: u32, users: &[IdRange], groups: &[IdRange]) -> Result
     };
     write("uid_map", users)?;
     write("gid_map", groups)
+}
+
+/// Writes a file of `/proc`, where a text has to come in one call.
+pub(crate) fn write_file(path: &str, text: &str) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    match rustix::io::write(&file, text.as_bytes())? {
+        written if written == text.len() => Ok(()),
+        _ => Err(Errno::IO),
+    }
 }
 
 fn map_by(name: &str, process: u32, ranges: &[IdRange]) -> Result<(), Error> {

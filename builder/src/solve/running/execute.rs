@@ -554,7 +554,7 @@ impl Job {
         mount: &PlannedMount,
         caches: &mut Vec<Cache>,
     ) -> Result<Option<PathBuf>, Error> {
-        let (room, how) = (snapshots.room(), (Form::Plain, snapshots.rights()));
+        let (room, how) = (snapshots.room(), (Form::Plain, snapshots.how().1));
         let handle = room.handle();
         let packed = self.packed.get(&mount.number);
         let unpack = |directory: &std::path::Path, packed: &Packed| {

@@ -220,8 +220,7 @@ mod tests {
 
     #[test]
     fn secrets_are_seen_and_not_kept() {
-        let environment =
-            environment(&["A=1", "B=2"], &[], &[("http_proxy", "p")]).expect("valid");
+        let environment = environment(&["A=1", "B=2"], &[], &[("http_proxy", "p")]).expect("valid");
         let before = environment.clone();
         let secrets = BTreeMap::from([("A".to_owned(), b"s\xff".to_vec())]);
         let all = environment.with(&secrets);

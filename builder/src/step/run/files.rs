@@ -49,10 +49,14 @@ impl Host {
         let inner = address
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
-        let address = inner.unwrap_or(address).parse().map_err(|source: std::net::AddrParseError| {
-            let reason = "there is no address of a machine in it";
-            Error::caused(ErrorKind::Step, message(reason), source).with_hint(hint)
-        })?;
+        let address =
+            inner
+                .unwrap_or(address)
+                .parse()
+                .map_err(|source: std::net::AddrParseError| {
+                    let reason = "there is no address of a machine in it";
+                    Error::caused(ErrorKind::Step, message(reason), source).with_hint(hint)
+                })?;
         Ok(Self {
             name: name.to_owned(),
             address,
@@ -60,13 +64,11 @@ impl Host {
     }
 }
 
-
 /// Gives `/etc/hosts`: this machine under two names, then what is added, in
 /// its order.
 pub(crate) fn hosts(added: &[Host]) -> String {
-    let mut text = format!(
-        "127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-    );
+    let mut text =
+        format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for Host { name, address } in added {
         text.push_str(&format!("{address}\t{name}\n"));
     }
@@ -123,8 +125,18 @@ mod tests {
     fn what_is_no_host_is_refused() {
         let long = format!("{}=10.0.0.2", "a".repeat(254));
         for text in [
-            "", "db", "=10.0.0.2", "db=", "db=x", "db=10.0.0", "d b=10.0.0.2", "d\nb=10.0.0.2",
-            "db=10.0.0.2\nx", "db=[::1", "db==10.0.0.2", &long,
+            "",
+            "db",
+            "=10.0.0.2",
+            "db=",
+            "db=x",
+            "db=10.0.0",
+            "d b=10.0.0.2",
+            "d\nb=10.0.0.2",
+            "db=10.0.0.2\nx",
+            "db=[::1",
+            "db==10.0.0.2",
+            &long,
         ] {
             let error = Host::parse(text).expect_err(text);
             assert!(error.to_string().contains("is no host"), "{error}");
@@ -134,7 +146,8 @@ mod tests {
 
     #[test]
     fn resolvers_are_those_of_the_machine() {
-        let machine = b"# by a program\nnameserver 127.0.0.53\r\n\n ;x\n options edns0 \nsearch a b";
+        let machine =
+            b"# by a program\nnameserver 127.0.0.53\r\n\n ;x\n options edns0 \nsearch a b";
         assert_eq!(
             resolvers(machine, Reach::Machine),
             b"nameserver 127.0.0.53\noptions edns0\nsearch a b\n"

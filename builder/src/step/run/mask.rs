@@ -157,9 +157,8 @@ impl Masked {
     }
 
     fn drop_front(&mut self, count: u64, output: Option<&mut Vec<u8>>) {
-        let count = usize::try_from(count).map_or(self.held.len(), |count| {
-            count.min(self.held.len())
-        });
+        let count =
+            usize::try_from(count).map_or(self.held.len(), |count| count.min(self.held.len()));
         let bytes = self.held.drain(..count);
         if let Some(output) = output {
             output.extend(bytes);

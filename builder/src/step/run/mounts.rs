@@ -176,9 +176,11 @@ impl Shape {
 pub(crate) fn source(tree: &Tree, mount: &Mount) -> Result<(EntryPath, Shape), Error> {
     let text = source_of(mount);
     let wrong = format!("the source `{}` of the mount", excerpt(&text));
-    let found = tree.resolve(text.as_bytes(), Follow::All).map_err(|error| {
-        Error::caused(ErrorKind::Step, format!("{wrong} can not be found"), error)
-    })?;
+    let found = tree
+        .resolve(text.as_bytes(), Follow::All)
+        .map_err(|error| {
+            Error::caused(ErrorKind::Step, format!("{wrong} can not be found"), error)
+        })?;
     match found.node {
         Some(node) => Ok((found.path, Shape::of(&node.kind))),
         None => {
@@ -193,11 +195,7 @@ pub(crate) fn source(tree: &Tree, mount: &Mount) -> Result<(EntryPath, Shape), E
 }
 
 /// Plans the mounts of a command that starts in a directory.
-pub(crate) fn plan(
-    wanted: &[Wanted<'_>],
-    directory: &str,
-    tree: &Tree,
-) -> Result<Planned, Error> {
+pub(crate) fn plan(wanted: &[Wanted<'_>], directory: &str, tree: &Tree) -> Result<Planned, Error> {
     if wanted.len() > MOUNTS_LIMIT {
         let message = format!("`RUN` has more than {MOUNTS_LIMIT} mounts");
         return Err(Error::new(ErrorKind::Step, message).with_hint("mount a directory above them"));
@@ -225,7 +223,12 @@ pub(crate) fn plan(
             });
         }
     }
-    for Placed { asked, target, stub } in place::place(asked, tree)? {
+    for Placed {
+        asked,
+        target,
+        stub,
+    } in place::place(asked, tree)?
+    {
         if let Some(Wanted { mount, .. }) = wanted.get(asked.number) {
             planned.mounts.push(PlannedMount {
                 number: asked.number,

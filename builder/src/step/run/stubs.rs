@@ -55,9 +55,12 @@ pub(crate) fn standing(tree: &Tree) -> Result<Vec<Target>, Error> {
         let path = resolved.path;
         let own = |target: &Target| target.shape == Shape::Directory && path.is_in(&target.path);
         if targets.iter().any(own) {
-            let message = format!("`{text}` of the image is a link to `{path}`, which every command has its own of");
-            return Err(Error::new(ErrorKind::Step, message)
-                .with_hint(format!("take the link away, as `COPY` of a file to `{text}` does")));
+            let message = format!(
+                "`{text}` of the image is a link to `{path}`, which every command has its own of"
+            );
+            return Err(Error::new(ErrorKind::Step, message).with_hint(format!(
+                "take the link away, as `COPY` of a file to `{text}` does"
+            )));
         }
         targets.push(Target { path, shape });
     }
@@ -140,7 +143,8 @@ fn unfit(target: &Target) -> Error {
     };
     let path = excerpt(&target.path.to_string());
     let message = format!("`{path}` is {is}, and {needed} would be mounted there");
-    Error::new(ErrorKind::Step, message).with_hint("choose another `target`, or take away what is there")
+    Error::new(ErrorKind::Step, message)
+        .with_hint("choose another `target`, or take away what is there")
 }
 
 fn unfit_above(target: &Target, path: &EntryPath) -> Error {

@@ -59,9 +59,9 @@ fn printed(operation: &Operation) -> String {
             metadata,
             links,
         } => {
-            let links = links.iter().map(|(name, (uid, gid))| {
-                format!(" {}={uid}:{gid}", name.escape_ascii())
-            });
+            let links = links
+                .iter()
+                .map(|(name, (uid, gid))| format!(" {}={uid}:{gid}", name.escape_ascii()));
             let links: String = links.collect();
             format!("directory {path} {:o}{links}", metadata.mode)
         }
@@ -92,9 +92,18 @@ const ROOT: &str = "directory / 755";
 #[test]
 fn the_root_is_always_there() {
     check(&[], &[ROOT]);
-    check(&[opaque("")], &[ROOT, "clear /"]);
     let none = operations(&Tree::new(), &layer(&[opaque("")])).expect("well formed");
     assert_eq!(none.len(), 1, "there is nothing to clear");
+}
+
+#[test]
+fn the_root_is_never_marked() {
+    let removed = ["remove /f", "remove /g", "remove /to-d"];
+    let all = [&[ROOT, "remove /d"], &removed[..]].concat();
+    check(&[opaque("")], &all);
+    let anew = [ROOT, "directory /d 755", "clear /d", "file /d/x 0@100"];
+    let all = [&anew[..], &removed].concat();
+    check(&[opaque(""), file("d/x", b"")], &all);
 }
 
 #[test]
@@ -175,8 +184,16 @@ fn the_last_of_a_name_counts() {
     ];
     let all = [ROOT, "file /a 3@0", "file /x 5@300", "link /y /a"];
     check(&upper, &all);
-    let upper = [file("x/y", b""), file("x", b""), symlink("s", "t"), hard_link("t", "s")];
-    check(&upper, &[ROOT, "symlink /s t", "symlink /t t", "file /x 0@100"]);
+    let upper = [
+        file("x/y", b""),
+        file("x", b""),
+        symlink("s", "t"),
+        hard_link("t", "s"),
+    ];
+    check(
+        &upper,
+        &[ROOT, "symlink /s t", "symlink /t t", "file /x 0@100"],
+    );
 }
 
 #[test]

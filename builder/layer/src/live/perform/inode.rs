@@ -175,11 +175,7 @@ impl Inode {
         Ok(())
     }
 
-    fn give_attributes(
-        &mut self,
-        wanted: &Wanted<'_>,
-        state: State,
-    ) -> Result<Skipped, Failure> {
+    fn give_attributes(&mut self, wanted: &Wanted<'_>, state: State) -> Result<Skipped, Failure> {
         let (target, mut skipped) = self.attributes(wanted);
         let present = match state {
             State::Made => Attributes::new(),
@@ -222,8 +218,7 @@ impl Inode {
             }
         }
         // An access list changes the permissions.
-        self.look()
-            .map_err(failure(|| "look at".into()))?;
+        self.look().map_err(failure(|| "look at".into()))?;
         Ok(skipped)
     }
 
@@ -279,7 +274,10 @@ impl Inode {
             listed => listed?,
         };
         let mut attributes = Attributes::new();
-        for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        for name in list
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+        {
             match self.attribute(name) {
                 Ok(value) => attributes.insert(name.into(), value.into()),
                 // It went away, or is for others to read.
@@ -340,9 +338,7 @@ pub(in crate::live) fn set_times(
     }
     match rustix::fs::utimensat(handle, "", &times, AtFlags::EMPTY_PATH) {
         // Kernels before 5.8 need a path.
-        Err(Errno::INVAL) => {
-            rustix::fs::utimensat(CWD, reached(handle), &times, AtFlags::empty())
-        }
+        Err(Errno::INVAL) => rustix::fs::utimensat(CWD, reached(handle), &times, AtFlags::empty()),
         set => set,
     }
 }

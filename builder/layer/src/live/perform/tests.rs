@@ -8,10 +8,8 @@ use proptest::test_runner::TestCaseError;
 use super::*;
 use crate::entry::Kind;
 use crate::error::ErrorKind;
-use crate::index::LayerIndex;
-use crate::live::found::{
-    ANYBODY, ROOT, attributes, compare, expected, found, is_root, possible,
-};
+use crate::index::{LayerIndex, Record, Stored};
+use crate::live::found::{ANYBODY, ROOT, attributes, compare, expected, found, is_root, possible};
 use crate::live::operations;
 use crate::sample::{Item, any_layer, archive, every_kind, file, hard_link, other, path, symlink};
 use crate::tree::{ContentPlace, Tree};
@@ -31,6 +29,25 @@ pub(super) fn layer(items: &[Item]) -> Layer {
     let mut file = tempfile::tempfile().expect("space");
     std::io::Write::write_all(&mut file, &bytes).expect("space");
     let index = LayerIndex::read(&mut bytes.as_slice()).expect("an archive");
+    Layer { file, bytes, index }
+}
+
+/// Gives a layer of which no order is asked for, as of those of others.
+pub(super) fn unordered(items: &[Item]) -> Layer {
+    let mut bytes = Vec::new();
+    let records = items.iter().map(|(entry, content)| {
+        let offset = Some(bytes.len() as u64);
+        bytes.extend_from_slice(content);
+        let digest = oci::Digest::sha256(content);
+        let stored = Stored { offset, digest };
+        Record {
+            entry: entry.clone(),
+            content: matches!(entry.kind, Kind::File { .. }).then_some(stored),
+        }
+    });
+    let index = LayerIndex::new(records.collect(), BTreeMap::new());
+    let mut file = tempfile::tempfile().expect("space");
+    std::io::Write::write_all(&mut file, &bytes).expect("space");
     Layer { file, bytes, index }
 }
 
@@ -140,8 +157,17 @@ fn any_number_of_threads_makes_the_same() {
         let root = tempfile::tempdir().expect("space");
         let form = (Form::Plain, ANYBODY);
         let performed = work(&Tree::new(), &layer, root.path(), form, threads).expect("space");
-        assert_eq!((performed.made, performed.skipped), (502, Skipped::default()));
-        assert_eq!(performed.bytes, items.iter().map(|(_, content)| content.len() as u64).sum::<u64>());
+        assert_eq!(
+            (performed.made, performed.skipped),
+            (502, Skipped::default())
+        );
+        assert_eq!(
+            performed.bytes,
+            items
+                .iter()
+                .map(|(_, content)| content.len() as u64)
+                .sum::<u64>()
+        );
         all.push(found(root.path(), ANYBODY));
     }
     assert_eq!(all[0], all[1]);
@@ -170,8 +196,16 @@ fn neither_groups_nor_access_lists_are_inherited() {
     let mut directory = other("kept", Kind::Directory);
     directory.0.metadata.mode = 0o2755;
     let name: &[u8] = b"system.posix_acl_default";
-    directory.0.metadata.xattrs.insert(name.into(), list.clone().into());
-    let items = [directory, other("kept/d", Kind::Directory), file("kept/f", b"f")];
+    directory
+        .0
+        .metadata
+        .xattrs
+        .insert(name.into(), list.clone().into());
+    let items = [
+        directory,
+        other("kept/d", Kind::Directory),
+        file("kept/f", b"f"),
+    ];
     let form = (Form::Plain, ANYBODY);
     work(&Tree::new(), &layer(&items), root.path(), form, 1).expect("space");
     assert_eq!(mode(&kept), 0o2755);
@@ -197,7 +231,10 @@ fn marks_and_foreign_attributes_of_a_layer_are_left_out() {
         "user.kept",
     ];
     for name in names {
-        with.0.metadata.xattrs.insert(name.as_bytes().into(), b"y"[..].into());
+        with.0
+            .metadata
+            .xattrs
+            .insert(name.as_bytes().into(), b"y"[..].into());
     }
     let mut directory = other("", Kind::Directory);
     directory.0.metadata.xattrs = with.0.metadata.xattrs.clone();
@@ -206,8 +243,7 @@ fn marks_and_foreign_attributes_of_a_layer_are_left_out() {
     let layer = layer(&[directory, with, link]);
     for form in [Form::Plain, Form::Overlay { marks: Marks::User }] {
         let root = tempfile::tempdir().expect("space");
-        let performed =
-            work(&Tree::new(), &layer, root.path(), (form, ANYBODY), 1).expect("space");
+        let performed = work(&Tree::new(), &layer, root.path(), (form, ANYBODY), 1).expect("space");
         let skipped = Skipped {
             attributes: 12,
             links: 1,
@@ -247,7 +283,13 @@ fn a_full_disk_is_told_with_the_file() {
     }
     let results = [40_000, 400_000].map(|length| {
         let items = [file("a", &[1; 30_000]), file("b", &vec![2; length])];
-        work(&Tree::new(), &layer(&items), root.path(), (Form::Plain, ANYBODY), 1)
+        work(
+            &Tree::new(),
+            &layer(&items),
+            root.path(),
+            (Form::Plain, ANYBODY),
+            1,
+        )
     });
     let unmounted = Command::new("umount").arg(root.path()).status();
     assert!(unmounted.expect("it was mounted").success());

@@ -212,12 +212,7 @@ impl Writing<'_> {
     }
 
     /// Copies a part of the layer.
-    fn copy(
-        &mut self,
-        path: &EntryPath,
-        out: &OwnedFd,
-        part: (u64, u64),
-    ) -> Result<(), Error> {
+    fn copy(&mut self, path: &EntryPath, out: &OwnedFd, part: (u64, u64)) -> Result<(), Error> {
         match content::copy(self.work.content, out, part, &mut self.room) {
             Ok(()) => Ok(()),
             Err(Failed::Write(errno)) => Err(self.work.into.failed("write", path, errno)),

@@ -2,19 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Mode;
 use rustix::io::Errno;
 
 /// Makes a control group below that of this process, and removes it.
 pub(crate) fn limit() -> Result<(), Errno> {
-    let error = |source: std::io::Error| Errno::from_io_error(&source).unwrap_or(Errno::IO);
-    let groups = fs_err::read_to_string("/proc/self/cgroup").map_err(error)?;
+    let Ok(groups) = fs_err::read_to_string("/proc/self/cgroup") else {
+        return Err(Errno::NOENT);
+    };
     let mut last = Errno::NOENT;
     for above in groups.lines().filter_map(directory) {
         let path = above.join(format!("wharf-probe-{}", std::process::id()));
-        match fs_err::create_dir(&path).map_err(error) {
+        match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
             Ok(()) => {
                 let counts = path.join("pids.max").exists();
-                let removed = fs_err::remove_dir(&path).map_err(error);
+                let removed = rustix::fs::rmdir(&path);
                 if counts {
                     return removed;
                 }

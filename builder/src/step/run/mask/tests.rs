@@ -41,7 +41,11 @@ fn values_are_replaced() {
         (&["secret"], "secretsecret", "***"),
         (&["secret"], "secret secret", "*** ***"),
         // The longer one, and what is left of an overlap too.
-        (&["pass", "password"], "password pass passwor", "*** *** ***wor"),
+        (
+            &["pass", "password"],
+            "password pass passwor",
+            "*** *** ***wor",
+        ),
         (&["abcd", "cdef"], "xabcdefx", "x***x"),
         (&["aaaa"], "aaaaaaab", "***b"),
         (&["bcde", "abcdef"], "abcdeg abcdef", "a***g ***"),

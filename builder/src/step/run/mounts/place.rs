@@ -54,11 +54,7 @@ pub(super) fn place(asked: Vec<Asked>, tree: &Tree) -> Result<Vec<Placed>, Error
 
 /// Finds the last mount that a path leads into, and the path from its root.
 /// What is in a mount is not known, so that the rest counts as it is written.
-fn cover(
-    placed: &[Placed],
-    tree: &Tree,
-    text: &str,
-) -> Result<Option<(usize, EntryPath)>, Error> {
+fn cover(placed: &[Placed], tree: &Tree, text: &str) -> Result<Option<(usize, EntryPath)>, Error> {
     let names = parse(text)?;
     let names: Vec<&[u8]> = names.names().collect();
     let mut prefix = String::new();
@@ -75,9 +71,7 @@ fn cover(
             continue;
         };
         let from = |at: &EntryPath, names: &[&[u8]]| {
-            names
-                .iter()
-                .fold(at.clone(), |path, name| path.child(name))
+            names.iter().fold(at.clone(), |path, name| path.child(name))
         };
         let whole = from(&at, rest);
         let deepest = placed
@@ -94,14 +88,13 @@ fn cover(
 }
 
 /// Places a mount in another one.
-fn inside(
-    placed: &[Placed],
-    mount: usize,
-    path: EntryPath,
-    asked: Asked,
-) -> Result<Placed, Error> {
+fn inside(placed: &[Placed], mount: usize, path: EntryPath, asked: Asked) -> Result<Placed, Error> {
     let Some(outer) = placed.get(mount) else {
-        return Err(refuse(&asked.text, "leads nowhere", "choose another `target`"));
+        return Err(refuse(
+            &asked.text,
+            "leads nowhere",
+            "choose another `target`",
+        ));
     };
     if outer.asked.shape == Shape::File {
         let reason = format!("leads through `{}`, where a file is mounted", outer.target);

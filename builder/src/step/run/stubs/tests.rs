@@ -72,7 +72,15 @@ fn print(operation: &Operation) -> String {
 
 #[test]
 fn what_is_there_needs_nothing() {
-    let tree = tree(&["proc/", "sys/", "dev/", "etc/", "etc/hosts", "etc/resolv.conf", "etc/hostname"]);
+    let tree = tree(&[
+        "proc/",
+        "sys/",
+        "dev/",
+        "etc/",
+        "etc/hosts",
+        "etc/resolv.conf",
+        "etc/hostname",
+    ]);
     let standing = standing(&tree).expect("places");
     let stubs = stubs(&tree, &standing, Time::from_seconds(9)).expect("stubs");
     assert_eq!(stubs, Stubs::default());
@@ -100,7 +108,15 @@ fn an_empty_image_gets_everything() {
     let created: Vec<String> = stubs.created.iter().map(ToString::to_string).collect();
     assert_eq!(
         created,
-        ["/dev", "/etc", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"]
+        [
+            "/dev",
+            "/etc",
+            "/etc/hostname",
+            "/etc/hosts",
+            "/etc/resolv.conf",
+            "/proc",
+            "/sys"
+        ]
     );
 }
 
@@ -132,7 +148,11 @@ fn directories_on_the_way_stay_as_they_are() {
 
 #[test]
 fn links_are_followed_to_files_and_may_lead_to_nothing() {
-    let tree = tree(&["etc/", "etc/resolv.conf>../run/systemd/resolv.conf", "etc/hosts>/data"]);
+    let tree = tree(&[
+        "etc/",
+        "etc/resolv.conf>../run/systemd/resolv.conf",
+        "etc/hosts>/data",
+    ]);
     let places = standing(&tree).expect("places");
     assert_eq!(
         places[3..],
@@ -151,20 +171,50 @@ fn links_are_followed_to_files_and_may_lead_to_nothing() {
 fn what_is_something_else_is_told() {
     for (texts, part) in [
         (&["etc"][..], "nothing can be mounted at `/etc/hosts`"),
-        (&["etc/", "etc/hosts>hosts"], "nothing can be mounted at `/etc/hosts`"),
-        (&["etc/", "etc/hostname>/dev/null"], "is a link to `/dev/null`"),
+        (
+            &["etc/", "etc/hosts>hosts"],
+            "nothing can be mounted at `/etc/hosts`",
+        ),
+        (
+            &["etc/", "etc/hostname>/dev/null"],
+            "is a link to `/dev/null`",
+        ),
     ] {
         let error = standing(&tree(texts)).expect_err(part);
         assert!(error.to_string().contains(part), "{error}");
     }
     for (texts, targets, part) in [
-        (&["proc"][..], &[target("proc", Shape::Directory)][..], "`/proc` is no directory"),
-        (&["dev>x"], &[target("dev", Shape::Directory)], "`/dev` is no directory"),
+        (
+            &["proc"][..],
+            &[target("proc", Shape::Directory)][..],
+            "`/proc` is no directory",
+        ),
+        (
+            &["dev>x"],
+            &[target("dev", Shape::Directory)],
+            "`/dev` is no directory",
+        ),
         (&["a/"], &[target("a", Shape::File)], "`/a` is a directory"),
-        (&["a"], &[target("a/b", Shape::File)], "`/a` is no directory"),
-        (&[], &[target("a", Shape::File), target("a", Shape::Directory)], "`/a` is no directory"),
-        (&[], &[target("a", Shape::File), target("a/b", Shape::File)], "`/a` is no directory"),
-        (&[], &[target("a/b", Shape::File), target("a", Shape::File)], "`/a` is a directory"),
+        (
+            &["a"],
+            &[target("a/b", Shape::File)],
+            "`/a` is no directory",
+        ),
+        (
+            &[],
+            &[target("a", Shape::File), target("a", Shape::Directory)],
+            "`/a` is no directory",
+        ),
+        (
+            &[],
+            &[target("a", Shape::File), target("a/b", Shape::File)],
+            "`/a` is no directory",
+        ),
+        (
+            &[],
+            &[target("a/b", Shape::File), target("a", Shape::File)],
+            "`/a` is a directory",
+        ),
     ] {
         let error = stubs(&tree(texts), targets, Time::default()).expect_err(part);
         assert!(error.to_string().contains(part), "{error}");

@@ -26,11 +26,8 @@ fn is_untouched(outside: &Path) {
 fn writing() -> Vec<Item> {
     let mut file = file("d/precious", b"overwritten");
     file.0.metadata.mode = 0o4711;
-    vec![other("d", Kind::Directory), file, file_("d/new")]
-}
-
-fn file_(at: &str) -> Item {
-    file(at, b"new")
+    let new = super::file("d/new", b"new");
+    vec![other("d", Kind::Directory), new, file]
 }
 
 #[test]
@@ -122,7 +119,11 @@ fn trees_of_any_mode_and_depth_are_removed() {
     let at = root.path().join("d");
     fs_err::create_dir(&at).expect("space");
     // Far deeper than the longest path, and than descriptors could be open.
-    let mut handle: OwnedFd = fs_err::File::open(&at).expect("it is there").into_parts().0.into();
+    let mut handle: OwnedFd = fs_err::File::open(&at)
+        .expect("it is there")
+        .into_parts()
+        .0
+        .into();
     let name = "n".repeat(200);
     for _ in 0..3000 {
         rustix::fs::mkdirat(&handle, &name, Mode::RWXU).expect("space");
@@ -141,8 +142,12 @@ fn trees_of_any_mode_and_depth_are_removed() {
     }
     make_symlink("/", at.join("root")).expect("space");
     let mut tree = Tree::new();
-    tree.apply(0, &layer(&[other("d", Kind::Directory)]).index).expect("well formed");
+    tree.apply(0, &layer(&[other("d", Kind::Directory)]).index)
+        .expect("well formed");
     let gone = layer(&[other("d", Kind::Whiteout)]);
     work(&tree, &gone, root.path(), (Form::Plain, ANYBODY), 1).expect("it is ours");
-    assert_eq!(fs_err::read_dir(root.path()).expect("it is there").count(), 0);
+    assert_eq!(
+        fs_err::read_dir(root.path()).expect("it is there").count(),
+        0
+    );
 }

@@ -1,0 +1,175 @@
+//! The filter's two ends: the command's, which gets it, and the one beside,
+//! where threads answer.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::thread::UnshareFlags;
+
+use crate::error::Error;
+
+use super::answer::Desk;
+use super::family::Family;
+use super::filter::Answer;
+use super::identity::Identity;
+use super::notify::Listener;
+use super::owner::Owner;
+use super::records::{Records, lock};
+
+/// How many threads answer: calls of one process wait for each other anyway.
+const THREADS: usize = 4;
+
+/// Says how the calls are answered.
+#[derive(Debug)]
+pub(crate) enum Faked {
+    /// By [`supervise`], which gets this.
+    Recorded(OwnedFd),
+    /// With success, by nobody: owners and devices are lost, and whoever
+    /// becomes another user is told to be root still.
+    Forgotten,
+}
+
+/// Is what a supervisor has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Supervision {
+    /// The number of the user that the command is.
+    pub(crate) user: u32,
+    /// The number of its group.
+    pub(crate) group: u32,
+    /// The numbers of its further groups.
+    pub(crate) groups: Vec<u32>,
+    /// Whether its root may have records already.
+    pub(crate) before: Before,
+}
+
+/// Says whether there may be records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// There may be. Looking for them costs time.
+    Recorded,
+    /// There are none.
+    Nothing,
+}
+
+/// Says what became of the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// They are with the files.
+    All,
+    /// Some were in memory alone: the file system has no attributes, or no
+    /// room for them.
+    Some,
+}
+
+/// Gives this process, and all that it starts, the filter whose calls
+/// [`supervise`] answers. There must be no other thread, and the process needs
+/// `CAP_SYS_ADMIN` in its namespace, or no new privileges.
+///
+/// # Errors
+///
+/// Fails with [`ErrorKind::System`](crate::ErrorKind::System) where the kernel
+/// does not allow it; [`install_plain`] may work then.
+pub(crate) fn install() -> Result<Faked, Error> {
+    let listener = super::filter::install(Answer::Listener)?;
+    Ok(listener.map_or(Faked::Forgotten, Faked::Recorded))
+}
+
+/// Gives this process, and all that it starts, a filter that answers with
+/// success and does nothing.
+///
+/// # Errors
+///
+/// Fails as [`install`] does.
+pub(crate) fn install_plain() -> Result<Faked, Error> {
+    super::filter::install(Answer::Success)?;
+    Ok(Faked::Forgotten)
+}
+
+/// Answers the calls of a command until all that it started has ended. It
+/// blocks. It is called in the command's user namespace, outside of its root,
+/// by a process whose `/proc` has the numbers of the command's processes.
+///
+/// # Errors
+///
+/// Fails when `/proc` is not there. The calls of the command then fail.
+pub(crate) fn supervise(listener: OwnedFd, supervision: Supervision) -> Result<Kept, Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::open("/proc", flags, Mode::empty())
+        .map_err(|errno| Error::system("`/proc` can not be opened", errno))?;
+    let owner = Owner {
+        user: supervision.user,
+        group: supervision.group,
+    };
+    let some = supervision.before == Before::Recorded;
+    let desk = Desk {
+        proc,
+        listener: Listener::new(listener),
+        records: Records::new(some),
+        family: Mutex::new(Family::new(Identity::new(owner, supervision.groups))),
+    };
+    let queue = Mutex::new(());
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 1..THREADS {
+            scope.spawn(|| work(&desk, &queue, &ended));
+        }
+        work(&desk, &queue, &ended);
+    });
+    Ok(if desk.records.lost() { Kept::Some } else { Kept::All })
+}
+
+/// Answers calls, one after the other, until there is nobody to ask.
+fn work(desk: &Desk, queue: &Mutex<()>, ended: &AtomicBool) {
+    // The umask is had for the time of a call by whoever makes files.
+    // SAFETY: the thread shares its file system attributes afterwards with
+    // nobody, and its descriptors with the same threads as before.
+    let apart = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FS) };
+    if apart.is_err() {
+        return;
+    }
+    while !ended.load(Ordering::Acquire) {
+        // One waits for calls at a time: the others would wait in the kernel
+        // for ones that never come.
+        let turn = lock(queue);
+        if ended.load(Ordering::Acquire) {
+            return;
+        }
+        match next(&desk.listener) {
+            Ok(Some(waiting)) => {
+                drop(turn);
+                desk.answer(&waiting);
+            }
+            Ok(None) => {}
+            Err(_) => ended.store(true, Ordering::Release),
+        }
+    }
+}
+
+/// Waits for a call; `None` when whoever made it is gone.
+///
+/// # Errors
+///
+/// Fails when everybody is gone.
+fn next(listener: &Listener) -> Result<Option<super::notify::Waiting>, Errno> {
+    let mut polled = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
+    match poll(&mut polled, None) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error),
+    }
+    let events = polled.iter().fold(PollFlags::empty(), |all, one| all | one.revents());
+    if events.contains(PollFlags::IN) {
+        return match listener.receive() {
+            Ok(waiting) => Ok(Some(waiting)),
+            Err(Errno::NOENT | Errno::INTR) => Ok(None),
+            Err(error) => Err(error),
+        };
+    }
+    if events.intersects(PollFlags::HUP | PollFlags::ERR) {
+        return Err(Errno::PIPE);
+    }
+    Ok(None)
+}
