@@ -82,6 +82,8 @@ pub enum Event<'a> {
         /// The bytes of all files of the layer.
         size: u64,
     },
+    /// The build is done once more, to see whether it comes to the same.
+    Verifying,
     /// Commands are run in this sandbox.
     Sandboxed {
         /// Which.

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress};
 use crate::image::LayerOf;
 use crate::recipe::{Content, Item, Recipe};
-use crate::request::Cache;
+use crate::request::{Cache, Request};
 
 /// Reads and makes layers.
 pub(crate) struct Layers {
@@ -58,6 +58,20 @@ const INDEX_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
 const PIECE: usize = 128 * 1024;
 
 impl Layers {
+    /// Starts with nothing read.
+    pub(crate) fn new(images: &Images, library: &Library, request: &Request) -> Self {
+        Self {
+            images: images.clone(),
+            library: library.clone(),
+            scratch: request.scratch.clone(),
+            threads: request.threads,
+            cache: request.cache,
+            progress: Arc::clone(&request.progress),
+            indexes: Mutex::default(),
+            unpacked: Mutex::default(),
+        }
+    }
+
     /// Gives what a layer says, from the library, or else by reading it once.
     pub(crate) async fn index(
         &self,
@@ -204,7 +218,7 @@ impl Layers {
         shelf: &Shelf,
         media_type: &MediaType,
     ) -> Result<Option<LayerOf>, Error> {
-        if self.cache == Cache::Refresh {
+        if self.cache != Cache::Use {
             return Ok(None);
         }
         if self
@@ -241,6 +255,9 @@ impl Layers {
         self.keep_index(&written.digest, &written.diff_id, &written.index)
             .await?;
         locked(&self.indexes).insert(written.digest, Arc::new(written.index));
+        if self.cache == Cache::Apart {
+            return Ok(layer);
+        }
         let note = LayerNote {
             digest: layer.descriptor.digest,
             size: layer.descriptor.size,
@@ -292,9 +309,9 @@ impl Layers {
         shelf: &Shelf,
     ) -> Result<(Recipe, Digest), Error> {
         let recipe = self.digested(recipe, shelf).await?;
-        let digest = recipe.key().ok_or_else(|| {
-            Error::new(ErrorKind::Storage, "the content of a file is not known")
-        })?;
+        let digest = recipe
+            .key()
+            .ok_or_else(|| Error::new(ErrorKind::Storage, "the content of a file is not known"))?;
         Ok((recipe, digest))
     }
 
@@ -365,8 +382,9 @@ pub(crate) fn fill<W: io::Write>(
     tell: &mut impl FnMut(usize),
 ) -> Result<(), Error> {
     for Item { entry, content } in recipe.items() {
-        let named =
-            |error: layer::Error| Error::layer(format!("`{}` can not be packed", entry.path), error);
+        let named = |error: layer::Error| {
+            Error::layer(format!("`{}` can not be packed", entry.path), error)
+        };
         match content {
             Content::None => writer.entry(entry).map_err(named)?,
             Content::Inline(bytes) => {

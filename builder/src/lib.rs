@@ -22,8 +22,8 @@ mod plan;
 mod prepare;
 mod recipe;
 mod request;
-mod solve;
 mod snapshot;
+mod solve;
 mod step;
 mod worker;
 
@@ -46,5 +46,5 @@ pub use crate::request::{
     RunNetwork, Running, SandboxChoice, Secret, Xattrs,
 };
 pub use crate::snapshot::{Prune, Pruned, Store, Usage};
-pub use crate::solve::{Built, BuiltLayer, Checked, untagged};
+pub use crate::solve::{Built, BuiltLayer, BuiltStep, Checked, untagged};
 pub use crate::worker::dispatch;

@@ -139,4 +139,6 @@ pub enum Cache {
     Use,
     /// Never; what is packed replaces them.
     Refresh,
+    /// Never; and what is packed is not noted for other builds.
+    Apart,
 }

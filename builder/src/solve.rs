@@ -9,7 +9,6 @@ mod running;
 mod stage;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
 use bytes::Bytes;
@@ -23,6 +22,7 @@ use crate::image::{LayerOf, compose};
 use crate::layers::Layers;
 use crate::plan::Plan;
 use crate::prepare::Prepared;
+use crate::request::Request;
 
 use self::planning::Planned;
 use self::run::Run;
@@ -37,6 +37,8 @@ pub struct Built {
     pub config: Digest,
     /// Its layers, lowest first.
     pub layers: Vec<BuiltLayer>,
+    /// All instructions that were done for it, in the order of doing.
+    pub steps: Vec<BuiltStep>,
     /// How many blobs and names the library did not have before.
     pub written: usize,
     /// What there is to say of the Dockerfile, though it could be built.
@@ -65,15 +67,51 @@ pub fn untagged(digest: &Digest) -> ImageName {
     ImageName::new(registry, repository, oci::Reference::Digest(*digest))
 }
 
+/// Is one instruction that was done, for whoever compares two builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltStep {
+    /// The stage, by its name or its number from 0.
+    pub stage: String,
+    /// The instruction as it is written, in one line.
+    pub text: String,
+    /// Where it stands in the Dockerfile.
+    pub span: dockerfile::Span,
+    /// The layer that it made, if it made one.
+    pub layer: Option<BuiltLayer>,
+}
+
+/// Is what a walk over a plan came to.
+struct Walked {
+    last: StageState,
+    steps: Vec<BuiltStep>,
+    warnings: Vec<Diagnostic>,
+    ignore_warnings: Vec<Diagnostic>,
+}
+
 /// Builds what was prepared.
 pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, Error> {
+    let library = library(images)?;
     let request = &prepared.request;
-    let library = images.library().ok_or_else(|| {
+    let walked = walk(prepared, request, images).await?;
+    let image = compose_image(request, walked.last)?;
+    let mut built = keep(request, library, image).await?;
+    (built.warnings, built.ignore_warnings) = (walked.warnings, walked.ignore_warnings);
+    built.steps = walked.steps;
+    Ok(built)
+}
+
+fn library(images: &Images) -> Result<&Library, Error> {
+    images.library().ok_or_else(|| {
         Error::new(
             ErrorKind::Image,
             "there is no local library to keep the image in",
         )
-    })?;
+    })
+}
+
+/// Does all steps of a build.
+async fn walk(prepared: &Prepared, request: &Request, images: &Images) -> Result<Walked, Error> {
+    let library = library(images)?;
     let (ignore, ignore_warnings) = read_ignore(prepared)?;
     let Planned {
         plan,
@@ -86,16 +124,6 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
         steps: plan.steps(),
     });
     warn_of_unused(&plan, progress);
-    let layers = Layers {
-        images: images.clone(),
-        library: library.clone(),
-        scratch: request.scratch.clone(),
-        threads: request.threads,
-        cache: request.cache,
-        progress: Arc::clone(&request.progress),
-        indexes: Mutex::default(),
-        unpacked: Mutex::default(),
-    };
     let mut run = Run {
         request,
         context: Filtered {
@@ -108,13 +136,14 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
         },
         contexts: &prepared.contexts,
         plan: &plan,
-        layers,
+        layers: Layers::new(images, library, request),
         stages: Vec::with_capacity(plan.stages.len()),
         bases,
         trees: BTreeMap::new(),
         origins: Vec::new(),
         step: 0,
         sandbox: None,
+        done: Vec::new(),
     };
     for number in 0..plan.stages.len() {
         if let Err(error) = run.stage(number).await {
@@ -127,9 +156,12 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
             "there is no stage to build",
         ));
     };
-    let mut built = keep(prepared, library, last).await?;
-    (built.warnings, built.ignore_warnings) = (warnings, ignore_warnings);
-    Ok(built)
+    Ok(Walked {
+        last,
+        steps: run.done,
+        warnings,
+        ignore_warnings,
+    })
 }
 
 /// Tells of what was given and is not asked for.
@@ -181,9 +213,18 @@ fn read_ignore(prepared: &Prepared) -> Result<(Ignore, Vec<Diagnostic>), Error> 
     Ok((ignore, diagnostics))
 }
 
-/// Composes the image, and keeps it in the library under its names.
-async fn keep(prepared: &Prepared, library: &Library, stage: StageState) -> Result<Built, Error> {
-    let request = &prepared.request;
+/// Is an image that is not kept yet.
+struct Image {
+    config: Bytes,
+    manifest: Bytes,
+    descriptor: Descriptor,
+    layers: Vec<BuiltLayer>,
+    /// How many blobs were packed for it.
+    packed: usize,
+}
+
+/// Composes the image of a stage.
+fn compose_image(request: &Request, stage: StageState) -> Result<Image, Error> {
     let mut config = stage.configured.config;
     config.created = Some(created(request.epoch)?);
     config.rootfs.diff_ids = stage
@@ -214,11 +255,33 @@ async fn keep(prepared: &Prepared, library: &Library, stage: StageState) -> Resu
             error,
         )
     })?;
-    let descriptor = manifest.descriptor();
-    let mut written = stage.packed;
-    let config_digest = Digest::sha256(&config);
-    written += keep_once(library, config).await?;
-    written += keep_once(library, bytes).await?;
+    Ok(Image {
+        config,
+        manifest: bytes,
+        descriptor: manifest.descriptor(),
+        layers: layers.iter().map(BuiltLayer::of).collect(),
+        packed: stage.packed,
+    })
+}
+
+impl BuiltLayer {
+    fn of(layer: &LayerOf) -> Self {
+        Self {
+            descriptor: layer.descriptor.clone(),
+            diff_id: layer.diff_id,
+        }
+    }
+}
+
+/// Keeps an image in the library under its names.
+async fn keep(request: &Request, library: &Library, image: Image) -> Result<Built, Error> {
+    let Image {
+        descriptor, layers, ..
+    } = image;
+    let mut written = image.packed;
+    let config = Digest::sha256(&image.config);
+    written += keep_once(library, image.config).await?;
+    written += keep_once(library, image.manifest).await?;
     let mut names = request.names.clone();
     if names.is_empty() {
         names.push(untagged(&descriptor.digest));
@@ -228,19 +291,9 @@ async fn keep(prepared: &Prepared, library: &Library, stage: StageState) -> Resu
     }
     Ok(Built {
         descriptor,
-        config: config_digest,
-        layers: layers
-            .into_iter()
-            .map(
-                |LayerOf {
-                     descriptor,
-                     diff_id,
-                 }| BuiltLayer {
-                    descriptor,
-                    diff_id,
-                },
-            )
-            .collect(),
+        config,
+        layers,
+        steps: Vec::new(),
         written,
         warnings: Vec::new(),
         ignore_warnings: Vec::new(),

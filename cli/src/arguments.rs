@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    build, check, config, copy, delete, dockerfile, inspect, list, login, logout, pull, push,
-    serve, tag, version,
+    build, check, config, copy, delete, df, dockerfile, doctor, inspect, list, login, logout,
+    prune, pull, push, serve, tag, version,
 };
 
 /// Builds container images and keeps them.
@@ -47,6 +47,9 @@ pub(crate) enum Command {
     Build(build::Arguments),
     Check(check::Arguments),
     Dockerfile(dockerfile::Arguments),
+    Doctor(doctor::Arguments),
+    Df(df::Arguments),
+    Prune(prune::Arguments),
     Serve(serve::Arguments),
     Copy(copy::Arguments),
     Push(push::Arguments),

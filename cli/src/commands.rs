@@ -5,11 +5,14 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod delete;
+pub(crate) mod df;
 pub(crate) mod dockerfile;
+pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod serve;
@@ -31,6 +34,9 @@ pub(crate) fn run(environment: &Environment, arguments: Arguments) -> anyhow::Re
         Command::Build(arguments) => build::run(environment, &global, &arguments),
         Command::Check(arguments) => check::run(environment, &global, &arguments),
         Command::Dockerfile(arguments) => dockerfile::run(&global, &arguments),
+        Command::Doctor(arguments) => doctor::run(environment, &global, &arguments),
+        Command::Df(arguments) => df::run(environment, &global, &arguments),
+        Command::Prune(arguments) => prune::run(environment, &global, &arguments),
         Command::Serve(arguments) => serve::run(environment, &global, &arguments),
         Command::Copy(arguments) => copy::run(environment, &global, &arguments),
         Command::Push(arguments) => push::run(environment, &global, &arguments),

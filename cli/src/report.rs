@@ -8,13 +8,19 @@ use std::process::ExitCode;
 
 mod advice;
 mod exit;
+mod said;
+mod sandbox;
 mod secrets;
+mod table;
 
 pub(crate) use advice::advise;
 pub(crate) use exit::Exit;
 #[cfg(test)]
 pub(crate) use exit::MEANINGS;
+pub(crate) use said::said;
+pub(crate) use sandbox::sandbox;
 pub(crate) use secrets::redact;
+pub(crate) use table::table;
 
 /// Says what would help against an error. It is printed after the causes.
 #[derive(Debug)]
@@ -198,12 +204,17 @@ fn describe(error: &anyhow::Error) -> String {
     let mut said = String::new();
     let mut last = None;
     let mut place = String::new();
+    let mut of_command = false;
     for level in error.chain() {
         if let Some(placed) = level.downcast_ref::<Placed>() {
             place = format!("{}\n", placed.excerpt);
             continue;
         }
-        let text = one_line(&level.to_string());
+        let text = match of_command {
+            true => last_words(&level.to_string()),
+            false => one_line(&level.to_string()),
+        };
+        of_command = is_of_command(level);
         if level.is::<Hinted>() {
             hints.push(text);
         // Wrappers like to repeat what they wrap.
@@ -218,6 +229,20 @@ fn describe(error: &anyhow::Error) -> String {
         said.push_str(&format!("hint: {hint}\n"));
     }
     said
+}
+
+/// Says whether what caused an error is what a command said at last.
+fn is_of_command(level: &(dyn std::error::Error + 'static)) -> bool {
+    let kind = level.downcast_ref().map(builder::Error::kind);
+    kind == Some(builder::ErrorKind::Command)
+}
+
+/// Shows what a command said at last, below the line that tells of it.
+fn last_words(text: &str) -> String {
+    let mut lines = text.split('\n');
+    let first = one_line(lines.next().unwrap_or_default());
+    let rest = lines.map(|line| format!("\n{}", said(line)));
+    [first].into_iter().chain(rest).collect()
 }
 
 /// Keeps what came from elsewhere from forging lines or moving the cursor.
@@ -294,5 +319,13 @@ mod tests {
     fn what_comes_from_elsewhere_forges_no_line() {
         let error = usage("bad `a\nerror: b\u{1b}[2J`");
         assert_eq!(describe(&error), "error: bad `a\\nerror: b\\u{1b}[2J`\n");
+    }
+
+    #[test]
+    fn last_words_stand_in_lines_of_their_own() {
+        assert_eq!(
+            last_words("its last words were:\nerror: x\n\u{1b}[31mhint: y"),
+            "its last words were:\n      | error: x\n      | hint: y"
+        );
     }
 }

@@ -9,12 +9,15 @@
 
 mod capability;
 mod command;
+mod descendants;
 mod filter;
 mod init;
 mod inside;
 mod keeper;
 mod limit;
 mod mounts;
+mod place;
+mod relay;
 mod start;
 mod wire;
 

@@ -23,7 +23,7 @@ mod trial;
 
 pub use check::Check;
 pub(crate) use check::denied;
-pub(crate) use hint::hint;
+pub(crate) use hint::{HOW_TO_INSTALL, hint};
 use trial::Tried;
 pub(crate) use trial::serve;
 
@@ -89,19 +89,21 @@ struct Outcome {
     result: Result<(Tier, Facts), Error>,
 }
 
+/// The tiers that there is something to try of.
+const TRIED: [TierName; 4] = [
+    TierName::Root,
+    TierName::Mapped,
+    TierName::One,
+    TierName::Chroot,
+];
+
 impl Probe {
     /// Tries everything. `directory` is where snapshots will be: overlays are
     /// tried there, or in the directory above it that exists. It blocks.
     #[must_use]
     pub fn run(launch: &Launch, directory: &Path) -> Self {
-        let names = [
-            TierName::Root,
-            TierName::Mapped,
-            TierName::One,
-            TierName::Chroot,
-        ];
         let outcomes: Vec<(TierName, Outcome)> = thread::scope(|scope| {
-            let started: Vec<_> = names
+            let started: Vec<_> = TRIED
                 .into_iter()
                 .map(|name| (name, scope.spawn(move || attempt(name, launch, directory))))
                 .collect();
@@ -111,25 +113,49 @@ impl Probe {
             });
             ended.collect()
         });
-        let mut probe = Self {
+        let mut probe = Self::nothing();
+        for (name, outcome) in outcomes {
+            probe.add(name, outcome);
+        }
+        probe
+    }
+
+    /// Tries some tiers, in this order, until one works: for a build, which
+    /// needs no more. The rest is as for [`Self::run`].
+    #[must_use]
+    pub fn first(launch: &Launch, directory: &Path, names: &[TierName]) -> Self {
+        let mut probe = Self::nothing();
+        for name in names {
+            if TRIED.contains(name) {
+                probe.add(*name, attempt(*name, launch, directory));
+            }
+            if !probe.tiers.is_empty() {
+                break;
+            }
+        }
+        probe
+    }
+
+    fn nothing() -> Self {
+        Self {
             findings: Vec::new(),
             tiers: Vec::new(),
             facts: BTreeMap::new(),
             refusals: BTreeMap::new(),
-        };
-        for (name, outcome) in outcomes {
-            probe.findings.extend(outcome.findings);
-            match outcome.result {
-                Ok((tier, facts)) => {
-                    probe.tiers.push(tier);
-                    probe.facts.insert(name, facts);
-                }
-                Err(refusal) => {
-                    probe.refusals.insert(name, refusal);
-                }
+        }
+    }
+
+    fn add(&mut self, name: TierName, outcome: Outcome) {
+        self.findings.extend(outcome.findings);
+        match outcome.result {
+            Ok((tier, facts)) => {
+                self.tiers.push(tier);
+                self.facts.insert(name, facts);
+            }
+            Err(refusal) => {
+                self.refusals.insert(name, refusal);
             }
         }
-        probe
     }
 
     /// Gives the best tier that works.
@@ -142,7 +168,7 @@ impl Probe {
         if let Some(tier) = self.tiers.first() {
             return Ok(tier.clone());
         }
-        let context = "nothing that keeps a command from the machine is allowed here";
+        let context = "nothing that is needed to run commands is allowed here";
         // The tiers that ask for the least: what helps them is asked for first.
         let mut ways: Vec<&str> = Vec::new();
         for name in [TierName::One, TierName::Chroot, TierName::Mapped] {

@@ -4,10 +4,14 @@
 
 #[path = "exec/bench.rs"]
 mod bench;
+#[path = "exec/chroot.rs"]
+mod chroot;
 #[path = "exec/ends.rs"]
 mod ends;
 #[path = "exec/mounts.rs"]
 mod mounts;
+#[path = "exec/tiers.rs"]
+mod tiers;
 #[path = "exec/view.rs"]
 mod view;
 
@@ -34,7 +38,14 @@ fn main() -> ExitCode {
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let tests: Vec<Test> = [view::TESTS, mounts::TESTS, ends::TESTS].concat();
+    let all = [
+        view::TESTS,
+        mounts::TESTS,
+        ends::TESTS,
+        chroot::TESTS,
+        tiers::TESTS,
+    ];
+    let tests: Vec<Test> = all.concat();
     let has = |wanted: &str| words.iter().any(|word| word == wanted);
     let mut out = std::io::stdout();
     if has("--list") {

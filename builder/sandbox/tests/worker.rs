@@ -71,7 +71,11 @@ fn facts() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = |name: &str| {
         let found = status.lines().find(|line| line.starts_with(name));
-        found.unwrap_or_default().replace('\t', " ").trim().to_owned()
+        found
+            .unwrap_or_default()
+            .replace('\t', " ")
+            .trim()
+            .to_owned()
     };
     let names = ["Uid:", "Gid:", "Groups:", "Umask:", "CapEff:", "Threads:"];
     let mut lines: Vec<String> = names.map(line).into();
@@ -164,6 +168,13 @@ fn print_probe(directory: &Path) -> ExitCode {
     let start = std::time::Instant::now();
     let probe = Probe::run(&launch(), directory);
     let took = start.elapsed();
+    let start = std::time::Instant::now();
+    let first = Probe::first(&launch(), directory, &TierName::ALL);
+    println!(
+        "first: {} tiers in {} us",
+        first.tiers.len(),
+        start.elapsed().as_micros()
+    );
     for finding in &probe.findings {
         match &finding.refusal {
             None => println!("{} {}: yes", finding.tier, finding.check),
@@ -457,6 +468,10 @@ fn quick() -> Result<(), Failed> {
 
 fn finds() -> Result<(), Failed> {
     let probe = probe();
+    let directory = tempfile::tempdir()?;
+    let first = Probe::first(&launch(), directory.path(), &TierName::ALL);
+    assert_eq!(first.tiers.first(), probe.tiers.first());
+    assert!(first.tiers.len() <= 1);
     let names: Vec<TierName> = probe.tiers.iter().map(Tier::name).collect();
     let mut sorted = names.clone();
     sorted.sort();

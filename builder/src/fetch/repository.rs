@@ -165,6 +165,16 @@ impl GitSource {
         self.reference.as_deref()
     }
 
+    /// Says whether it can be but one tree: a whole commit is named, or
+    /// demanded.
+    pub(crate) fn is_pinned(&self) -> bool {
+        let is_whole = |text: &str| {
+            matches!(text.len(), SHA1 | SHA256) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        let named = [self.reference(), self.checksum()];
+        named.into_iter().flatten().any(is_whole)
+    }
+
     /// Gives the directory that is wanted; empty for all.
     pub(crate) fn subdirectory(&self) -> &std::path::Path {
         &self.subdirectory

@@ -5,9 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use layer::{
-    EntryPath, Form, Given, Marks, Observation, Operation, Rights, Settlement, Time,
-};
+use layer::{EntryPath, Form, Given, Marks, Observation, Operation, Rights, Settlement, Time};
 use oci::Digest;
 use sandbox::{Ids, Isolation, Probe, Tier, TierName};
 
@@ -100,11 +98,7 @@ impl Snapshots {
     pub(crate) fn start(running: &Running) -> Result<Self, Error> {
         let failed = |error: sandbox::Error| {
             let hint = error.hint().map(str::to_owned);
-            let told = Error::caused(
-                ErrorKind::Sandbox,
-                "`RUN` can not be done here",
-                error,
-            );
+            let told = Error::caused(ErrorKind::Sandbox, "`RUN` can not be done here", error);
             match hint {
                 Some(hint) => told.with_hint(hint),
                 None => told,

@@ -158,7 +158,9 @@ impl Home {
         let builds = self.path.join(BUILDS);
         let _alone = Lock::wait(&self.path.join(LOCK), Held::Alone)?;
         let room = tempfile::Builder::new().prefix("b").tempdir_in(&builds);
-        let path = room.map_err(|error| stored("write into", &builds, error))?.keep();
+        let path = room
+            .map_err(|error| stored("write into", &builds, error))?
+            .keep();
         let lock = Lock::wait(&path.join(LOCK), Held::Alone)?;
         Ok((path, lock))
     }
@@ -390,7 +392,9 @@ impl Store {
 fn take_away(handle: &Handle, home: &Path, path: &Path) -> Result<(), Error> {
     let builds = home.join(BUILDS);
     let grave = tempfile::Builder::new().prefix("g").tempdir_in(&builds);
-    let grave = grave.map_err(|error| stored("write into", &builds, error))?.keep();
+    let grave = grave
+        .map_err(|error| stored("write into", &builds, error))?
+        .keep();
     handle.rename(path, &grave.join(FILES))?;
     handle.remove(&grave)
 }

@@ -22,7 +22,7 @@ use crate::request::Request;
 use crate::solve::bases::Bases;
 use crate::solve::running::Sandbox;
 use crate::solve::stage::{Placed, StageState};
-use crate::solve::{created, here};
+use crate::solve::{BuiltLayer, BuiltStep, created, here};
 use crate::step::owner::{self, Names, Owner};
 use crate::step::{self, workdir};
 
@@ -46,6 +46,8 @@ pub(crate) struct Run<'a> {
     pub(crate) step: usize,
     /// Where commands are run; made for the first one.
     pub(crate) sandbox: Option<Sandbox>,
+    /// What was done so far.
+    pub(crate) done: Vec<BuiltStep>,
 }
 
 impl Run<'_> {
@@ -78,12 +80,20 @@ impl Run<'_> {
         for step in &planned.steps {
             self.begin(&planned.name, &step.instruction.text);
             let span = step.instruction.span;
+            let below = stage.layers.len();
             let done = self.instruction(number, &mut stage, step).await;
             let outcome = done.map_err(|error| match step.is_of_image {
                 true => of_image(&step.instruction.text, error).at(span),
                 false => error.at(span),
             })?;
             self.finish(outcome);
+            let made = stage.layers.get(below);
+            self.done.push(BuiltStep {
+                stage: planned.name.clone(),
+                text: step.instruction.text.clone(),
+                span,
+                layer: made.map(|placed| BuiltLayer::of(&placed.layer)),
+            });
         }
         self.stages.push(stage);
         Ok(())
@@ -351,7 +361,11 @@ impl Run<'_> {
     }
 
     /// Reads a small file of a stage; one that is not there is empty.
-    pub(super) async fn small_file(&self, stage: &StageState, path: &str) -> Result<Vec<u8>, Error> {
+    pub(super) async fn small_file(
+        &self,
+        stage: &StageState,
+        path: &str,
+    ) -> Result<Vec<u8>, Error> {
         let Some(tree) = &stage.tree else {
             return Ok(Vec::new());
         };

@@ -35,7 +35,10 @@ impl Answering {
     pub(crate) fn all(mut self) -> Result<(), Error> {
         while let Some((message, descriptors)) = self.channel.receive()? {
             let ask = postcard::from_bytes(&message).map_err(|_wrong| {
-                Error::new(ErrorKind::Broken, "the builder asks what nobody understands")
+                Error::new(
+                    ErrorKind::Broken,
+                    "the builder asks what nobody understands",
+                )
             })?;
             drop(message);
             let mut open = None;
@@ -83,7 +86,10 @@ impl Answering {
                 rights,
             } => {
                 let directory = Directory::open(&directory)?;
-                return Ok(Answer::Observed(layer::observe(&directory, (form, rights))?));
+                return Ok(Answer::Observed(layer::observe(
+                    &directory,
+                    (form, rights),
+                )?));
             }
             Ask::Remember { directory } => {
                 let memory = Memory::of(&Directory::open(&directory)?)?;

@@ -21,9 +21,8 @@ pub(crate) struct Handle {
 impl Handle {
     /// Starts a worker in a sandbox.
     pub(crate) fn start(launch: &Launch, tier: &Tier) -> Result<Self, Error> {
-        let worker = Worker::start(launch, tier).map_err(|error| {
-            failed("can not start the sandbox".to_owned(), error.into())
-        })?;
+        let worker = Worker::start(launch, tier)
+            .map_err(|error| failed("can not start the sandbox".to_owned(), error.into()))?;
         Ok(Self {
             worker: Mutex::new(worker),
         })
@@ -74,7 +73,10 @@ impl Handle {
 
     /// Mounts an overlay.
     pub(crate) fn mount(&self, overlay: Overlay) -> Result<(), Error> {
-        self.done(&Ask::Mount(overlay), "can not mount the file system of a stage")
+        self.done(
+            &Ask::Mount(overlay),
+            "can not mount the file system of a stage",
+        )
     }
 
     /// Unmounts it.
@@ -150,7 +152,11 @@ impl Handle {
     /// Adds up the bytes of the files in a directory.
     pub(crate) fn measure(&self, directory: &Path) -> Result<u64, Error> {
         let directory = directory.to_owned();
-        match self.ask(&Ask::Measure { directory }, &[], "can not measure a directory")? {
+        match self.ask(
+            &Ask::Measure { directory },
+            &[],
+            "can not measure a directory",
+        )? {
             (Answer::Measured(bytes), _) => Ok(bytes),
             _ => Err(astray()),
         }

@@ -33,6 +33,7 @@ use self::call::Call;
 pub(crate) use self::context::{DOCKERFILE_LIMIT, read_stdin};
 pub(crate) use self::docker::explain;
 use self::output::{Output, Stdout};
+pub(crate) use self::running::{choice, launch, usual};
 pub(crate) use self::sources::{Sources, request};
 
 /// Builds an image from a Dockerfile.
@@ -69,7 +70,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "METHOD[,format=FORMAT]", default_value = "build", value_parser = call::parse)]
     call: Call,
 
-    /// Pack every layer anew
+    /// Run every command and pack every layer anew
     #[arg(long)]
     no_cache: bool,
 
@@ -95,6 +96,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     reach: Reach,
+
+    #[command(flatten)]
+    running: running::Arguments,
 }
 
 /// Names the types that an image is written in.
@@ -128,7 +132,11 @@ pub(crate) fn run(
         reached = reached.blaming(&Place::Registry(name.clone()));
     }
     let building = Arc::new(progress::building(environment, global));
-    let request = requested(environment, arguments, names, Arc::clone(&building))?;
+    let request = Request {
+        names,
+        running: arguments.running.running(environment, &reached.config)?,
+        ..requested(environment, arguments, Arc::clone(&building))?
+    };
     if !global.quiet {
         epoch::tell(request.epoch);
         output::warn_of_types(&outputs, request.format);
@@ -203,7 +211,6 @@ fn names(arguments: &Arguments) -> anyhow::Result<Vec<ImageName>> {
 fn requested(
     environment: &Environment,
     arguments: &Arguments,
-    names: Vec<ImageName>,
     progress: Arc<Building>,
 ) -> anyhow::Result<Request> {
     let request = request(environment, &arguments.context, &arguments.sources)?;
@@ -215,7 +222,6 @@ fn requested(
     };
     Ok(Request {
         epoch: epoch::choose(environment, chosen.or(given), &arguments.context)?,
-        names,
         fidelity: Fidelity {
             modes: match arguments.preserve_modes {
                 true => Modes::Preserved,

@@ -4,11 +4,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use builder::{Event, Outcome, Progress, Source};
+use builder::{Event, Outcome, Progress, Source, TierName};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::progress::{bytes, fitting, short, style};
-use crate::report::say;
+use crate::report::{said, sandbox, say};
 
 /// How the work of a step looks.
 const BAR: &str = "      {prefix} [{wide_bar}] {binary_bytes:>10} / {binary_total_bytes:<10} {binary_bytes_per_sec:>12} {eta:>4}";
@@ -131,6 +131,12 @@ impl State {
             }
             Event::CheckedOut { commit, .. } => self.line(&format!("      commit {commit}")),
             Event::Packing { position, size, .. } => self.advance("packing", *position, *size),
+            Event::Sandboxed { tier } => self.line(&sandboxed(*tier)),
+            Event::Unpacking { digest, .. } => {
+                self.bar.finish_and_clear();
+                self.line(&format!("      unpacking {}", short(digest)));
+            }
+            Event::Output { line, .. } => self.line(&said(line)),
             Event::Finished { outcome, .. } => {
                 self.bar.finish_and_clear();
                 if let Some(line) = finished(*outcome, self.began.elapsed()) {
@@ -179,6 +185,12 @@ impl State {
     }
 }
 
+/// Says what keeps commands apart from the machine.
+fn sandboxed(tier: TierName) -> String {
+    let what = sandbox(tier);
+    format!("      sandbox `{tier}` (tier {}): {what}", tier.number())
+}
+
 /// Says what came of a step.
 fn finished(outcome: Outcome, took: Duration) -> Option<String> {
     let time = match took {
@@ -196,7 +208,10 @@ fn finished(outcome: Outcome, took: Duration) -> Option<String> {
             short(&digest),
             bytes(size)
         )),
-        _ => None,
+        Outcome::CachedNothing => Some("      cached: it changes no file".to_owned()),
+        // Most instructions come to none, and take no time either.
+        Outcome::NoLayer if took >= SAID => Some(format!("      no file changed{time}")),
+        Outcome::NoLayer | Outcome::Base => None,
     }
 }
 
@@ -237,6 +252,26 @@ mod tests {
             Some("      packed layer ca978112ca1b of 2.00 KiB in 2.0 s")
         );
         assert_eq!(finished(Outcome::NoLayer, Duration::ZERO), None);
+        assert_eq!(
+            finished(Outcome::NoLayer, Duration::from_secs(1)).as_deref(),
+            Some("      no file changed in 1.0 s")
+        );
+        assert_eq!(
+            finished(Outcome::CachedNothing, Duration::from_secs(1)).as_deref(),
+            Some("      cached: it changes no file")
+        );
+    }
+
+    #[test]
+    fn the_sandbox_has_a_number_and_a_name() {
+        assert_eq!(
+            sandboxed(TierName::Mapped),
+            "      sandbox `mapped` (tier 1): a user namespace with a range of ids"
+        );
+        for tier in TierName::ALL {
+            let number = format!("`{tier}` (tier {}): ", tier.number());
+            assert!(sandboxed(tier).contains(&number));
+        }
     }
 
     #[test]

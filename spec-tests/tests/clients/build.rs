@@ -3,18 +3,18 @@
 //! would have made.
 
 mod accepted;
-mod base;
+pub(crate) mod base;
 mod compared;
 mod comparisons;
 mod digests;
-mod listing;
+pub(crate) mod listing;
 mod packed;
 mod parents;
 mod peers;
 mod projects;
 mod reasons;
 mod scene;
-mod shelves;
+pub(crate) mod shelves;
 mod tree;
 mod web;
 mod written;

@@ -2,6 +2,7 @@
 //! and certificates of an authority that nobody else trusts.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::cage::{Cage, REMOTE_ADDRESS, REMOTE_NAME};
 use crate::tool::{self, Tool};
@@ -12,35 +13,75 @@ pub(crate) const DEBIAN_MAKER: &str = "mmdebstrap";
 /// Commands of busybox that the small image has.
 const COMMANDS: &[&str] = &["cat", "echo", "ls", "sh", "sleep"];
 
+/// Further packages of [`workshop`], and what is left out of all of them.
+const WORKSHOP: &[&str] = &[
+    "--include=gcc,libc6-dev,libcap2-bin,npm,python3-pip",
+    "--aptopt=Apt::Install-Recommends \"0\"",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+];
+
+/// Longest that a root file system may take to be made, in seconds.
+const MAKING_LIMIT: &str = "900";
+
 /// Makes Debian's root file system unless an earlier run has, once for all tests.
 ///
 /// # Errors
 /// Says what kept it from being made.
 pub(crate) fn prepare_debian() -> Result<(), String> {
+    prepare("debian", &[], &debian())
+}
+
+/// Makes Debian with a compiler, Python's and Node's installers, once for all tests.
+///
+/// # Errors
+/// Says what kept it from being made.
+pub(crate) fn prepare_workshop() -> Result<(), String> {
+    prepare("workshop", WORKSHOP, &workshop())
+}
+
+fn prepare(name: &str, options: &[&str], target: &Path) -> Result<(), String> {
     let directory = kept();
     fs_err::create_dir_all(&directory).map_err(|error| error.to_string())?;
-    let lock = fs_err::File::create(directory.join("debian.lock"));
+    let lock = fs_err::File::create(directory.join(format!("{name}.lock")));
     let lock = lock.map_err(|error| error.to_string())?;
     lock.file().lock().map_err(|error| error.to_string())?;
-    if debian().exists() {
+    if target.exists() {
         return Ok(());
     }
-    let unfinished = directory.join("debian-bookworm.part.tar");
-    let line = format!(
-        "{DEBIAN_MAKER} --quiet --variant=minbase bookworm {}",
-        unfinished.display()
-    );
+    if tool::find(DEBIAN_MAKER).is_none() {
+        return Err(format!("the program `{DEBIAN_MAKER}` is not installed"));
+    }
+    let unfinished = directory.join(format!("{name}-bookworm.part.tar"));
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", MAKING_LIMIT, DEBIAN_MAKER]);
+    command
+        .args(["--quiet", "--variant=minbase"])
+        .args(options)
+        .arg("bookworm")
+        .arg(&unfinished);
     // It reads further sources from its standard input, which is empty here, so that
     // it takes those of this machine.
-    if !Tool::from_line(&line).succeeds("") {
-        return Err(format!("`{line}` failed; it needs Debian's packages"));
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!(
+            "`{DEBIAN_MAKER}` failed; it needs Debian's packages: {said}"
+        ));
     }
-    fs_err::rename(&unfinished, debian()).map_err(|error| error.to_string())
+    fs_err::rename(&unfinished, target).map_err(|error| error.to_string())
 }
 
 /// Returns the tar of Debian's root file system.
 pub(crate) fn debian() -> PathBuf {
     kept().join("debian-bookworm.tar")
+}
+
+/// Returns the tar of Debian with a compiler, pip, npm and `setcap`.
+pub(crate) fn workshop() -> PathBuf {
+    kept().join("workshop-bookworm.tar")
 }
 
 /// Makes the tar of a root file system that holds a static busybox alone.

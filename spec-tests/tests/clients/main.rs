@@ -19,6 +19,7 @@ mod docker;
 mod fixtures;
 mod layout;
 mod podman;
+mod run;
 mod site;
 mod skopeo;
 mod tool;

@@ -76,6 +76,18 @@ impl Tool {
         if ok { Ok(()) } else { Err(said.text) }
     }
 
+    /// Returns the words of the line, for who runs it otherwise.
+    pub(crate) fn line(&self, line: &str) -> Vec<String> {
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| format!("{name}={}", value.display()));
+        let further = line.split_whitespace().map(str::to_owned);
+        let words = ["env".to_owned()].into_iter().chain(variables);
+        words
+            .chain(self.words.iter().cloned())
+            .chain(further)
+            .collect()
+    }
+
     /// Says whether it succeeds.
     pub(crate) fn succeeds(&self, line: &str) -> bool {
         self.go(line).0

@@ -108,14 +108,13 @@ pub fn operations(before: &Tree, layer: &LayerIndex) -> Result<Vec<Operation>, E
         touched.insert(path.clone());
     })?;
     // The kernel looks for no mark at the root of a layer.
-    if hidden.remove(&EntryPath::root()) {
-        if let Some(NodeKind::Directory(children)) =
-            before.node(&EntryPath::root()).map(|root| &root.kind)
-        {
-            let children = children.keys().map(|name| EntryPath::root().child(name));
-            hidden.extend(children);
-            touched.extend(hidden.iter().cloned());
-        }
+    let root = before.node(&EntryPath::root()).map(|root| &root.kind);
+    if let Some(NodeKind::Directory(children)) = root
+        && hidden.remove(&EntryPath::root())
+    {
+        let children = children.keys().map(|name| EntryPath::root().child(name));
+        hidden.extend(children);
+        touched.extend(hidden.iter().cloned());
     }
     let change = Change {
         before,

@@ -22,7 +22,7 @@ fn any_command(with_links: bool) -> impl Strategy<Value = String> {
     let modes = prop_oneof![Just("644"), Just("4755"), Just("1777"), Just("700"), Just("0")];
     let links = if with_links { 3 } else { 0 };
     prop_oneof![
-        5 => (path(), "[xy]{0,2}").prop_map(|(path, text)| format!("echo {text} > {path}")),
+        5 => (path(), "[xy]{0,2}").prop_map(|(path, text)| format!("[ -p {path} ] || echo {text} > {path}")),
         4 => path().prop_map(|path| format!("mkdir -p {path}")),
         4 => path().prop_map(|path| format!("rm -rf {path}")),
         2 => (path(), path()).prop_map(|(from, to)| format!("mv -T {from} {to}")),
@@ -36,7 +36,8 @@ fn any_command(with_links: bool) -> impl Strategy<Value = String> {
         2 => (times, path()).prop_map(|(time, path)| format!("touch -chd @{time}.5 {path}")),
         1 => path().prop_map(|path| format!("touch -ch {path}")),
         1 => path().prop_map(|path| format!("mkfifo {path}")),
-        1 => (0..2_u8, path()).prop_map(|(minor, path)| format!("mknod {path} c 1 {minor}")),
+        1 => (any::<bool>(), path()).prop_map(|(zero, path)|
+            format!("mknod {path} c 1 {}", if zero { 5 } else { 3 })),
         1 => path().prop_map(|path| format!("@socket {path}")),
         1 => ("0[0-3]", path()).prop_map(|(value, path)| format!("@xattr {path} user.a {value}")),
         1 => path().prop_map(|path| format!("@xattr {path} trusted.a 00")),

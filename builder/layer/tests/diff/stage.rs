@@ -189,12 +189,8 @@ pub(crate) fn run(directory: &Path, commands: &str) {
                 script(directory, &std::mem::take(&mut shell));
                 let value = hex(value);
                 let flags = rustix::fs::XattrFlags::empty();
-                drop(rustix::fs::lsetxattr(
-                    directory.join(path),
-                    name,
-                    &value,
-                    flags,
-                ));
+                let path = directory.join(path);
+                let _ = rustix::fs::lsetxattr(path, name, &value, flags);
             }
             ["@socket", path] => {
                 script(directory, &std::mem::take(&mut shell));

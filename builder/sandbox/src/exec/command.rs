@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::io::ErrorKind as Io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,9 @@ use rustix::thread::CapabilitySet;
 
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
-use crate::exec::wire::Job;
+use crate::exec::wire::{Job, Report, encode};
 use crate::exec::{Kept, Step, capability, filter, inside, limit};
+use crate::record::{self, Faked};
 use crate::tier::Ids;
 
 /// How the process ends that could not become its command.
@@ -26,6 +27,9 @@ const FIRST_OTHER: u32 = 3;
 
 /// The mask of new files' modes.
 const UMASK: u32 = 0o022;
+
+/// The last signal there is.
+const LAST_SIGNAL: i32 = 64;
 
 /// Is what the command reads and writes.
 pub(super) struct Streams {
@@ -68,7 +72,6 @@ fn prepare(
             error.of_kind(ErrorKind::Command)
         },
     )?;
-    let _ = reports;
     let mut kept = match step.kept {
         Kept::Default => capability::DEFAULT,
         Kept::All => CapabilitySet::all(),
@@ -77,15 +80,34 @@ fn prepare(
         // With it, what was the root before is two calls away.
         kept.remove(CapabilitySet::SYS_CHROOT);
     }
+    record(job, reports)?;
     filter::install(job)?;
     if step.kept == Kept::Default {
         capability::bound(kept)?;
     }
-    become_user(job)?;
-    if step.kept == Kept::Default {
-        capability::give_up(kept)?;
+    if matches!(job.tier.ids, Ids::One) {
+        // The calls for that are answered, and not done. The program that is
+        // executed has what the bound leaves.
+        return Ok(());
     }
-    Ok(())
+    become_user(step)?;
+    match step.kept {
+        Kept::Default => capability::give_up(kept),
+        Kept::All => Ok(()),
+    }
+}
+
+/// Has owners and devices recorded where there is one user alone.
+fn record(job: &Job, reports: &mut Channel) -> Result<(), Error> {
+    if !matches!(job.tier.ids, Ids::One) {
+        return Ok(());
+    }
+    match record::install().or_else(|_| record::install_plain())? {
+        Faked::Recorded(listener) => {
+            reports.send(&encode(&Report::Recorded)?, &[listener.as_fd()])
+        }
+        Faked::Forgotten => Ok(()),
+    }
 }
 
 /// Puts the streams in their places, and lets everything else go when the
@@ -112,10 +134,22 @@ fn connect(streams: Streams) -> Result<(), Errno> {
 
 /// Makes every signal do what it does for a new program.
 fn forget_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: the handling is the default one, so that no code is named.
-        // It fails for the two signals that have no other.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // The kernel's structure: the default handler is zero, and so is all else.
+    let default = [0_u64; 4];
+    for signal in 1..=LAST_SIGNAL {
+        // SAFETY: the structure is as large as the kernel reads, no code is
+        // named, and nothing is asked back. The call is made without the C
+        // library, which keeps two signals to itself. It fails for those that
+        // nobody can handle.
+        let _ = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            )
+        };
     }
     // SAFETY: an empty set is made before it is used, and lives until the call
     // returns.
@@ -141,11 +175,7 @@ fn join_keyring() {
     };
 }
 
-fn become_user(job: &Job) -> Result<(), Error> {
-    let step = &job.step;
-    if matches!(job.tier.ids, Ids::One) {
-        return Ok(());
-    }
+fn become_user(step: &Step) -> Result<(), Error> {
     let failed = |source| {
         let context = format!("cannot become user {}:{}", step.user, step.group);
         Error::system(context, source)

@@ -2,9 +2,10 @@
 //! the command, and takes in orphans until the command ends. It ends with the
 //! command, and the kernel then kills whatever else is in its namespace.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::UnshareFlags;
@@ -23,8 +24,13 @@ use crate::tier::Isolation;
 const DONE: i32 = 0;
 
 /// Does all that the init does. It never returns.
-pub(super) fn main(job: &Job, handed: Handed, limit: &ProcessLimit, mut reports: Channel) -> ! {
-    let report = match live(job, handed, limit, &mut reports) {
+pub(super) fn main(
+    job: &Job,
+    handed: Handed,
+    given: (OwnedFd, &ProcessLimit),
+    mut reports: Channel,
+) -> ! {
+    let report = match live(job, handed, given, &mut reports) {
         Ok(ended) => Report::Ended(ended),
         Err(error) => Report::Failed(error),
     };
@@ -50,7 +56,7 @@ pub(super) fn leave(code: i32) -> ! {
 fn live(
     job: &Job,
     handed: Handed,
-    limit: &ProcessLimit,
+    (input, limit): (OwnedFd, &ProcessLimit),
     reports: &mut Channel,
 ) -> Result<Ended, Error> {
     let failed = |source| Error::system("cannot prepare the init of a command", source);
@@ -65,13 +71,17 @@ fn live(
         output,
         errors,
         stop,
+        listeners,
         descriptors,
     } = handed;
-    drop(stop);
-    let quiet = mounts::no_input()?;
+    drop((stop, listeners));
+    // All modes are given as they are to be.
+    rustix::process::umask(Mode::empty());
     // It is as likely to be killed for want of memory as anything else.
     let _ = fs_err::write("/proc/self/oom_score_adj", "0");
-    let mut confined = false;
+    // Of another root directory alone nothing is claimed that a command with
+    // the privilege for yet another could break.
+    let mut confined = true;
     match job.tier.isolation {
         Isolation::Namespaces => {
             separate(job)?;
@@ -89,7 +99,7 @@ fn live(
     rustix::process::chdir("/").map_err(failed)?;
     let Some(pid) = fork(0)? else {
         let streams = Streams {
-            input: quiet,
+            input,
             output,
             errors,
         };
@@ -97,7 +107,11 @@ fn live(
         tell(reports, &Report::Failed(error));
         leave(command::NOT_STARTED);
     };
-    drop((quiet, output, errors));
+    // They are closed with all others, below those that own them.
+    for stream in [input, output, errors] {
+        let _ = stream.into_raw_fd();
+    }
+    close_all_but(reports)?;
     reap(pid)
 }
 
@@ -113,6 +127,27 @@ fn keeper_is_gone(reports: &Channel) -> Result<bool, Error> {
         Ok(_) => Ok(true),
         Err(source) => Err(Error::system("cannot look for the keeper", source)),
     }
+}
+
+/// Closes everything but the socket to the keeper: the command sees this
+/// process in `/proc`. It is for a process that closes nothing afterwards.
+fn close_all_but(reports: &Channel) -> Result<(), Error> {
+    let kept = reports.as_fd().as_raw_fd().unsigned_abs();
+    let ranges = [
+        (0, kept.checked_sub(1)),
+        (kept.saturating_add(1), Some(u32::MAX)),
+    ];
+    for (first, last) in ranges {
+        let Some(last) = last else { continue };
+        // SAFETY: whatever owned the descriptors is not used any more, nor
+        // dropped: the process ends by `leave`.
+        let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
+        if done != 0 {
+            let context = "cannot close what the command does not have";
+            return Err(Error::system(context, super::inside::last()));
+        }
+    }
+    Ok(())
 }
 
 /// Enters the namespaces of the command, but that of processes, in which this
@@ -155,7 +190,7 @@ fn loopback() -> Result<(), Error> {
         let up = libc::IFF_UP | libc::IFF_RUNNING;
         request.ifr_ifru.ifru_flags = i16::try_from(up).unwrap_or_default();
         libc::ioctl(
-            std::os::fd::AsRawFd::as_raw_fd(&socket),
+            socket.as_raw_fd(),
             libc::SIOCSIFFLAGS as _,
             &raw const request,
         )

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,10 +14,12 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
-use crate::exec::init;
+use crate::exec::mounts::no_input;
+use crate::exec::{descendants, init, relay};
 use crate::exec::limit::ProcessLimit;
 use crate::exec::wire::{Job, Report, decode, encode};
 use crate::exec::{Ended, MountKind, Step};
+use crate::record::{Before, Supervision, supervise};
 use crate::tier::Isolation;
 
 /// Does what `__worker step` is started for: takes a job from standard input,
@@ -37,6 +40,8 @@ pub(super) struct Handed {
     pub(super) output: OwnedFd,
     pub(super) errors: OwnedFd,
     pub(super) stop: OwnedFd,
+    /// Of agents whose sockets are in place already.
+    pub(super) listeners: Vec<OwnedFd>,
     pub(super) descriptors: Vec<OwnedFd>,
 }
 
@@ -44,6 +49,8 @@ fn keep() -> Result<(), Error> {
     let failed = |source| Error::system("cannot prepare a keeper", source);
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(failed)?;
+    let input = no_input()?;
+    rustix::stdio::dup2_stdin(&input).map_err(failed)?;
     let mut channel = Channel::new(socket);
     let Some((message, descriptors)) = channel.receive()? else {
         return Ok(());
@@ -54,34 +61,42 @@ fn keep() -> Result<(), Error> {
     if parent != Some(job.parent) {
         return Ok(());
     }
-    let answer = handed(descriptors).and_then(|handed| watch(&job, handed, channel.as_fd()));
+    let answer = handed(descriptors, job.listeners)
+        .and_then(|handed| watch(&job, handed, input, channel.as_fd()));
     channel.send(&encode(&answer)?, &[])
 }
 
-fn handed(descriptors: Vec<OwnedFd>) -> Result<Handed, Error> {
+fn handed(descriptors: Vec<OwnedFd>, listeners: usize) -> Result<Handed, Error> {
     let missing = || Error::new(ErrorKind::Broken, "a step came without its streams");
     let mut descriptors = descriptors.into_iter();
     Ok(Handed {
         output: descriptors.next().ok_or_else(missing)?,
         errors: descriptors.next().ok_or_else(missing)?,
         stop: descriptors.next().ok_or_else(missing)?,
+        listeners: descriptors.by_ref().take(listeners).collect(),
         descriptors: descriptors.collect(),
     })
 }
 
-fn watch(job: &Job, handed: Handed, control: BorrowedFd<'_>) -> Result<Ended, Error> {
+fn watch(
+    job: &Job,
+    mut handed: Handed,
+    input: OwnedFd,
+    control: BorrowedFd<'_>,
+) -> Result<Ended, Error> {
     let started = Instant::now();
     let deadline = job
         .step
         .limits
         .milliseconds
         .and_then(|limit| started.checked_add(Duration::from_millis(limit)));
-    let limit = ProcessLimit::new(&job.tier, &job.step.limits)?;
-    let stop = handed
-        .stop
-        .try_clone()
-        .map_err(|source| Error::system("cannot copy a descriptor", source))?;
-    let mut running = Running::start(job, handed, &limit)?;
+    let limit = ProcessLimit::new(&job.step.limits)?;
+    if job.tier.isolation == Isolation::Chroot {
+        descendants::adopt()?;
+    }
+    let listeners = std::mem::take(&mut handed.listeners);
+    let (mut running, stop) = Running::start(job, handed, input, &limit)?;
+    relay(&job.step, listeners)?;
     let ended = running.until_end(&job.step, [stop.as_fd(), control], deadline);
     running.kill();
     drop(running);
@@ -92,26 +107,37 @@ fn watch(job: &Job, handed: Handed, control: BorrowedFd<'_>) -> Result<Ended, Er
 /// Is an init that runs.
 struct Running {
     init: Pid,
+    isolation: Isolation,
     reaped: bool,
     reports: Channel,
 }
 
 impl Running {
-    fn start(job: &Job, handed: Handed, limit: &ProcessLimit) -> Result<Self, Error> {
+    fn start(
+        job: &Job,
+        handed: Handed,
+        input: OwnedFd,
+        limit: &ProcessLimit,
+    ) -> Result<(Self, OwnedFd), Error> {
         let (ours, theirs) = Channel::pair()?;
-        let flags = match job.tier.isolation {
+        let isolation = job.tier.isolation;
+        let flags = match isolation {
             Isolation::Namespaces => libc::CLONE_NEWPID,
             Isolation::Chroot => 0,
         };
         let Some(init) = fork(flags)? else {
             drop(ours);
-            init::main(job, handed, limit, theirs)
+            init::main(job, handed, (input, limit), theirs)
         };
-        Ok(Self {
+        let running = Self {
             init,
+            isolation,
             reaped: false,
             reports: ours,
-        })
+        };
+        // The others are the command's: whoever reads its output has to see
+        // its end.
+        Ok((running, handed.stop))
     }
 
     /// Waits until the command has ended, or has to.
@@ -153,16 +179,13 @@ impl Running {
         };
         match decode(&message)? {
             Report::Ready => {
-                let agents = step.mounts.iter().filter_map(|mount| match &mount.kind {
-                    MountKind::Agent { source, .. } => Some(source),
-                    _ => None,
-                });
-                for (source, listener) in agents.zip(descriptors) {
-                    let _ = (source, listener);
-                }
+                relay(step, descriptors)?;
                 Ok(None)
             }
-            Report::Recorded => Ok(None),
+            Report::Recorded => {
+                descriptors.into_iter().try_for_each(|one| record(step, one))?;
+                Ok(None)
+            }
             Report::Failed(error) => Err(error),
             Report::Ended(ended) => Ok(Some(ended)),
         }
@@ -197,9 +220,13 @@ impl Running {
         }
     }
 
-    /// Kills the init and with it everything in its namespace, and waits until
-    /// all are dead: the kernel lets nobody wait for an init before.
+    /// Kills everything, and waits until it is dead: with the init goes all of
+    /// its namespace, and the kernel lets nobody wait for it before.
     fn kill(&mut self) {
+        if self.isolation == Isolation::Chroot {
+            descendants::end_all();
+            self.reaped = true;
+        }
         if !self.reaped {
             let _ = rustix::process::kill_process(self.init, Signal::KILL);
             self.wait();
@@ -211,6 +238,38 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Passes connections on to the agents of a step, in the order of their mounts.
+fn relay(step: &Step, listeners: Vec<OwnedFd>) -> Result<(), Error> {
+    let mut agents = step.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Agent { source, .. } => Some(source.clone()),
+        _ => None,
+    });
+    let mut listeners = listeners.into_iter();
+    listeners.try_for_each(|listener| match agents.next() {
+        Some(agent) => relay::start(listener, agent),
+        None => Ok(()),
+    })
+}
+
+/// Answers what the command asks of owners and devices, until it has ended.
+fn record(step: &Step, listener: OwnedFd) -> Result<(), Error> {
+    let supervision = Supervision {
+        user: step.user,
+        group: step.group,
+        groups: step.groups.clone(),
+        before: Before::Recorded,
+    };
+    let answer = move || {
+        // Where it fails, the calls of the command do.
+        let _ = supervise(listener, supervision);
+    };
+    Builder::new()
+        .name("record".to_owned())
+        .spawn(answer)
+        .map(drop)
+        .map_err(|source| Error::system("cannot record owners", source))
 }
 
 /// Forks, into namespaces for the child. It gives the child's number to the

@@ -18,6 +18,9 @@ use crate::exec::wire::Job;
 use crate::exec::{Kept, Mount, MountKind};
 use private::Private;
 
+pub(super) use devices::{DEVICES, LINKS};
+pub(super) use private::{fill, listen, own};
+
 /// What commands read from: nothing.
 const NO_INPUT: &str = "/dev/null";
 
@@ -43,7 +46,7 @@ pub(super) fn make(job: &Job, descriptors: &[OwnedFd]) -> Result<Made, Error> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .map_err(|source| Error::system("cannot keep mounts apart", source))?;
-    let root = own(&step.root)?;
+    let root = mount_root(&step.root)?;
     kernel::proc(&root, step.kept)?;
     kernel::sys(&root, step.network, step.kept)?;
     devices::make(&root)?;
@@ -78,7 +81,7 @@ pub(super) fn make(job: &Job, descriptors: &[OwnedFd]) -> Result<Made, Error> {
 }
 
 /// Makes a mount of the root directory, and opens that.
-fn own(root: &Path) -> Result<OwnedFd, Error> {
+fn mount_root(root: &Path) -> Result<OwnedFd, Error> {
     let context = || format!("cannot mount the root `{}`", root.display());
     rustix::mount::mount_bind_recursive(root, root)
         .map_err(|source| Error::system(context(), source))?;
@@ -141,7 +144,7 @@ fn make_file(directory: impl AsFd, name: &[u8]) -> Result<(), Errno> {
 }
 
 /// Says whether a path is in a file system that was made for this command.
-fn is_own(all: &[Mount], path: &[u8]) -> bool {
+pub(super) fn is_own(all: &[Mount], path: &[u8]) -> bool {
     let below = |directory: &[u8]| {
         path.strip_prefix(directory)
             .is_some_and(|rest| rest.starts_with(b"/"))

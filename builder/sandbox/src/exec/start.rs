@@ -7,15 +7,31 @@ use std::process::{Child, Command, Stdio as Stream};
 
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
+use crate::exec::place::Placed;
 use crate::exec::wire::{Job, decode, encode};
 use crate::exec::{Ended, Step, Stdio};
-use crate::tier::Tier;
+use crate::tier::{Isolation, Tier};
 
 /// This program, wherever it is.
 const SELF: &str = "/proc/self/exe";
 
 /// Starts a keeper for a step, and waits for its end.
 pub(super) fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
+    if tier.isolation == Isolation::Namespaces {
+        return keep(tier, step, stdio, &[]);
+    }
+    let placed = Placed::new(step, &stdio.descriptors)?;
+    let ended = keep(tier, step, stdio, &placed.listeners);
+    let restored = placed.restore();
+    ended.and_then(|ended| restored.map(|()| ended))
+}
+
+fn keep(
+    tier: &Tier,
+    step: &Step,
+    stdio: Stdio,
+    listeners: &[OwnedFd],
+) -> Result<Ended, Error> {
     let (mut channel, theirs) = Channel::pair()?;
     let mut child = Reaped(
         Command::new(program()?)
@@ -28,7 +44,13 @@ pub(super) fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error
             .spawn()
             .map_err(|source| Error::system("cannot start the keeper of a command", source))?,
     );
-    let ended = ask(&mut channel, tier, step, stdio);
+    let job = Job {
+        tier: tier.clone(),
+        step: step.clone(),
+        parent: std::process::id(),
+        listeners: listeners.len(),
+    };
+    let ended = ask(&mut channel, &job, stdio, listeners);
     // A keeper that says nothing any more has ended, or has to.
     child.end()?;
     ended
@@ -36,22 +58,18 @@ pub(super) fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error
 
 fn ask(
     channel: &mut Channel,
-    tier: &Tier,
-    step: &Step,
+    job: &Job,
     stdio: Stdio,
+    listeners: &[OwnedFd],
 ) -> Result<Ended, Error> {
-    let job = Job {
-        tier: tier.clone(),
-        step: step.clone(),
-        parent: std::process::id(),
-    };
     let mut descriptors = vec![
         stdio.output.as_fd(),
         stdio.errors.as_fd(),
         stdio.stop.as_fd(),
     ];
+    descriptors.extend(listeners.iter().map(AsFd::as_fd));
     descriptors.extend(stdio.descriptors.iter().map(AsFd::as_fd));
-    channel.send(&encode(&job)?, &descriptors)?;
+    channel.send(&encode(job)?, &descriptors)?;
     // Whoever reads the other end of a pipe sees the end when the command ends.
     drop(stdio);
     match channel.receive()? {

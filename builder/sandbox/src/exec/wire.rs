@@ -8,13 +8,16 @@ use crate::exec::{Ended, Step};
 use crate::tier::Tier;
 
 /// Is what a keeper is started for. With it come the descriptors of output,
-/// errors and stop, and those that mounts name.
+/// errors and stop, those of agents' sockets, and those that mounts name.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) tier: Tier,
     pub(super) step: Step,
     /// The process that started the keeper.
     pub(super) parent: u32,
+    /// How many sockets of agents come along, for mounts that are in place
+    /// already.
+    pub(super) listeners: usize,
 }
 
 /// Is what the init, and the command before it is one, tell the keeper.

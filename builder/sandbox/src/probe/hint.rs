@@ -15,7 +15,7 @@ pub(crate) fn hint(check: Check) -> Option<String> {
 fn hint_in(check: Check, here: &Surroundings) -> Option<String> {
     let ways = match check {
         Check::UserNamespace => user_namespace(here),
-        Check::DirectRange | Check::Owners => direct_range(here),
+        Check::DirectRange | Check::Owners | Check::Chroot => direct_range(here),
         Check::MapPrograms => map_programs(here),
         Check::SubordinateIds => vec![SUBORDINATE_IDS.to_owned()],
         Check::MountNamespace => mount_namespace(here),
@@ -26,7 +26,6 @@ fn hint_in(check: Check, here: &Surroundings) -> Option<String> {
         | Check::NetworkNamespace
         | Check::HostnameNamespace
         | Check::MessageNamespace => other_namespaces(here),
-        Check::Chroot => chroot(here),
         Check::Devices => vec![DEVICES.to_owned()],
         Check::ProcessLimit => Vec::new(),
     };
@@ -40,6 +39,21 @@ const NO_FILTER: &str = "docker and podman: `--security-opt seccomp=unconfined`;
 const NO_APPARMOR: &str = "docker: `--security-opt apparmor=unconfined`; Kubernetes: \
     `securityContext.appArmorProfile.type: Unconfined`; GitLab runner: `security_opt = \
     [\"apparmor=unconfined\"]` under `[runners.docker]`";
+
+const ADMIN: &str = "docker and podman: `--cap-add SYS_ADMIN`; Kubernetes: \
+    `securityContext.capabilities.add: [\"SYS_ADMIN\"]`; GitLab runner: `cap_add = \
+    [\"SYS_ADMIN\"]` under `[runners.docker]`";
+
+const ROOT: &str = "docker and podman: `--user 0`; Kubernetes: `securityContext.runAsUser: 0`; \
+    both without dropped capabilities";
+
+/// How the programs that give numbers are to be had.
+pub(crate) const HOW_TO_INSTALL: &str = "install `newuidmap` and `newgidmap` (Debian: `uidmap`; \
+    Fedora: `shadow-utils`; Alpine: `shadow-uidmap`)";
+
+const FILE_CAPABILITIES: &str = "in the image of the container: `chmod u-s /usr/bin/newuidmap \
+    /usr/bin/newgidmap && setcap cap_setuid+ep /usr/bin/newuidmap && setcap cap_setgid+ep \
+    /usr/bin/newgidmap`";
 
 const VISIBLE_PROC: &str = "docker: `--security-opt systempaths=unconfined`; podman: \
     `--security-opt unmask=ALL`; Kubernetes: `securityContext.procMount: Unmasked` with \
@@ -79,32 +93,28 @@ fn user_namespace(here: &Surroundings) -> Vec<String> {
 }
 
 fn direct_range(here: &Surroundings) -> Vec<String> {
-    if !here.container {
-        return vec![SUBORDINATE_IDS.to_owned()];
-    }
-    vec![
-        "run as root of the container: docker and podman: `--user 0`; Kubernetes: \
-         `securityContext.runAsUser: 0` without `capabilities.drop`"
-            .to_owned(),
-    ]
+    let way = match here.container {
+        true => format!("run as root of the container: {ROOT}"),
+        false => "run as root".to_owned(),
+    };
+    vec![way]
 }
 
 fn map_programs(here: &Surroundings) -> Vec<String> {
-    let mut ways = vec![
-        "install `newuidmap` and `newgidmap` (Debian: `uidmap`; Fedora: `shadow-utils`; Alpine: \
-         `shadow-uidmap`)"
-            .to_owned(),
-        SUBORDINATE_IDS.to_owned(),
-    ];
+    let mut ways = Vec::new();
     if here.no_new_privileges {
         ways.push(
-            "Kubernetes: `securityContext.allowPrivilegeEscalation: true`; docker: no \
-             `--security-opt no-new-privileges`"
+            "docker: no `--security-opt no-new-privileges`; Kubernetes: \
+             `securityContext.allowPrivilegeEscalation: true`"
                 .to_owned(),
         );
     }
     if here.container {
+        // Run as root, they need more than containers have.
+        ways.push(FILE_CAPABILITIES.to_owned());
         ways.extend(direct_range(here));
+    } else {
+        ways.push(SUBORDINATE_IDS.to_owned());
     }
     ways
 }
@@ -117,7 +127,7 @@ fn mount_namespace(here: &Surroundings) -> Vec<String> {
         ways.extend(filtered(here));
     }
     if !here.has(CAP_SYS_ADMIN) && here.container {
-        ways.push("docker and podman: `--cap-add SYS_ADMIN`".to_owned());
+        ways.push(ADMIN.to_owned());
     }
     if here.apparmor.is_some() {
         ways.push(NO_APPARMOR.to_owned());
@@ -142,18 +152,7 @@ fn kernel_files(here: &Surroundings) -> Vec<String> {
 fn other_namespaces(here: &Surroundings) -> Vec<String> {
     let mut ways = filtered(here);
     if !here.has(CAP_SYS_ADMIN) && here.container {
-        ways.push("docker and podman: `--cap-add SYS_ADMIN`".to_owned());
+        ways.push(ADMIN.to_owned());
     }
     ways
-}
-
-fn chroot(here: &Surroundings) -> Vec<String> {
-    match here.container {
-        true => vec![
-            "run as root of the container with the capability `SYS_CHROOT`: docker and podman: \
-             `--user 0`; Kubernetes: `securityContext.runAsUser: 0` without `capabilities.drop`"
-                .to_owned(),
-        ],
-        false => vec!["run as root".to_owned()],
-    }
 }

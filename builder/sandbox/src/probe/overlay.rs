@@ -77,21 +77,17 @@ fn mount_overlay(
     merged: &Path,
     marks: Marks,
 ) -> io::Result<()> {
-    let mut options = format!(
-        "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off",
+    // As snapshots have them: none that changes what is in the upper directory.
+    let fixed = match marks {
+        Marks::Trusted => "redirect_dir=off,metacopy=off,index=off,xino=off,volatile",
+        Marks::User => "userxattr,index=off,xino=off,volatile",
+    };
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},{fixed}",
         escaped(lower)?,
         escaped(upper)?,
         escaped(work)?,
     );
-    if marks == Marks::User {
-        // It excludes the others, which are off by it.
-        options = format!(
-            "lowerdir={},upperdir={},workdir={},userxattr",
-            escaped(lower)?,
-            escaped(upper)?,
-            escaped(work)?,
-        );
-    }
     let options = std::ffi::CString::new(options)?;
     mount(
         "overlay",

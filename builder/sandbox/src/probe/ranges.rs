@@ -4,7 +4,7 @@ use rustix::process::{getegid, geteuid, getuid};
 
 use crate::error::{Error, ErrorKind};
 use crate::probe::check::Check;
-use crate::probe::hint;
+use crate::probe::hint::{HOW_TO_INSTALL, hint};
 use crate::probe::surroundings::{CAP_SETGID, CAP_SETUID, Surroundings};
 use crate::tier::{IdRange, Ids};
 use crate::worker::{find_program, is_privileged};
@@ -17,11 +17,15 @@ const RANGES_LIMIT: usize = 340;
 
 /// Gives the ranges to try, the best first, or why there are none; and what
 /// is at stake with each.
-pub(crate) fn candidates() -> Vec<(Check, Result<Ids, Error>)> {
-    vec![
-        (Check::DirectRange, direct()),
-        (Check::MapPrograms, by_programs()),
-    ]
+pub(crate) fn candidates() -> [(Check, Result<Ids, Error>); 2] {
+    let (check, ranges) = match programs() {
+        Ok(()) => match subordinate_ids() {
+            Ok(ids) => (Check::MapPrograms, Ok(ids)),
+            Err(error) => (Check::SubordinateIds, Err(error)),
+        },
+        Err(error) => (Check::MapPrograms, Err(error)),
+    };
+    [(Check::DirectRange, direct()), (check, ranges)]
 }
 
 /// Gives every number that there is here, as itself.
@@ -61,8 +65,8 @@ fn identity(text: &str) -> Vec<IdRange> {
     ranges.collect()
 }
 
-/// Gives the numbers that the user has in `/etc/subuid` and `/etc/subgid`.
-fn by_programs() -> Result<Ids, Error> {
+/// Looks for the programs that give numbers.
+fn programs() -> Result<(), Error> {
     for name in ["newuidmap", "newgidmap"] {
         let refusal = match find_program(name) {
             Some(path) if is_privileged(&path) || geteuid().is_root() => continue,
@@ -70,8 +74,13 @@ fn by_programs() -> Result<Ids, Error> {
             None => format!("there is no `{name}`"),
         };
         let error = Error::new(ErrorKind::Unsupported, refusal);
-        return Err(with_hint(error, Check::MapPrograms));
+        return Err(error.with_hint(HOW_TO_INSTALL));
     }
+    Ok(())
+}
+
+/// Gives the numbers that the user has in `/etc/subuid` and `/etc/subgid`.
+fn subordinate_ids() -> Result<Ids, Error> {
     let user = getuid().as_raw();
     let passwd = fs_err::read_to_string("/etc/passwd").unwrap_or_default();
     let name = name_of(&passwd, user);

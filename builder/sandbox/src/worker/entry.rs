@@ -44,16 +44,13 @@ pub(crate) fn enter() -> Result<(Channel, Tier), Failure> {
         // Another user, or more privileges, take the signal away.
         .and_then(|()| end_with_parent(greeting.parent))
         .and_then(|()| stay_visible());
-    match entered {
-        Ok(()) => {
-            greeting::send(&mut channel, &Answer::Ready).map_err(Failure::Alone)?;
-            Ok((channel, greeting.tier))
-        }
-        Err(error) => {
-            greeting::send(&mut channel, &Answer::Failed(error)).map_err(Failure::Alone)?;
-            Err(Failure::Told)
-        }
-    }
+    let (answer, done) = match entered {
+        Ok(()) => (Answer::Ready, Ok(greeting.tier)),
+        Err(error) => (Answer::Failed(error), Err(Failure::Told)),
+    };
+    // Where nobody listens any more, the other end knows more than this one.
+    greeting::send(&mut channel, &answer).or(Err(Failure::Told))?;
+    done.map(|tier| (channel, tier))
 }
 
 /// Takes the socket that came as the input, and leaves an empty input.

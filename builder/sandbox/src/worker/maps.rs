@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind};
-use crate::probe::{Check, denied, hint};
+use crate::probe::{Check, HOW_TO_INSTALL, denied, hint};
 use crate::tier::{IdRange, Ids};
 
 /// Where programs are looked for, whatever `PATH` says.
@@ -34,11 +34,8 @@ pub(crate) fn write(process: u32, ids: &Ids) -> Result<(), Error> {
         Err(direct) => {
             let by_program = map_by("newuidmap", process, users)
                 .and_then(|()| map_by("newgidmap", process, groups));
-            // Where no program is there either, the first try says more.
-            by_program.map_err(|error| match error.kind() {
-                ErrorKind::Unsupported if is_root_here() => direct,
-                _ => error,
-            })
+            // The programs do for root what it may do by itself.
+            by_program.map_err(|error| if is_root_here() { direct } else { error })
         }
     }
 }
@@ -58,7 +55,7 @@ fn write_directly(process: u32, users: &[IdRange], groups: &[IdRange]) -> Result
             .iter()
             .map(|range| format!("{} {} {}\n", range.inside, range.outside, range.count))
             .collect();
-        fs_err::write(&path, lines)
+        write_file(&path, &lines)
             .map_err(|source| denied(Check::DirectRange, format!("writing `{path}`"), source))
     };
     write("uid_map", users)?;
@@ -78,7 +75,7 @@ pub(crate) fn write_file(path: &str, text: &str) -> Result<(), Errno> {
 fn map_by(name: &str, process: u32, ranges: &[IdRange]) -> Result<(), Error> {
     let program = find(name).ok_or_else(|| {
         Error::new(ErrorKind::Unsupported, format!("there is no `{name}`"))
-            .with_hint(hint(Check::MapPrograms).unwrap_or_default())
+            .with_hint(HOW_TO_INSTALL)
     })?;
     let numbers = ranges
         .iter()

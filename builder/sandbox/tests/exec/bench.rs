@@ -55,7 +55,15 @@ pub(crate) fn missing() -> Option<Outcome> {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let directory = TempDir::new().unwrap();
+        Self::at(TempDir::new().unwrap())
+    }
+
+    /// Makes one whose files are in memory alone.
+    pub(crate) fn in_memory() -> Option<Self> {
+        TempDir::new_in("/dev/shm").ok().map(Self::at)
+    }
+
+    fn at(directory: TempDir) -> Self {
         let root = directory.path().join("root");
         for name in ["bin", "dev", "etc", "proc", "root", "srv", "sys", "tmp", "work"] {
             fs_err::create_dir_all(root.join(name)).unwrap();
@@ -206,4 +214,13 @@ pub(crate) fn go_in_worker(channel: &mut Channel, step: &Step, secrets: &[&str])
         output: output.join().unwrap(),
         errors: errors.join().unwrap(),
     }
+}
+
+/// Says whether any process of this machine has a word among its arguments.
+pub(crate) fn runs(word: &str) -> bool {
+    let all = fs_err::read_dir("/proc").unwrap();
+    all.flatten().any(|entry| {
+        let line = fs_err::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())
+    })
 }

@@ -6,7 +6,7 @@ use sandbox::{Ended, ErrorKind};
 
 use crate::Outcome;
 use crate::Test;
-use crate::bench::{Bench, ROOT, go, go_until, missing, pipe};
+use crate::bench::{Bench, ROOT, go, go_until, missing, pipe, runs};
 
 pub(crate) const TESTS: &[Test] = &[
     ("ends::codes", codes),
@@ -24,15 +24,6 @@ macro_rules! need {
             return why;
         }
     };
-}
-
-/// Says whether any process of this machine has a word among its arguments.
-fn runs(word: &str) -> bool {
-    let all = fs_err::read_dir("/proc").unwrap();
-    all.flatten().any(|entry| {
-        let line = fs_err::read(entry.path().join("cmdline")).unwrap_or_default();
-        line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())
-    })
 }
 
 fn codes() -> Outcome {

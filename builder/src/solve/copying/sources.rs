@@ -13,7 +13,7 @@ use crate::context::archive::{Archive, Subject};
 use crate::context::{ContextSource, Look, Opened, Wanted};
 use crate::error::{Error, ErrorKind};
 use crate::fetch::{self, Checksum, GitSource, Remote, Way};
-use crate::request::{Fidelity, Modes, Xattrs};
+use crate::request::{Fidelity, Modes, Reach, Xattrs};
 use crate::solve::copying::filled;
 use crate::solve::run::Run;
 use crate::solve::stage::StageState;
@@ -98,12 +98,20 @@ impl Run<'_> {
                 let way = self.way();
                 let fetched = match checksum.transpose()? {
                     Some(checksum) => fetch::url_checked(&way, &address, &checksum).await?,
+                    None if self.request.running.reach == Reach::Hermetic => {
+                        return Err(unchecked("`--checksum=sha256:...` says what it has to be"));
+                    }
                     None => fetch::url(&way, &address).await?,
                 };
                 self.file(fetched, shelf)
             }
             Remote::Git(source) => {
                 let source = demand(source, copy, checksum)?;
+                if self.request.running.reach == Reach::Hermetic && !source.is_pinned() {
+                    return Err(unchecked(
+                        "name the whole commit, as in `#0123...` with 40 digits",
+                    ));
+                }
                 self.checkout(&source, shelf).await
             }
         }
@@ -283,6 +291,12 @@ fn demand(
         Some(keep) => source.keeping_git_dir(keep),
         None => Ok(source),
     }
+}
+
+/// Says that a hermetic build takes nothing that nobody can check.
+fn unchecked(hint: &str) -> Error {
+    let message = "what is fetched has no checksum, and the build is hermetic";
+    Error::new(ErrorKind::Step, message).with_hint(hint)
 }
 
 fn too_many() -> Error {

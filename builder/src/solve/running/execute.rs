@@ -179,10 +179,14 @@ impl Run<'_> {
     /// Gathers the secrets that a command may see.
     fn secrets(&self, command: &Command) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         let given = &self.request.running.secrets;
-        let files = command.mounts.mounts.iter().filter_map(|mount| match &mount.kind {
-            PlannedKind::Secret { id, required, .. } => Some((id, *required)),
-            _ => None,
-        });
+        let files = command
+            .mounts
+            .mounts
+            .iter()
+            .filter_map(|mount| match &mount.kind {
+                PlannedKind::Secret { id, required, .. } => Some((id, *required)),
+                _ => None,
+            });
         let variables = command.mounts.variables.iter();
         let variables = variables.map(|variable| (&variable.id, variable.required));
         let mut secrets = BTreeMap::new();
@@ -245,7 +249,7 @@ impl Run<'_> {
             root: root.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?,
             stubs: stubs::stubs(
                 tree,
-                &targets(standing, &command.mounts.mounts, &command.directory)?,
+                &targets(tree, standing, (&command.mounts.mounts, &command.directory))?,
                 self.time()?,
             )?,
             files,
@@ -401,11 +405,12 @@ fn words(words: Vec<String>) -> Vec<Vec<u8>> {
     words.into_iter().map(String::into_bytes).collect()
 }
 
-/// Lists what has to be in the file system of a command.
+/// Lists what has to be in the file system of a command: places for mounts, and
+/// the directory where it starts.
 fn targets(
+    tree: &Tree,
     standing: Vec<Target>,
-    mounts: &[PlannedMount],
-    directory: &str,
+    (mounts, directory): (&[PlannedMount], &str),
 ) -> Result<Vec<Target>, Error> {
     let mut targets = standing;
     let in_tree = mounts.iter().filter(|mount| mount.stub == Stub::Tree);
@@ -413,7 +418,21 @@ fn targets(
         path: mount.target.clone(),
         shape: mount.shape,
     }));
-    let _ = directory;
+    // A base may name one that it does not have.
+    let resolved = tree.resolve(directory.as_bytes(), layer::Follow::All);
+    let resolved = resolved.map_err(|error| {
+        let message = format!("the command can not start in `{directory}`");
+        Error::caused(ErrorKind::Step, message, error)
+    })?;
+    if !targets
+        .iter()
+        .any(|target| target.shape == Shape::Directory && resolved.path.is_in(&target.path))
+    {
+        targets.push(Target {
+            path: resolved.path,
+            shape: Shape::Directory,
+        });
+    }
     Ok(targets)
 }
 
@@ -445,7 +464,8 @@ impl Job {
         let first = descriptors.len();
         let mut mounts = Vec::new();
         let own = prepared.own();
-        let stored = |error| Error::caused(ErrorKind::Storage, "can not write for a command", error);
+        let stored =
+            |error| Error::caused(ErrorKind::Storage, "can not write for a command", error);
         for (number, (target, text)) in self.files.iter().enumerate() {
             let source = own.join(format!("e{number}"));
             fs_err::write(&source, text).map_err(stored)?;

@@ -32,7 +32,7 @@ impl Run<'_> {
         stage: &mut StageState,
         key: &Digest,
     ) -> Result<Option<Outcome>, Error> {
-        if self.layers.cache == Cache::Refresh {
+        if self.layers.cache != Cache::Use {
             return Ok(None);
         }
         let failed = |error| Error::image("can not look up what a command came to", error);
@@ -70,7 +70,10 @@ impl Run<'_> {
             layer,
             place: here(&digest),
         };
-        let index = self.layers.index(self.step, &placed.place, &placed.layer).await?;
+        let index = self
+            .layers
+            .index(self.step, &placed.place, &placed.layer)
+            .await?;
         let origin = self.origin(&placed)?;
         if let Some(tree) = &mut stage.tree {
             tree.apply(origin, &index).map_err(|error| {
@@ -87,6 +90,9 @@ impl Run<'_> {
         key: &Digest,
         layer: Option<&LayerOf>,
     ) -> Result<(), Error> {
+        if self.layers.cache == Cache::Apart {
+            return Ok(());
+        }
         let noted = Noted {
             layer: layer.map(|layer| NotedLayer {
                 digest: layer.descriptor.digest,

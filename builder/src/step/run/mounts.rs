@@ -157,7 +157,7 @@ pub(crate) struct SecretVariable {
 }
 
 /// The most mounts of one instruction. Each is some system calls of its own.
-const MOUNTS_LIMIT: usize = 1_000;
+const MOUNTS_LIMIT: usize = 100;
 /// Where the sockets of agents are that the file gives no place to.
 const AGENTS: &str = "/run/wharf";
 

@@ -5,9 +5,6 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::report::{hinted, usage};
 
-/// What is of no use before commands are run.
-const FOR_RUN: &str = "it is for `RUN`, which is not there yet";
-
 /// What builds well without.
 const NEEDLESS: &str = "leave it out: there is nothing that it would change";
 
@@ -17,35 +14,49 @@ const ATTESTATIONS: &str = "leave it out: images are made without attestations";
 /// Where layers are found again.
 const CACHES: &str = "leave it out: what was packed is kept in the library of this machine";
 
+/// How much commands take of the machine.
+const SLICE: &str = "limit wharf itself, and commands with it: `systemd-run --scope -p CPUQuota=50% -p MemoryMax=2G wharf build ...`";
+
+/// Where commands run.
+const PROCESSORS: &str =
+    "limit wharf itself, and commands with it: `taskset -c 0,1 wharf build ...`";
+
+/// What commands see of the machine.
+const FILES: &str = "`RUN --mount=type=bind,from=NAME` with `--build-context NAME=DIR` gives a directory to commands, and `RUN --mount=type=cache` keeps one";
+
+/// What keeps commands apart.
+const APART: &str = "`--sandbox` chooses what keeps commands apart from this machine; `wharf doctor` tells what there is";
+
 /// The flags, with what helps.
-const FLAGS: [(&str, &str); 48] = [
-    ("--add-host", FOR_RUN),
-    ("--allow", FOR_RUN),
+const FLAGS: [(&str, &str); 42] = [
     ("--annotation", "`LABEL` in the Dockerfile notes the like"),
     ("--attest", ATTESTATIONS),
     ("--builder", NEEDLESS),
     ("--cache-from", CACHES),
     ("--cache-to", CACHES),
-    ("--cgroup-parent", FOR_RUN),
+    ("--cgroup-parent", SLICE),
     ("--compress", NEEDLESS),
-    ("--cpu-count", FOR_RUN),
-    ("--cpu-percent", FOR_RUN),
-    ("--cpu-period", FOR_RUN),
-    ("--cpu-quota", FOR_RUN),
-    ("--cpu-rt-period", FOR_RUN),
-    ("--cpu-rt-runtime", FOR_RUN),
-    ("--cpu-shares", FOR_RUN),
-    ("-c", FOR_RUN),
-    ("--cpuset-cpus", FOR_RUN),
-    ("--cpuset-mems", FOR_RUN),
-    ("--device", FOR_RUN),
+    ("--cpu-count", SLICE),
+    ("--cpu-percent", SLICE),
+    ("--cpu-period", SLICE),
+    ("--cpu-quota", SLICE),
+    ("--cpu-rt-period", SLICE),
+    ("--cpu-rt-runtime", SLICE),
+    ("--cpu-shares", SLICE),
+    ("-c", SLICE),
+    ("--cpuset-cpus", PROCESSORS),
+    ("--cpuset-mems", PROCESSORS),
+    (
+        "--device",
+        "commands get no devices of this machine: do what needs one outside, and `COPY` what comes of it",
+    ),
     ("--disable-content-trust", NEEDLESS),
     ("--force-rm", NEEDLESS),
     (
         "--iidfile",
         "the digest goes to standard output: `wharf build -q ... > FILE`",
     ),
-    ("--isolation", FOR_RUN),
+    ("--isolation", APART),
     (
         "--label",
         "write `LABEL` into the Dockerfile, with an `ARG` for what differs between builds",
@@ -54,17 +65,16 @@ const FLAGS: [(&str, &str); 48] = [
         "--load",
         "pipe it: `wharf build -q -t NAME -o type=docker,dest=- ... | docker load`",
     ),
-    ("--memory", FOR_RUN),
-    ("-m", FOR_RUN),
-    ("--memory-swap", FOR_RUN),
+    ("--memory", SLICE),
+    ("-m", SLICE),
+    ("--memory-swap", SLICE),
     (
         "--metadata-file",
         "the digest goes to standard output: `wharf build -q ... > FILE`",
     ),
-    ("--network", FOR_RUN),
     (
         "--no-cache-filter",
-        "`--no-cache` packs the layers of all stages anew",
+        "`--no-cache` builds all stages anew",
     ),
     ("--policy", "it is not there yet"),
     (
@@ -78,19 +88,22 @@ const FLAGS: [(&str, &str); 48] = [
     ),
     ("--rm", NEEDLESS),
     ("--sbom", ATTESTATIONS),
-    ("--secret", FOR_RUN),
-    ("--security-opt", FOR_RUN),
-    ("--shm-size", FOR_RUN),
+    (
+        "--security-opt",
+        "`--allow security.insecure` lets a `RUN --security=insecure` have all rights that the builder has",
+    ),
+    (
+        "--shm-size",
+        "`RUN --mount=type=tmpfs,target=/dev/shm,size=1g` says it for a command",
+    ),
     (
         "--squash",
         "a last stage of `FROM scratch` and `COPY --from=STAGE / /` has one layer",
     ),
-    ("--ssh", FOR_RUN),
     ("--stream", NEEDLESS),
-    ("--ulimit", FOR_RUN),
-    ("--userns", FOR_RUN),
-    ("--volume", FOR_RUN),
-    ("-v", FOR_RUN),
+    ("--userns", APART),
+    ("--volume", FILES),
+    ("-v", FILES),
 ];
 
 /// Explains a flag that docker has, where that is what is wrong.

@@ -69,7 +69,7 @@ pub(crate) fn request(
         cache: Cache::Use,
         threads: NonZeroUsize::MIN,
         network: registries::network(environment)?,
-        running: super::running::usual(environment)?,
+        running: super::running::usual(environment),
         scratch: environment.temporary_directory(),
         progress: Arc::new(Silent),
     })

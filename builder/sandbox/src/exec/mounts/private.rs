@@ -56,15 +56,17 @@ impl Private {
             let path = String::from_utf8_lossy(&mount.target).into_owned();
             Error::system(format!("cannot write the secret for `{path}`"), source)
         })?;
-        own(directory, name, &mount.kind).map_err(failure)
+        own(directory, name.as_bytes(), &mount.kind).map_err(failure)
     }
 
     /// Makes a socket that listens.
     pub(super) fn agent(&mut self, name: &str, mount: &Mount) -> Result<OwnedFd, Error> {
         let failure = |source| failed("cannot make the socket", &mount.target)(source);
         let directory = self.directory()?;
-        let socket = listen(directory, name).map_err(failure)?;
-        own(directory, name, &mount.kind).map_err(failure)?;
+        // The process is the init's, and has nothing where it stands.
+        rustix::process::fchdir(directory).map_err(failure)?;
+        let socket = listen(Path::new(name)).map_err(failure)?;
+        own(directory, name.as_bytes(), &mount.kind).map_err(failure)?;
         Ok(socket)
     }
 
@@ -107,23 +109,21 @@ pub(in crate::exec) fn fill(content: &OwnedFd, file: OwnedFd) -> std::io::Result
     std::io::copy(&mut content, &mut File::from(file)).map(|_| ())
 }
 
-/// Binds a socket at a name of a directory. It makes that the working
-/// directory, because the path of a socket may be short alone.
-pub(in crate::exec) fn listen(directory: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
-    rustix::process::fchdir(directory)?;
+/// Binds a socket at a path, which may be short alone.
+pub(in crate::exec) fn listen(path: &Path) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
         SocketType::STREAM,
         SocketFlags::CLOEXEC,
         None,
     )?;
-    rustix::net::bind(&socket, &SocketAddrUnix::new(name)?)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(socket)
 }
 
 /// Gives a file the owner and mode of its mount.
-pub(in crate::exec) fn own(directory: impl AsFd, name: &str, kind: &MountKind) -> Result<(), Errno> {
+pub(in crate::exec) fn own(directory: impl AsFd, name: &[u8], kind: &MountKind) -> Result<(), Errno> {
     let (MountKind::Secret { mode, uid, gid, .. } | MountKind::Agent { mode, uid, gid, .. }) = kind
     else {
         return Ok(());

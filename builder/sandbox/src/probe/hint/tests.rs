@@ -24,6 +24,7 @@ fn a_filter_around_a_container_names_the_options_of_each_runner() {
     assert!(said(Check::MountNamespace, &here).contains("--cap-add SYS_ADMIN"));
     assert!(said(Check::Proc, &here).contains("systempaths=unconfined"));
     assert!(said(Check::Chroot, &here).contains("runAsUser: 0"));
+    assert!(said(Check::MapPrograms, &here).contains("setcap cap_setuid+ep"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Where mounts go: through the links of the tree, and into each other.
 
-use layer::{EntryPath, Follow, ResolveError, Tree};
+use std::collections::{BTreeMap, VecDeque};
+
+use layer::{EntryPath, NodeKind, ResolveError, Tree};
 
 use crate::error::{Error, ErrorKind};
 use crate::plan::excerpt;
@@ -16,94 +18,145 @@ pub(super) struct Placed {
 }
 
 /// The one directory that comes with every command and takes mounts.
-const DEVICES: &[u8] = b"dev";
+const DEVICES: &str = "/dev";
+/// How many links a path may lead through, as the kernel has it.
+const LINKS_LIMIT: usize = 40;
 
-/// Places mounts, in the order of their targets, so that each comes after what
-/// it is in. The order of the file does not matter: no two have one target.
-pub(super) fn place(asked: Vec<Asked>, tree: &Tree) -> Result<Vec<Placed>, Error> {
-    let mut sorted = Vec::with_capacity(asked.len());
-    for asked in asked {
-        sorted.push((resolve(tree, &asked.text)?, asked));
-    }
-    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut placed: Vec<Placed> = Vec::with_capacity(sorted.len());
-    for (target, asked) in sorted {
-        let next = match cover(&placed, tree, &asked.text)? {
-            Some((mount, path)) => inside(&placed, mount, path, asked)?,
-            None => {
-                let stub = on_tree(&target, &asked)?;
-                Placed {
-                    asked,
-                    target,
-                    stub,
-                }
-            }
-        };
-        if placed.iter().any(|before| before.target == next.target) {
+/// Places mounts, each after those that the way to it leads through, and
+/// otherwise in the order of their targets. The order of the file does not
+/// matter: no two have one target.
+pub(super) fn place(mut asked: Vec<Asked>, tree: &Tree) -> Result<Vec<Placed>, Error> {
+    let mut placed: Vec<Placed> = Vec::with_capacity(asked.len());
+    while !asked.is_empty() {
+        let (at, target) = next(&placed, tree, &asked)?;
+        let asked = asked.remove(at);
+        if placed.iter().any(|before| before.target == target) {
             return Err(refuse(
-                &next.asked.text,
+                &asked.text,
                 "is the target of two mounts",
                 "give one of them another `target`",
             ));
         }
-        placed.push(next);
+        placed.push(lay(&placed, target, asked)?);
     }
-    check_order(&placed, tree)?;
+    for (at, mount) in placed.iter().enumerate() {
+        let others = placed.iter().enumerate();
+        let others = others.filter(|(other, _)| *other != at);
+        let others = others.map(|(_, other)| &other.target);
+        if walk(others.collect(), tree, &mount.asked.text)?.end != mount.target {
+            return Err(tangled(&mount.asked.text));
+        }
+    }
     Ok(placed)
 }
 
-/// Finds the last mount that a path leads into, and the path from its root.
-/// What is in a mount is not known, so that the rest counts as it is written.
-fn cover(placed: &[Placed], tree: &Tree, text: &str) -> Result<Option<(usize, EntryPath)>, Error> {
-    let names = parse(text)?;
-    let names: Vec<&[u8]> = names.names().collect();
-    let mut prefix = String::new();
-    for (count, name) in names.iter().enumerate() {
-        prefix.push('/');
-        prefix.push_str(&String::from_utf8_lossy(name));
-        let rest = names.get(count + 1..).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        // A name that is left out here is reported where the whole is.
-        let at = resolve(tree, &prefix)?;
-        let Some(mount) = placed.iter().position(|mount| mount.target == at) else {
-            continue;
-        };
-        let from = |at: &EntryPath, names: &[&[u8]]| {
-            names.iter().fold(at.clone(), |path, name| path.child(name))
-        };
-        let whole = from(&at, rest);
-        let deepest = placed
-            .iter()
-            .enumerate()
-            .filter(|(_, other)| whole != other.target && whole.is_in(&other.target))
-            .max_by_key(|(_, other)| other.target.names().count());
-        let (mount, at) = deepest.map_or((mount, &at), |(mount, other)| (mount, &other.target));
-        let skipped = at.names().count();
-        let inner = whole.names().skip(skipped).collect::<Vec<_>>();
-        return Ok(Some((mount, from(&EntryPath::root(), &inner))));
+/// Finds the mount that comes next, and its target.
+fn next(placed: &[Placed], tree: &Tree, asked: &[Asked]) -> Result<(usize, EntryPath), Error> {
+    let targets: Vec<&EntryPath> = placed.iter().map(|mount| &mount.target).collect();
+    let mut ways = BTreeMap::new();
+    for (at, asked) in asked.iter().enumerate() {
+        let way = walk(targets.clone(), tree, &asked.text)?;
+        ways.insert((way.end, at), way.through);
     }
-    Ok(None)
+    let is_end = |path: &EntryPath| {
+        let mut from = ways.range((path.clone(), 0)..);
+        from.next().is_some_and(|((end, _), _)| end == path)
+    };
+    let free = ways
+        .iter()
+        .find(|(_, through)| !through.iter().any(is_end))
+        .map(|((end, at), _)| (*at, end.clone()));
+    free.ok_or_else(|| {
+        let first = asked.first().map_or("", |asked| asked.text.as_str());
+        tangled(first)
+    })
 }
 
-/// Places a mount in another one.
-fn inside(placed: &[Placed], mount: usize, path: EntryPath, asked: Asked) -> Result<Placed, Error> {
-    let Some(outer) = placed.get(mount) else {
-        return Err(refuse(
-            &asked.text,
-            "leads nowhere",
-            "choose another `target`",
-        ));
+/// Is the way of a path.
+struct Way {
+    /// The directories that it leads through.
+    through: Vec<EntryPath>,
+    /// Where it ends, without links.
+    end: EntryPath,
+}
+
+/// Follows a path as [`Tree::resolve`] does, but into mounts, too: nothing is
+/// known of what is in them, so that the rest counts as it is written.
+fn walk(mounted: Vec<&EntryPath>, tree: &Tree, text: &str) -> Result<Way, Error> {
+    let parts = |text: &[u8]| -> Vec<Vec<u8>> {
+        let parts = text.split(|byte| *byte == b'/');
+        let parts = parts.filter(|part| !part.is_empty() && *part != b".");
+        parts.map(<[u8]>::to_vec).collect()
     };
-    if outer.asked.shape == Shape::File {
-        let reason = format!("leads through `{}`, where a file is mounted", outer.target);
-        return Err(refuse(&asked.text, &reason, "choose a `target` beside it"));
+    let wrong = |error: ResolveError| {
+        let message = format!("nothing can be mounted at `{}`", excerpt(text));
+        Error::caused(ErrorKind::Step, message, error)
+    };
+    let mut rest: VecDeque<Vec<u8>> = parts(text.as_bytes()).into();
+    let mut way = Way {
+        through: Vec::new(),
+        end: EntryPath::root(),
+    };
+    let mut links = 0;
+    while let Some(part) = rest.pop_front() {
+        if part == b".." {
+            way.end = way.end.parent().unwrap_or_default();
+            continue;
+        }
+        let part = EntryPath::parse(&part).map_err(|error| wrong(error.into()))?;
+        let next = part.below(&way.end);
+        // Says so in the words of all other paths that are too long.
+        EntryPath::parse(next.as_bytes()).map_err(|error| wrong(error.into()))?;
+        let is_hidden = mounted.iter().any(|mount| next.is_in(mount));
+        let node = tree.node(&next).filter(|_| !is_hidden);
+        match node.map(|node| &node.kind) {
+            Some(NodeKind::Symlink { target }) => {
+                links += 1;
+                if links > LINKS_LIMIT {
+                    return Err(wrong(ResolveError::Loop(excerpt(text))));
+                }
+                if target.starts_with(b"/") {
+                    way.end = EntryPath::root();
+                }
+                for part in parts(target).into_iter().rev() {
+                    rest.push_front(part);
+                }
+                continue;
+            }
+            None | Some(NodeKind::Directory(_)) => {}
+            Some(_) if rest.is_empty() => {}
+            Some(_) => return Err(wrong(ResolveError::NotADirectory(next))),
+        }
+        way.end = next;
+        if !rest.is_empty() {
+            way.through.push(way.end.clone());
+        }
     }
+    Ok(way)
+}
+
+/// Says what a mount is laid on.
+fn lay(placed: &[Placed], target: EntryPath, asked: Asked) -> Result<Placed, Error> {
+    let outer = placed
+        .iter()
+        .enumerate()
+        .filter(|(_, outer)| target.is_in(&outer.target))
+        .max_by_key(|(_, outer)| outer.target.names().count());
+    let stub = match outer {
+        None => on_tree(&target, &asked)?,
+        Some((_, outer)) if outer.asked.shape == Shape::File => {
+            let reason = format!("leads through `{}`, where a file is mounted", outer.target);
+            return Err(refuse(&asked.text, &reason, "choose a `target` beside it"));
+        }
+        Some((mount, outer)) => Stub::Inside {
+            mount,
+            path: below(&target, &outer.target),
+        },
+    };
     Ok(Placed {
-        target: path.below(&outer.target),
-        stub: Stub::Inside { mount, path },
         asked,
+        target,
+        stub,
     })
 }
 
@@ -114,51 +167,34 @@ fn on_tree(target: &EntryPath, asked: &Asked) -> Result<Stub, Error> {
         return Err(refuse(&asked.text, "is the root", hint));
     }
     for directory in DIRECTORIES {
-        let own = parse(directory)?;
+        let own = EntryPath::parse(directory.as_bytes()).unwrap_or_default();
         if !target.is_in(&own) {
             continue;
         }
-        if *target == own || own.as_bytes() != DEVICES {
+        if *target == own || directory != DEVICES {
             let reason = format!("is or is in `{directory}`, which every command has its own of");
             return Err(refuse(&asked.text, &reason, hint));
         }
-        let path = target.names().skip(1);
-        let path = path.fold(EntryPath::root(), |path, name| path.child(name));
-        return Ok(Stub::Devices { path });
+        return Ok(Stub::Devices {
+            path: below(target, &own),
+        });
     }
     Ok(Stub::Tree)
 }
 
-/// Sees to it that no mount leads through a link that one after it hides.
-fn check_order(placed: &[Placed], tree: &Tree) -> Result<(), Error> {
-    for (at, mount) in placed.iter().enumerate() {
-        let cover = cover(placed, tree, &mount.asked.text)?;
-        if cover.is_some_and(|(outer, _)| outer > at) {
-            return Err(refuse(
-                &mount.asked.text,
-                "leads through a link in a directory that another mount hides",
-                "write where the link leads",
-            ));
-        }
-    }
-    Ok(())
+/// Gives the path from a directory that a path is in.
+fn below(path: &EntryPath, directory: &EntryPath) -> EntryPath {
+    let names = path.names().skip(directory.names().count());
+    names.fold(EntryPath::root(), |path, name| path.child(name))
 }
 
-/// Finds where a target is in the tree.
-fn resolve(tree: &Tree, text: &str) -> Result<EntryPath, Error> {
-    let path = text.trim_end_matches('/');
-    let resolved = tree.resolve(path.as_bytes(), Follow::All);
-    let resolved = resolved.map_err(|error| cause(text, error))?;
-    Ok(resolved.path)
-}
-
-fn parse(text: &str) -> Result<EntryPath, Error> {
-    EntryPath::parse(text.as_bytes()).map_err(|error| cause(text, error.into()))
-}
-
-fn cause(text: &str, error: ResolveError) -> Error {
-    let message = format!("nothing can be mounted at `{}`", excerpt(text));
-    Error::caused(ErrorKind::Step, message, error)
+/// Reports mounts of which none can come first.
+fn tangled(text: &str) -> Error {
+    refuse(
+        text,
+        "leads through a link that another mount hides",
+        "write where the link leads",
+    )
 }
 
 fn refuse(text: &str, reason: &str, hint: &str) -> Error {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use layer::{ContentPlace, File, Metadata, Node};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -39,6 +40,12 @@ fn tree() -> Tree {
         ("device", link("/dev/x")),
         ("kernel", link("/proc/sys")),
         ("null", NodeKind::Fifo),
+        ("c", directory()),
+        ("c/one", link("/d")),
+        ("d", directory()),
+        ("d/two", link("/c")),
+        ("deep", link("a/./b")),
+        ("back", link("/a/b/../../c")),
     ] {
         let metadata = Metadata::default();
         tree.insert(&path(at), Node { metadata, kind })
@@ -140,6 +147,15 @@ fn a_mount_in_another_one_comes_behind_it() {
         places(&["type=cache,target=/dev/a/b", "type=cache,target=/dev/a"]),
         ["1 /dev/a dev:/a", "0 /dev/a/b 0:/b"]
     );
+    // A link leads below a mount, and another one back out of it.
+    assert_eq!(
+        places(&["type=tmpfs,target=/deep/x", "type=cache,target=/a"]),
+        ["1 /a tree", "0 /a/b/x 0:/b/x"]
+    );
+    assert_eq!(
+        places(&["type=tmpfs,target=/back/x", "type=cache,target=/a/b"]),
+        ["1 /a/b tree", "0 /c/x tree"]
+    );
 }
 
 #[test]
@@ -175,9 +191,9 @@ fn impossible_targets_are_told() {
             &["type=bind,source=file,target=/s", "type=cache,target=/s/x"],
             "leads through `/s`",
         ),
-        // The link is hidden by the cache, which is mounted last.
+        // Each leads through what the other hides.
         (
-            &["type=tmpfs,target=/cache/out/x", "type=cache,target=/cache"],
+            &["type=tmpfs,target=/c/one", "type=tmpfs,target=/d/two"],
             "another mount hides",
         ),
         (
@@ -191,13 +207,26 @@ fn impossible_targets_are_told() {
     let mount = format!("type=cache,target=/{}", "x".repeat(256));
     let error = planned(&[&mount]).expect_err("a long name");
     assert!(error.to_string().contains("nothing can be mounted"));
-    let many = vec!["type=secret,id=a,env=A"; 1001];
+    let many = vec!["type=ssh"; 101];
     assert!(planned(&many).is_err());
 }
 
+/// Sees to it that one mount alone is what is expected.
+fn assert_kind(text: &str, shape: Shape, kind: &PlannedKind) {
+    let planned = planned(&[text]).expect(text);
+    let [mount] = planned.mounts.as_slice() else {
+        panic!("{text}: {planned:?}");
+    };
+    assert_eq!((&mount.kind, mount.shape), (kind, shape), "{text}");
+    assert_eq!(mount.target, path("x"), "{text}");
+}
+
+fn access(mode: u32, uid: u32, gid: u32) -> Access {
+    Access { mode, uid, gid }
+}
+
 #[test]
-fn kinds_have_what_is_said_or_the_defaults() {
-    let access = |mode, uid, gid| Access { mode, uid, gid };
+fn binds_and_caches_have_what_is_said_or_the_defaults() {
     for (text, shape, kind) in [
         (
             "target=/x,source=../a/./b/",
@@ -241,6 +270,14 @@ fn kinds_have_what_is_said_or_the_defaults() {
                 read_only: true,
             },
         ),
+    ] {
+        assert_kind(text, shape, &kind);
+    }
+}
+
+#[test]
+fn what_is_in_memory_has_what_is_said_or_the_defaults() {
+    for (text, shape, kind) in [
         (
             "type=tmpfs,target=/x,size=1k",
             Shape::Directory,
@@ -268,12 +305,7 @@ fn kinds_have_what_is_said_or_the_defaults() {
             },
         ),
     ] {
-        let planned = planned(&[text]).expect(text);
-        let [mount] = planned.mounts.as_slice() else {
-            panic!("{text}: {planned:?}");
-        };
-        assert_eq!((&mount.kind, mount.shape), (&kind, shape), "{text}");
-        assert_eq!(mount.target, path("x"), "{text}");
+        assert_kind(text, shape, &kind);
     }
 }
 
@@ -343,5 +375,55 @@ fn sources_are_found_in_their_tree() {
     ] {
         let error = find(text).expect_err(part);
         assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+/// Targets that are in each other, over each other, and through links.
+const TARGETS: [&str; 16] = [
+    "/a",
+    "/a/b",
+    "/a/b/x",
+    "/link/x/y",
+    "/link",
+    "/cache",
+    "/cache/out",
+    "/cache/out/x",
+    "/b",
+    "/b/x",
+    "/deep/z",
+    "/back/x",
+    "/c/one",
+    "/d/two",
+    "/d",
+    "/dev/x/y",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_order_in_the_file_does_not_matter(
+        targets in prop::sample::subsequence(&TARGETS[..], 0..8).prop_shuffle(),
+    ) {
+        let plan = |targets: &[&str]| {
+            let texts: Vec<String> = targets
+                .iter()
+                .map(|target| format!("type=cache,id={target},target={target}"))
+                .collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let planned = planned(&texts).ok()?;
+            Some(planned.mounts.into_iter().map(|mount| PlannedMount { number: 0, ..mount }).collect::<Vec<_>>())
+        };
+        let mut sorted = targets.clone();
+        sorted.sort_unstable();
+        let found = plan(&targets);
+        prop_assert_eq!(&found, &plan(&sorted));
+        for (at, mount) in found.iter().flatten().enumerate() {
+            if let Stub::Inside { mount: outer, path } = &mount.stub {
+                prop_assert!(*outer < at, "it comes behind what it is in");
+                let outer = &found.as_ref().expect("found")[*outer];
+                prop_assert_eq!(&path.below(&outer.target), &mount.target);
+            }
+        }
     }
 }

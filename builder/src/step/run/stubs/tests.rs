@@ -55,7 +55,7 @@ fn target(text: &str, shape: Shape) -> Target {
 /// Prints an operation: path, kind, mode, owner, time.
 fn print(operation: &Operation) -> String {
     let (path, kind, metadata) = match operation {
-        Operation::Directory { path, metadata } => (path, "directory", metadata),
+        Operation::Directory { path, metadata, .. } => (path, "directory", metadata),
         Operation::File {
             path,
             metadata,

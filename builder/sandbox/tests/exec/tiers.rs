@@ -1,0 +1,264 @@
+//! The tiers of user namespaces, in a worker, and the ends of those above a
+//! command.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use sandbox::{
+    Channel, Ended, ErrorKind, IdRange, Ids, Isolation, Launch, Mount, MountKind, Step, Tier,
+    Worker,
+};
+
+use crate::Outcome;
+use crate::Test;
+use crate::bench::{Bench, ROOT, go, go_in_worker, missing, pipe, runs};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("tiers::root", root),
+    ("tiers::mapped", mapped),
+    ("tiers::one", one),
+    ("tiers::one_unprivileged", one_unprivileged),
+    ("tiers::worker_killed", worker_killed),
+    ("tiers::keeper_killed", keeper_killed),
+];
+
+macro_rules! need {
+    () => {
+        if let Some(why) = missing() {
+            return why;
+        }
+    };
+}
+
+/// The first number outside of a range that nobody else has.
+const OUTSIDE: u32 = 1_879_048_192;
+
+/// A user with no privileges.
+const NOBODY: u32 = 54_321;
+
+fn launch() -> Launch {
+    Launch {
+        program: "/proc/self/exe".into(),
+    }
+}
+
+fn worker(ids: Ids) -> Worker {
+    let tier = Tier {
+        ids,
+        isolation: Isolation::Namespaces,
+    };
+    Worker::start(&launch(), &tier).unwrap()
+}
+
+/// Tries what is the same in all of them.
+fn same(bench: &Bench, channel: &mut Channel) {
+    let mut step = bench.step(
+        "id -u; id -g; hostname; umask; grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp:)' \
+         /proc/self/status; ls /sys/class/net; ls /dev | tr '\\n' ' '; echo x > /dev/null; \
+         head -c 4 /dev/zero | wc -c; cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; \
+         echo $$; cat /run/secret; stat -c '%a %u %g' /run/secret; echo x > /proc/sys/kernel/core_pattern \
+         || echo refused; mount -t tmpfs x /tmp || echo refused; touch /made; ls -n /made | cut -c1-10; \
+         test -w /dev/ptmx && echo terminals",
+    );
+    fs_err::create_dir_all(bench.root.join("run")).unwrap();
+    own(bench);
+    step.mounts = mounts();
+    let shown = go_in_worker(channel, &step, &["hidden\n"]).ok();
+    assert_eq!(
+        shown,
+        "0\n0\nbuildhost\n0022\nCapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\n\
+         NoNewPrivs:\t0\nSeccomp:\t2\nlo\nfd full mqueue null ptmx pts random shm stderr stdin \
+         stdout tty urandom zero 4\n0\n0\n2\nhidden\n400 0 0\nrefused\nrefused\n-rw-r--r--\n\
+         terminals\n"
+    );
+    let mut step = bench.step("setsid sleep 98765437 & exit 5");
+    assert_eq!(go_in_worker(channel, &step, &[]).ended, Ok(Ended::Code(5)));
+    assert!(!runs("98765437"));
+    step = bench.command(&["nothing"]);
+    go_in_worker(channel, &step, &[]).refused(ErrorKind::Command);
+    step = bench.step("sleep 60");
+    step.limits.milliseconds = Some(100);
+    assert_eq!(go_in_worker(channel, &step, &[]).ended, Ok(Ended::TimedOut));
+    limited(bench, channel);
+}
+
+fn limited(bench: &Bench, channel: &mut Channel) {
+    let mut step = bench.step("n=0; while [ $n -lt 90 ]; do sleep 20 & n=$((n+1)); done");
+    step.limits.processes = Some(20);
+    step.limits.milliseconds = Some(20_000);
+    let gave = go_in_worker(channel, &step, &[]);
+    match gave.ended {
+        Ok(ended) => assert!(gave.errors.contains("can't fork"), "{ended:?} {}", gave.errors),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Denied, "{error}"),
+    }
+}
+
+fn mounts() -> Vec<Mount> {
+    let run = MountKind::Tmpfs {
+        size: None,
+        mode: 0o755,
+    };
+    let secret = MountKind::Secret {
+        descriptor: 0,
+        mode: 0o400,
+        uid: 0,
+        gid: 0,
+    };
+    [("/run", run), ("/run/secret", secret)]
+        .map(|(target, kind)| Mount {
+            target: target.as_bytes().to_vec(),
+            kind,
+        })
+        .into()
+}
+
+/// Gives a mapped user all of a root.
+fn own(bench: &Bench) {
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs_err::metadata(&bench.root).unwrap());
+    give(bench.directory.path(), owner);
+}
+
+fn give(path: &Path, owner: u32) {
+    std::os::unix::fs::lchown(path, Some(owner), Some(owner)).unwrap();
+    if path.symlink_metadata().unwrap().is_dir() {
+        for entry in fs_err::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), owner);
+        }
+    }
+}
+
+fn root() -> Outcome {
+    need!();
+    same(&Bench::new(), worker(Ids::Real).channel());
+    Outcome::Done
+}
+
+fn mapped() -> Outcome {
+    need!();
+    let bench = Bench::new();
+    give(bench.directory.path(), OUTSIDE);
+    let range = || {
+        vec![IdRange {
+            inside: 0,
+            outside: OUTSIDE,
+            count: 65_536,
+        }]
+    };
+    let mut worker = worker(Ids::Mapped {
+        users: range(),
+        groups: range(),
+    });
+    same(&bench, worker.channel());
+    let mut step = bench.step("id -u; id -G; touch /work/mine; chown 5:6 /work/mine 2>&1 | wc -l");
+    (step.user, step.group, step.groups) = (0, 1, vec![1, 7]);
+    assert_eq!(go_in_worker(worker.channel(), &step, &[]).ok(), "0\n1 7\n0\n");
+    let made = fs_err::metadata(bench.root.join("work/mine")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), OUTSIDE + 5);
+    Outcome::Done
+}
+
+/// Tries one user alone, whoever it is.
+fn alone() {
+    let bench = Bench::new();
+    let mut worker = worker(Ids::One);
+    same(&bench, worker.channel());
+    let mut step = bench.step(
+        "id -u; id -g; touch /work/mine; chown 5:6 /work/mine; stat -c '%u %g' /work/mine; \
+         mknod /work/device c 1 3; stat -c '%F %t:%T' /work/device; su -s /bin/sh nobody -c 'id -u'",
+    );
+    fs_err::write(bench.root.join("etc/passwd"), "nobody:x:65534:65534::/:/bin/sh\n").unwrap();
+    assert_eq!(
+        go_in_worker(worker.channel(), &step, &[]).ok(),
+        "0\n0\n5 6\ncharacter special file 1:3\n65534\n"
+    );
+    step = bench.step("id -u; id -g; id -G");
+    (step.user, step.group, step.groups) = (33, 34, vec![34, 35]);
+    let shown = go_in_worker(worker.channel(), &step, &[]).ok();
+    assert_eq!(shown, "33\n34\n34 35\n");
+}
+
+fn one() -> Outcome {
+    need!();
+    alone();
+    Outcome::Done
+}
+
+fn one_unprivileged() -> Outcome {
+    if !rustix::process::geteuid().is_root() {
+        alone();
+        return Outcome::Done;
+    }
+    need!();
+    // A copy, because the build directory may be hidden from others.
+    let directory = tempfile::TempDir::new().unwrap();
+    let program = directory.path().join("tests");
+    fs_err::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(directory.path(), mode).unwrap();
+    std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let done = Command::new(&program)
+        .args(["--exact", "tiers::one_unprivileged"])
+        .env("TMPDIR", directory.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .status()
+        .unwrap();
+    assert!(done.success());
+    Outcome::Done
+}
+
+/// Waits until something is so.
+#[track_caller]
+fn until(mut so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !so() {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        std::thread::yield_now();
+    }
+}
+
+fn long(bench: &Bench, word: &str) -> Step {
+    bench.step(&format!("setsid sleep {word} & echo > /work/now; sleep {word}"))
+}
+
+fn worker_killed() -> Outcome {
+    need!();
+    let bench = Bench::new();
+    let mut worker = worker(Ids::Real);
+    let step = postcard::to_allocvec(&long(&bench, "98765438")).unwrap();
+    let (_stop, writer) = pipe();
+    let streams = [&writer, &writer, &_stop].map(std::os::fd::AsFd::as_fd);
+    worker.channel().send(&step, &streams).unwrap();
+    until(|| bench.root.join("work/now").exists());
+    assert!(runs("98765438"));
+    drop(worker);
+    until(|| !runs("98765438"));
+    Outcome::Done
+}
+
+fn keeper_killed() -> Outcome {
+    need!();
+    let bench = Bench::new();
+    let step = long(&bench, "98765439");
+    let now = bench.root.join("work/now");
+    let thread = std::thread::spawn(move || go(&ROOT, &step, &[]));
+    until(|| now.exists());
+    let keepers: Vec<i32> = fs_err::read_dir("/proc/self/task")
+        .unwrap()
+        .flatten()
+        .flat_map(|task| {
+            let children = fs_err::read_to_string(task.path().join("children")).unwrap();
+            let numbers = children.split_whitespace().map(|one| one.parse().unwrap());
+            numbers.collect::<Vec<i32>>()
+        })
+        .collect();
+    assert_eq!(keepers.len(), 1);
+    let keeper = Pid::from_raw(keepers[0]).unwrap();
+    rustix::process::kill_process(keeper, Signal::KILL).unwrap();
+    thread.join().unwrap().refused(ErrorKind::Broken);
+    until(|| !runs("98765439"));
+    Outcome::Done
+}

@@ -1,0 +1,6 @@
+//! `RUN` wherever wharf runs: the same bytes from every tier, nothing left behind, no
+//! secret in anything that is kept, and no way out.
+
+mod places;
+mod recipe;
+mod tiers;
