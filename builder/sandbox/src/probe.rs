@@ -246,33 +246,39 @@ fn attempt(name: TierName, launch: &Launch, directory: &Path) -> Outcome {
 /// Tries ranges of numbers one after the other.
 fn attempt_mapped(launch: &Launch, directory: &Path) -> Outcome {
     let mut findings = Vec::new();
-    let mut last = None;
+    let (mut tried, mut untried) = (None, None);
     for (check, range) in ranges::candidates() {
-        let outcome = match range {
-            Ok(ids) => {
-                let tier = Tier {
-                    ids,
-                    isolation: Isolation::Namespaces,
-                };
-                attempt_tier(tier, check, launch, directory)
+        let ids = match range {
+            Ok(ids) => ids,
+            Err(refusal) => {
+                findings.push(Finding {
+                    tier: TierName::Mapped,
+                    check,
+                    refusal: Some(refusal.clone()),
+                });
+                untried = Some(refusal);
+                continue;
             }
-            Err(refusal) => Outcome::refused(TierName::Mapped, check, refusal),
         };
+        let tier = Tier {
+            ids,
+            isolation: Isolation::Namespaces,
+        };
+        let outcome = attempt_tier(tier, check, launch, directory);
         findings.extend(outcome.findings);
         match outcome.result {
             Ok(found) => {
                 let result = Ok(found);
                 return Outcome { findings, result };
             }
-            Err(refusal) => last = Some(refusal),
+            Err(refusal) => tried = tried.or(Some(refusal)),
         }
     }
-    match last {
-        Some(refusal) => Outcome {
-            findings,
-            result: Err(refusal),
-        },
-        None => Outcome::lost(),
+    // What came closest says the most.
+    let lost = || Error::new(ErrorKind::Broken, "there is no range to try");
+    Outcome {
+        findings,
+        result: Err(tried.or(untried).unwrap_or_else(lost)),
     }
 }
 

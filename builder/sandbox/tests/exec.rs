@@ -1,6 +1,8 @@
 //! Real commands in a root made of busybox, in every tier that this machine
 //! has. It has its own `main`, because the tests start this program again as
 //! worker and keeper.
+//!
+//! `--cost` measures instead what it takes to run a command that does nothing.
 
 #[path = "exec/bench.rs"]
 mod bench;
@@ -55,6 +57,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let wanted: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    if has("--cost") {
+        bench::cost(&mut out);
+        return ExitCode::SUCCESS;
+    }
     let mut failed = 0_u32;
     for (name, test) in tests {
         let chosen = match has("--exact") {

@@ -87,7 +87,7 @@ fn run(how: &str, root: &str, program: &[String]) -> u8 {
     fs_err::write("/proc/self/setgroups", "deny").unwrap();
     fs_err::write("/proc/self/uid_map", format!("0 {} 1", user.as_raw())).unwrap();
     fs_err::write("/proc/self/gid_map", format!("0 {} 1", group.as_raw())).unwrap();
-    let spaces = UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWIPC;
+    let spaces = UnshareFlags::NEWNS | UnshareFlags::NEWIPC;
     // SAFETY: as above.
     unsafe { rustix::thread::unshare_unsafe(spaces) }.expect("namespaces");
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -99,11 +99,15 @@ fn run(how: &str, root: &str, program: &[String]) -> u8 {
         None,
     )
     .unwrap();
-    // SAFETY: there is no other thread.
-    let child = unsafe { libc::fork() };
+    // A namespace of processes for all children would allow no thread here.
+    let flags = libc::CLONE_NEWPID | libc::SIGCHLD;
+    // SAFETY: there is no other thread; without a stack it is as fork(2).
+    let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    let child = libc::pid_t::try_from(child).unwrap();
+    assert!(child >= 0, "a namespace of processes");
     if child == 0 {
         drop(ours);
-        first(how, root, program, &theirs);
+        first(how, root, program, theirs);
     }
     drop(theirs);
     let supervisor = receive(&ours).map(|listener| {
@@ -123,7 +127,7 @@ fn run(how: &str, root: &str, program: &[String]) -> u8 {
 
 /// Is the first process of the namespace: it makes the root, and waits for
 /// everybody.
-fn first(how: &str, root: &str, program: &[String], socket: &OwnedFd) -> ! {
+fn first(how: &str, root: &str, program: &[String], socket: OwnedFd) -> ! {
     enter(root);
     // SAFETY: there is no other thread.
     let child = unsafe { libc::fork() };
@@ -134,8 +138,8 @@ fn first(how: &str, root: &str, program: &[String], socket: &OwnedFd) -> ! {
             _ => Some(record::install().unwrap()),
         };
         match faked {
-            Some(Faked::Recorded(listener)) => send(socket, Some(&listener)),
-            _ => send(socket, None),
+            Some(Faked::Recorded(listener)) => send(&socket, Some(&listener)),
+            _ => send(&socket, None),
         }
         let (name, arguments) = program.split_first().unwrap();
         let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -147,7 +151,8 @@ fn first(how: &str, root: &str, program: &[String], socket: &OwnedFd) -> ! {
             .exec();
         panic!("{name}: {failure}");
     }
-    rustix::net::shutdown(socket, rustix::net::Shutdown::Both).ok();
+    // Otherwise nobody sees that there is no listener.
+    drop(socket);
     let code = wait(child);
     // SAFETY: it ends the process.
     unsafe { libc::_exit(i32::from(code)) }

@@ -1,6 +1,13 @@
 //! Workers in every tier that this machine allows. The program starts itself
 //! again, so that it has a main function of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that can not run says so, and the probe by hand is for reading"
+)]
+
 use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -68,7 +75,7 @@ fn serve(mut channel: Channel, tier: &Tier) -> Result<(), Error> {
 
 /// Everything about the process that its start decides, a line each.
 fn facts() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
     let line = |name: &str| {
         let found = status.lines().find(|line| line.starts_with(name));
         found
@@ -80,26 +87,27 @@ fn facts() -> String {
     let names = ["Uid:", "Gid:", "Groups:", "Umask:", "CapEff:", "Threads:"];
     let mut lines: Vec<String> = names.map(line).into();
     let id = std::process::id();
-    let session = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let session = fs_err::read_to_string("/proc/self/stat").unwrap_or_default();
     let session = session.rsplit(") ").next().unwrap_or_default();
     let fields: Vec<&str> = session.split(' ').collect();
     lines.push(format!(
         "Leads: {}",
         fields.get(3) == Some(&id.to_string().as_str())
     ));
-    lines.push(format!("Variables: {}", std::env::vars_os().count()));
+    let variables = fs_err::read("/proc/self/environ").unwrap();
+    lines.push(format!("Variables: {}", variables.len()));
     lines.join("\n")
 }
 
 /// What is open, but for the listing itself.
 fn files() -> String {
-    let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+    let entries = fs_err::read_dir("/proc/self/fd").unwrap();
     let mut lines: Vec<String> = entries
         .flatten()
         .filter_map(|entry| {
-            let target = std::fs::read_link(entry.path()).ok()?;
+            let target = fs_err::read_link(entry.path()).ok()?;
             let info = Path::new("/proc/self/fdinfo").join(entry.file_name());
-            let info = std::fs::read_to_string(info).ok()?;
+            let info = fs_err::read_to_string(info).ok()?;
             let flags = info.lines().find(|line| line.starts_with("flags:"))?;
             let flags = u32::from_str_radix(flags.split_whitespace().nth(1)?, 8).ok()?;
             let kept = if flags & 0o2_000_000 == 0 {
@@ -121,10 +129,10 @@ fn files() -> String {
 fn own() -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
-    std::fs::write(&path, "").unwrap();
+    fs_err::write(&path, "").unwrap();
     match std::os::unix::fs::chown(&path, Some(33), Some(34)) {
         Ok(()) => {
-            let found = std::fs::metadata(&path).unwrap();
+            let found = fs_err::metadata(&path).unwrap();
             format!("{}:{}", found.uid(), found.gid())
         }
         Err(source) => source.kind().to_string(),
@@ -136,7 +144,7 @@ fn mounts() -> String {
     let directory = tempfile::tempdir().unwrap();
     let flags = rustix::mount::MountFlags::empty();
     let mounted = rustix::mount::mount("tmpfs", directory.path(), "tmpfs", flags, None);
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let table = fs_err::read_to_string("/proc/self/mountinfo").unwrap();
     let there = table.contains(directory.path().to_str().unwrap());
     if mounted.is_ok() {
         rustix::mount::unmount(directory.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
@@ -266,7 +274,7 @@ fn every_tier() -> Result<(), Failed> {
 
 fn apart() -> Result<(), Failed> {
     // Something that this program has open by accident, and passes on.
-    let kept = std::fs::File::open("/proc/self/status")?;
+    let kept = fs_err::File::open("/proc/self/status")?;
     rustix::io::fcntl_setfd(&kept, rustix::io::FdFlags::empty())?;
     let Some(tier) = probe().tiers.first() else {
         eprintln!("skipped: no tier works here");
@@ -287,7 +295,7 @@ fn apart() -> Result<(), Failed> {
 
 /// Whether a process is there, and no zombie.
 fn lives(id: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let stat = fs_err::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let state = stat.rsplit(") ").next().unwrap_or_default();
     !state.is_empty() && !state.starts_with('Z')
 }
@@ -460,7 +468,7 @@ fn quick() -> Result<(), Failed> {
         probe.findings.len(),
         took.as_millis()
     );
-    assert_eq!(std::fs::read_dir(directory.path())?.count(), 0);
+    assert_eq!(fs_err::read_dir(directory.path())?.count(), 0);
     assert_eq!(probe.facts.len(), probe.tiers.len());
     assert_eq!(probe.tiers.len() + probe.refusals.len(), 4);
     Ok(())

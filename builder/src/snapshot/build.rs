@@ -105,9 +105,8 @@ impl Snapshots {
             }
         };
         store::make(&running.store)?;
-        let probe = Probe::run(&running.launch, &running.store);
-        let tier = match running.sandbox {
-            SandboxChoice::Best => probe.best(),
+        let asked = match running.sandbox {
+            SandboxChoice::Best => TierName::ALL.as_slice(),
             SandboxChoice::Named(TierName::None) => {
                 return Err(Error::new(
                     ErrorKind::Sandbox,
@@ -115,6 +114,11 @@ impl Snapshots {
                 )
                 .with_hint("leave the option out, or build a file without `RUN`"));
             }
+            SandboxChoice::Named(ref name) => std::slice::from_ref(name),
+        };
+        let probe = Probe::first(&running.launch, &running.store, asked);
+        let tier = match running.sandbox {
+            SandboxChoice::Best => probe.best(),
             SandboxChoice::Named(name) => probe.tier(name),
         };
         let tier = tier.map_err(failed)?;

@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use dockerfile::{Mount, MountKind, Network, Security};
 use layer::Tree;
 use oci::Digest;
+use sandbox::{Probe, TierName};
 
+use crate::blocking;
 use crate::error::{Error, ErrorKind};
 use crate::events::Outcome;
 use crate::plan::{CopyFrom, Step, excerpt};
-use crate::request::{Grant, Reach, RunNetwork};
+use crate::request::{Grant, OciRuntime, Reach, RunNetwork, Running, SandboxChoice};
 use crate::solve::run::Run;
 use crate::solve::stage::StageState;
 use crate::step::owner::Names;
@@ -126,6 +128,11 @@ impl Run<'_> {
     /// Sees to it that a command asks for nothing that it may not have.
     fn allowed(&self, run: &dockerfile::Run) -> Result<(Network, Security), Error> {
         let running = &self.request.running;
+        if let OciRuntime::Program(program) = &running.runtime {
+            let message = format!("`{}` can not run commands for wharf yet", program.display());
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .with_hint("leave `--oci-runtime` out: wharf runs them itself"));
+        }
         let network = match (run.network(), running.network, running.reach) {
             (Network::Host, _, Reach::Hermetic) => {
                 let message = "the command asks for the network, and the build is hermetic";
@@ -240,6 +247,22 @@ fn mounted(kind: &PlannedKind, brings: Option<&Brings>) -> MountedKind {
             access: numbers(access),
         },
     }
+}
+
+/// Names another sandbox than the one that a build is done in, where this
+/// machine has one that runs commands as well.
+pub(super) async fn another(running: &Running) -> Result<Option<TierName>, Error> {
+    let running = running.clone();
+    blocking::run(move || {
+        let probe = Probe::run(&running.launch, &running.store);
+        let chosen = match running.sandbox {
+            SandboxChoice::Best => probe.tiers.first().map(sandbox::Tier::name),
+            SandboxChoice::Named(name) => Some(name),
+        };
+        let mut names = probe.tiers.iter().map(sandbox::Tier::name);
+        Ok(names.find(|name| Some(*name) != chosen))
+    })
+    .await
 }
 
 /// Says that something which a mount needs was not given.

@@ -98,7 +98,7 @@ pub(crate) struct Arguments {
     reach: Reach,
 
     #[command(flatten)]
-    running: running::Arguments,
+    running: running::Flags,
 }
 
 /// Names the types that an image is written in.

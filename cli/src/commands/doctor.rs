@@ -76,6 +76,13 @@ struct Report {
     probe: Probe,
 }
 
+/// Is something that does not work.
+struct Failure {
+    name: TierName,
+    reason: String,
+    hint: Option<String>,
+}
+
 /// Says how a file system of the kernel comes to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Given {
@@ -152,10 +159,10 @@ impl Report {
         let mut text = table(&["SANDBOX", "TIER", "WORKS", "WHAT IT IS"], rows);
         text.push('\n');
         text.push_str(&self.used_text());
-        text.push_str(&self.help_text());
-        for name in self.shown() {
-            text.push_str(&self.findings_text(name));
-        }
+        let (help, rest) = self.failures();
+        text.push_str(&section("What would help", &help));
+        text.push_str(&section("What else does not work", &rest));
+        text.push_str(&self.tried_text());
         text
     }
 
@@ -188,58 +195,63 @@ impl Report {
         text
     }
 
-    /// Says what would do better than what is used.
-    fn help_text(&self) -> String {
-        let mut lines = Vec::new();
-        for (name, reason, hint) in self.help() {
-            lines.push(format!("  {name}: {}\n", one_line(&reason)));
-            lines.push(format!("    {}\n", one_line(&hint)));
-        }
-        match lines.is_empty() {
-            true => String::new(),
-            false => format!("\nWhat would help\n{}", lines.concat()),
-        }
-    }
-
-    /// Lists what does not work and could: by sandbox, with the reason and the
-    /// hint. Of sandboxes that are no better than the one that is used nothing
-    /// is said.
-    fn help(&self) -> Vec<(TierName, String, String)> {
+    /// Lists what does not work: first what would do better than what is used,
+    /// then the rest, of which nobody needs to know what would help.
+    fn failures(&self) -> (Vec<Failure>, Vec<Failure>) {
         let used = self.used();
         let number = used.map_or(u8::MAX, TierName::number);
-        let mut help = Vec::new();
+        let (mut help, mut rest) = (Vec::new(), Vec::new());
         for name in self.shown() {
             let refusal = self.probe.refusals.get(&name);
-            if let Some(refusal) = refusal.filter(|_| name.number() < number)
-                && let Some(hint) = refusal.hint()
-            {
-                help.push((name, refusal.to_string(), hint.to_owned()));
+            let of_tier = refusal.map(|refusal| (refusal.to_string(), refusal.hint()));
+            let of_checks = self.findings(name).filter_map(|finding| {
+                let refusal = finding.refusal.as_ref()?;
+                Some((named(finding.check.as_str(), refusal), refusal.hint()))
+            });
+            let is_better = name.number() < number || used == Some(name);
+            for (reason, hint) in of_tier.into_iter().chain(of_checks) {
+                let is_known = |known: &Failure| known.name == name && reason.ends_with(&known.reason);
+                if help.iter().chain(&rest).any(is_known) {
+                    continue;
+                }
+                let hint = hint.filter(|_| is_better).map(str::to_owned);
+                let list = if hint.is_some() { &mut help } else { &mut rest };
+                list.push(Failure { name, reason, hint });
             }
         }
-        for finding in used.into_iter().flat_map(|name| self.findings(name)) {
-            if let Some(refusal) = &finding.refusal
-                && let Some(hint) = refusal.hint()
-            {
-                help.push((finding.tier, refusal.to_string(), hint.to_owned()));
-            }
-        }
-        help
+        (help, rest)
     }
 
-    /// Lists what was tried of a sandbox.
-    fn findings_text(&self, name: TierName) -> String {
-        let mut lines = String::new();
-        for finding in self.findings(name) {
-            let works = match &finding.refusal {
-                None => "yes  ".to_owned() + finding.check.as_str(),
-                Some(refusal) => format!("no   {}", named(finding.check.as_str(), refusal)),
+    /// Says in a table what was tried where.
+    fn tried_text(&self) -> String {
+        let shown = self.shown();
+        let mut checks: Vec<&str> = Vec::new();
+        for finding in &self.probe.findings {
+            let check = finding.check.as_str();
+            if shown.contains(&finding.tier) && !checks.contains(&check) {
+                checks.push(check);
+            }
+        }
+        if checks.is_empty() {
+            return String::new();
+        }
+        let rows = checks.into_iter().map(|check| {
+            let cell = |name: &TierName| {
+                let mut found = self.findings(*name);
+                let found = found.find(|finding| finding.check.as_str() == check);
+                match found.map(|finding| finding.refusal.is_none()) {
+                    Some(true) => "yes".to_owned(),
+                    Some(false) => "no".to_owned(),
+                    None => String::new(),
+                }
             };
-            lines.push_str(&format!("  {}\n", one_line(&works)));
-        }
-        match lines.is_empty() {
-            true => String::new(),
-            false => format!("\n{name}\n{lines}"),
-        }
+            let first = std::iter::once(check.to_owned());
+            first.chain(shown.iter().map(cell)).collect()
+        });
+        let titles: Vec<&str> = std::iter::once("TRIED")
+            .chain(shown.iter().map(|name| name.as_str()))
+            .collect();
+        format!("\n{}", table(&titles, rows))
     }
 
     fn json(&self) -> Value {
@@ -286,6 +298,20 @@ impl Report {
             "gives": facts,
             "checks": checks,
         })
+    }
+}
+
+/// Writes a list of what does not work, if there is anything.
+fn section(title: &str, failures: &[Failure]) -> String {
+    let lines = failures.iter().map(|Failure { name, reason, hint }| {
+        let hint = hint.as_deref().map(|hint| format!("    {}\n", one_line(hint)));
+        let line = format!("  {name}: {}\n", one_line(reason));
+        line + &hint.unwrap_or_default()
+    });
+    let lines: String = lines.collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("\n{title}\n{lines}"),
     }
 }
 

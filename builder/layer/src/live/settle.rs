@@ -174,6 +174,8 @@ impl<'a> Settling<'a> {
     fn discard(&mut self, path: &EntryPath) -> Result<(), Error> {
         self.keep_times(path)?;
         let removed = self.parents.place(path)?.remove();
+        // What was in it went before it.
+        self.last.remove(path);
         removed.map_err(|errno| self.directory.failed("remove", path, errno))
     }
 

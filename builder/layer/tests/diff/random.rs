@@ -19,29 +19,35 @@ fn any_command(with_links: bool) -> impl Strategy<Value = String> {
         Just(EPOCH),
         Just(EPOCH + 100)
     ];
-    let modes = prop_oneof![Just("644"), Just("4755"), Just("1777"), Just("700"), Just("0")];
-    let links = if with_links { 3 } else { 0 };
+    let modes = prop_oneof![
+        Just("644"),
+        Just("4755"),
+        Just("1777"),
+        Just("700"),
+        Just("0")
+    ];
+    let links = if with_links { 30 } else { 1 };
     prop_oneof![
-        5 => (path(), "[xy]{0,2}").prop_map(|(path, text)| format!("[ -p {path} ] || echo {text} > {path}")),
-        4 => path().prop_map(|path| format!("mkdir -p {path}")),
-        4 => path().prop_map(|path| format!("rm -rf {path}")),
-        2 => (path(), path()).prop_map(|(from, to)| format!("mv -T {from} {to}")),
-        2 => (path(), path()).prop_map(|(from, to)| format!("rm -rf {to}; cp -a -T {from} {to}")),
-        2 => path().prop_map(|path| format!(
+        50 => (path(), "[xy]{0,2}").prop_map(|(path, text)| format!("[ -p {path} ] || echo {text} > {path}")),
+        40 => path().prop_map(|path| format!("mkdir -p {path}")),
+        40 => path().prop_map(|path| format!("rm -rf {path}")),
+        20 => (path(), path()).prop_map(|(from, to)| format!("mv -T {from} {to}")),
+        20 => (path(), path()).prop_map(|(from, to)| format!("rm -rf {to}; cp -a -T {from} {to}")),
+        20 => path().prop_map(|path| format!(
             "cp -a -T {path} aside && rm -rf {path} && cp -a -T aside {path}; rm -rf aside")),
-        1 => (path(), path()).prop_map(|(from, to)| format!("ln -snf {from} {to}")),
-        1 => (any::<bool>(), modes, path())
+        10 => (path(), path()).prop_map(|(from, to)| format!("ln -snf {from} {to}")),
+        10 => (any::<bool>(), modes, path())
             .prop_map(|(deep, mode, path)| format!("chmod {} {mode} {path}", if deep { "-R" } else { "" })),
-        1 => (0..3_u8, path()).prop_map(|(owner, path)| format!("chown -hR {owner}:{owner} {path}")),
-        2 => (times, path()).prop_map(|(time, path)| format!("touch -chd @{time}.5 {path}")),
-        1 => path().prop_map(|path| format!("touch -ch {path}")),
-        1 => path().prop_map(|path| format!("mkfifo {path}")),
-        1 => (any::<bool>(), path()).prop_map(|(zero, path)|
+        10 => (0..3_u8, path()).prop_map(|(owner, path)| format!("chown -hR {owner}:{owner} {path}")),
+        20 => (times, path()).prop_map(|(time, path)| format!("touch -chd @{time}.5 {path}")),
+        10 => path().prop_map(|path| format!("touch -ch {path}")),
+        10 => path().prop_map(|path| format!("mkfifo {path}")),
+        10 => (any::<bool>(), path()).prop_map(|(zero, path)|
             format!("mknod {path} c 1 {}", if zero { 5 } else { 3 })),
-        1 => path().prop_map(|path| format!("@socket {path}")),
-        1 => ("0[0-3]", path()).prop_map(|(value, path)| format!("@xattr {path} user.a {value}")),
-        1 => path().prop_map(|path| format!("@xattr {path} trusted.a 00")),
-        links => (path(), path()).prop_map(|(from, to)| format!("ln -fT {from} {to}")),
+        10 => path().prop_map(|path| format!("@socket {path}")),
+        10 => ("0[0-3]", path()).prop_map(|(value, path)| format!("@xattr {path} user.a {value}")),
+        10 => path().prop_map(|path| format!("@xattr {path} trusted.a 00")),
+        links => (path(), path()).prop_map(move |(from, to)| format!("{} -fT {from} {to}", if with_links { "ln" } else { "cp -p" })),
     ]
 }
 
@@ -51,7 +57,7 @@ fn any_commands(with_links: bool, most: usize) -> impl Strategy<Value = String> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn a_directory_is_what_its_layers_say(
@@ -66,6 +72,7 @@ proptest! {
         for commands in [&first, &second] {
             stage.run(commands);
             stage.check();
+            stage.check_extracted(&scratch.path().join("extracted"));
             let again = stage.run("");
             prop_assert_eq!(again.changed, vec![]);
             prop_assert_eq!(again.settlements, vec![]);
@@ -83,6 +90,7 @@ proptest! {
         let lower = Stage::new(scratch.path().join("lower"), &before);
         let (mut overlay, _) = Overlay::run(lower, &commands);
         overlay.check();
+        overlay.check_extracted();
     }
 
     #[test]

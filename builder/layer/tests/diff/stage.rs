@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use layer::{
-    ChangeSource, Changed, Clamp, Diff, Directory, EntryPath, Form, Given, Kind, LayerIndex, Marks,
-    Memory, NodeKind, Observation, Rights, Seen, SeenKind, Time, Tree, Writer, diff, observe,
-    settle,
+    ChangeSource, Changed, Clamp, Diff, Directory, EntryPath, Error, Form, Given, Kind, LayerIndex,
+    Marks, Memory, NodeKind, Observation, Rights, Seen, SeenKind, Time, Tree, Writer, diff,
+    observe, operations, perform, settle,
 };
 
 /// The time of the build, and one after it, before any clock of a machine.
@@ -43,8 +43,8 @@ pub(crate) fn is_root() -> bool {
 pub(crate) struct Stage {
     pub(crate) tree: Tree,
     pub(crate) directory: PathBuf,
-    /// The layers that the tree is made of.
-    layers: u32,
+    /// The layers that the tree is made of, with their archives.
+    layers: Vec<(LayerIndex, Vec<u8>)>,
 }
 
 impl Stage {
@@ -54,7 +54,7 @@ impl Stage {
         let mut stage = Self {
             tree: Tree::new(),
             directory,
-            layers: 0,
+            layers: Vec::new(),
         };
         stage.run(commands);
         stage
@@ -63,25 +63,42 @@ impl Stage {
     /// Runs commands, and gives the layer. The directory is then what the tree
     /// says, and no command has changed anything more.
     pub(crate) fn run(&mut self, commands: &str) -> Diff {
+        self.try_run(commands).unwrap()
+    }
+
+    pub(crate) fn try_run(&mut self, commands: &str) -> Result<Diff, Error> {
         let directory = Directory::open(&self.directory).unwrap();
         // Without layers, everything is other than it was.
-        let memory = match self.layers {
-            0 => Memory::default(),
+        let memory = match self.layers.as_slice() {
+            [] => Memory::default(),
             _ => Memory::of(&directory).unwrap(),
         };
         run(&self.directory, commands);
         let observation = memory.observe(&directory, RIGHTS).unwrap();
-        let diff = diff(&self.tree, &observation, CLAMP, (Form::Plain, RIGHTS)).unwrap();
+        let diff = diff(&self.tree, &observation, CLAMP, (Form::Plain, RIGHTS))?;
         self.apply(&diff.changed, &self.directory.clone());
         settle(&diff.settlements, &directory, (Form::Plain, RIGHTS)).unwrap();
-        diff
+        Ok(diff)
     }
 
     /// Adds a layer to the tree.
     pub(crate) fn apply(&mut self, changed: &[Changed], content: &Path) {
-        self.layers += 1;
-        let index = index(changed, content);
-        self.tree.apply(self.layers, &index).unwrap();
+        let (index, archive) = layer(changed, content);
+        let number = self.layers.len() as u32;
+        self.tree.apply(number, &index).unwrap();
+        self.layers.push((index, archive));
+    }
+
+    /// Checks that whoever extracts the layers has the same file system.
+    pub(crate) fn check_extracted(&self, into: &Path) {
+        fs_err::create_dir(into).unwrap();
+        let mut tree = Tree::new();
+        for (number, layer) in self.layers.iter().enumerate() {
+            extract(&tree, layer, into, Form::Plain);
+            tree.apply(number as u32, &layer.0).unwrap();
+        }
+        check(&self.tree, into);
+        fs_err::remove_dir_all(into).unwrap();
     }
 
     pub(crate) fn check(&self) {
@@ -93,6 +110,7 @@ impl Stage {
 pub(crate) struct Overlay {
     /// What it lies over.
     pub(crate) lower: Stage,
+    before: Tree,
     upper: PathBuf,
     work: PathBuf,
     merged: PathBuf,
@@ -101,35 +119,50 @@ pub(crate) struct Overlay {
 impl Overlay {
     /// Runs commands over a file system, and gives the layer.
     pub(crate) fn run(lower: Stage, commands: &str) -> (Self, Diff) {
+        Self::try_run(lower, commands).unwrap()
+    }
+
+    pub(crate) fn try_run(lower: Stage, commands: &str) -> Result<(Self, Diff), Error> {
         let beside = lower.directory.parent().unwrap();
         let [upper, work, merged] = ["upper", "work", "merged"].map(|name| beside.join(name));
         for path in [&upper, &work, &merged] {
             fs_err::create_dir(path).unwrap();
         }
         copy_metadata(&lower.directory, &upper);
+        let before = lower.tree.clone();
         let mut overlay = Self {
             lower,
+            before,
             upper,
             work,
             merged,
         };
         overlay.mounted(|overlay| run(&overlay.merged, commands));
-        let before = overlay.lower.tree.clone();
-        let diff = overlay.diff(&before);
+        let diff = overlay.diff()?;
         overlay.lower.apply(&diff.changed, &overlay.upper.clone());
         let directory = Directory::open(&overlay.upper).unwrap();
         settle(&diff.settlements, &directory, (OVERLAY, RIGHTS)).unwrap();
         // What lies over it says the same again, and nothing is left to do.
-        let again = overlay.diff(&before);
+        let again = overlay.diff()?;
         assert_eq!(again.changed, diff.changed);
         assert_eq!(again.settlements, []);
-        (overlay, diff)
+        Ok((overlay, diff))
     }
 
-    fn diff(&self, before: &Tree) -> Diff {
+    fn diff(&self) -> Result<Diff, Error> {
         let directory = Directory::open(&self.upper).unwrap();
         let observation = observe(&directory, (OVERLAY, RIGHTS)).unwrap();
-        diff(before, &observation, CLAMP, (OVERLAY, RIGHTS)).unwrap()
+        diff(&self.before, &observation, CLAMP, (OVERLAY, RIGHTS))
+    }
+
+    /// Checks that whoever extracts the layer has the same directory.
+    pub(crate) fn check_extracted(&self) {
+        let into = self.upper.with_file_name("extracted");
+        fs_err::create_dir(&into).unwrap();
+        copy_metadata(&self.lower.directory, &into);
+        let layer = self.lower.layers.last().unwrap();
+        extract(&self.before, layer, &into, OVERLAY);
+        assert_eq!(look(&self.upper, &self.before), look(&into, &self.before));
     }
 
     pub(crate) fn check(&mut self) {
@@ -229,10 +262,10 @@ fn script(directory: &Path, text: &str) {
     child.wait().unwrap();
 }
 
-/// Writes a layer, and gives its index.
-pub(crate) fn index(changed: &[Changed], content: &Path) -> LayerIndex {
+/// Writes a layer, and gives its index and its archive.
+fn layer(changed: &[Changed], content: &Path) -> (LayerIndex, Vec<u8>) {
     let directory = Directory::open(content).unwrap();
-    let mut writer = Writer::new(std::io::sink());
+    let mut writer = Writer::new(Vec::new());
     for Changed { entry, source } in changed {
         match source {
             None => writer.entry(entry).unwrap(),
@@ -243,12 +276,37 @@ pub(crate) fn index(changed: &[Changed], content: &Path) -> LayerIndex {
             }
         }
     }
-    let index = writer.finish().unwrap().1;
+    let (archive, index) = writer.finish().unwrap();
     for (record, changed) in index.records().iter().zip(changed) {
         let written = record.content.as_ref().map(|stored| stored.digest);
         assert_eq!(written, changed.source.as_ref().map(|source| source.digest));
     }
-    index
+    (index, archive)
+}
+
+fn extract(before: &Tree, (index, archive): &(LayerIndex, Vec<u8>), into: &Path, form: Form) {
+    let mut content = tempfile::tempfile().unwrap();
+    content.write_all(archive).unwrap();
+    let operations = operations(before, index).unwrap();
+    let into = Directory::open(into).unwrap();
+    perform(&operations, &content, &into, (form, RIGHTS)).unwrap();
+}
+
+/// Gives what an upper directory has, without what differs in nothing: inodes,
+/// and whether a directory hides what is not there.
+fn look(upper: &Path, before: &Tree) -> Observation {
+    let upper = Directory::open(upper).unwrap();
+    let mut observation = observe(&upper, (OVERLAY, RIGHTS)).unwrap();
+    let mut files = BTreeMap::new();
+    for (number, seen) in observation.seen.iter_mut().enumerate() {
+        let number = number as u64;
+        seen.inode = (0, *files.entry(seen.inode).or_insert(number));
+        if let SeenKind::Directory { opaque } = &mut seen.kind {
+            let node = before.node(&seen.path);
+            *opaque &= node.is_some_and(|node| matches!(node.kind, NodeKind::Directory(_)));
+        }
+    }
+    observation
 }
 
 /// Checks that a directory is what a tree says.
@@ -278,8 +336,9 @@ fn check(tree: &Tree, directory: &Path) {
 
 fn is_equal(node: &NodeKind, seen: &Seen) -> bool {
     match (node, &seen.kind) {
-        (NodeKind::Directory(_), SeenKind::Directory { .. })
-        | (NodeKind::Fifo, SeenKind::Fifo) => true,
+        (NodeKind::Directory(_), SeenKind::Directory { .. }) | (NodeKind::Fifo, SeenKind::Fifo) => {
+            true
+        }
         (NodeKind::File(file), SeenKind::File { size, digest }) => {
             (file.size, file.digest) == (*size, Some(*digest))
         }
@@ -304,11 +363,17 @@ pub(crate) fn lines(changed: &[Changed]) -> String {
     let mut text = String::new();
     for Changed { entry, source } in changed {
         let metadata = &entry.metadata;
-        let path = String::from_utf8_lossy(entry.path.as_bytes());
-        let path = if path.is_empty() { "." } else { &path };
+        // As messages show it: what is no text is escaped.
+        let path = format!(".{}", entry.path);
+        let path = path.strip_prefix("./").filter(|path| !path.is_empty());
+        let path = path.unwrap_or(".");
+        let mtime = match metadata.mtime.to_string() {
+            mtime if mtime == EPOCH.to_string() => "epoch".into(),
+            mtime => mtime,
+        };
         let known = format!(
-            "{:04o} {}:{} {}",
-            metadata.mode, metadata.uid, metadata.gid, metadata.mtime
+            "{:04o} {}:{} {mtime}",
+            metadata.mode, metadata.uid, metadata.gid
         );
         let line = match &entry.kind {
             Kind::Directory => format!("dir      {known} {path}"),

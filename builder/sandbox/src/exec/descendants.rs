@@ -2,6 +2,7 @@
 //! of it becomes the keeper's, which is told to take in orphans, and is killed.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
@@ -10,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 
 /// Makes this process the one that orphans of its descendants belong to.
 pub(super) fn adopt() -> Result<(), Error> {
-    if own().is_none() {
+    if !Path::new("/proc/self/stat").exists() {
         let context = "what a command leaves running can not be found without `/proc`";
         return Err(Error::new(ErrorKind::Unsupported, context));
     }
@@ -20,11 +21,12 @@ pub(super) fn adopt() -> Result<(), Error> {
 
 /// Kills everything below this process, and waits until it is dead.
 pub(super) fn end_all() {
-    loop {
+    // Mostly there is nothing, and nothing to look for.
+    while !matches!(rustix::process::wait(WaitOptions::NOHANG), Err(Errno::CHILD)) {
         let mut stopped = BTreeSet::new();
         // Whoever is stopped starts nobody, so that this ends.
         loop {
-            let found = own().unwrap_or_default();
+            let found = own();
             let new: Vec<_> = found.difference(&stopped).copied().collect();
             if new.is_empty() {
                 break;
@@ -37,10 +39,7 @@ pub(super) fn end_all() {
         for pid in stopped {
             signal(pid, Signal::KILL);
         }
-        match rustix::process::wait(WaitOptions::empty()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(_) => return,
-        }
+        let _ = rustix::process::wait(WaitOptions::empty());
     }
 }
 
@@ -51,10 +50,10 @@ fn signal(pid: i32, signal: Signal) {
     }
 }
 
-/// Lists everything below this process; `None` without `/proc`.
-fn own() -> Option<BTreeSet<i32>> {
+/// Lists everything below this process.
+fn own() -> BTreeSet<i32> {
     let mut parents = Vec::new();
-    for entry in fs_err::read_dir("/proc").ok()?.flatten() {
+    for entry in fs_err::read_dir("/proc").into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
@@ -64,9 +63,6 @@ fn own() -> Option<BTreeSet<i32>> {
         };
         parents.extend(parent(&text).map(|parent| (pid, parent)));
     }
-    if parents.is_empty() {
-        return None;
-    }
     let this = rustix::process::getpid().as_raw_pid();
     let mut found = BTreeSet::new();
     loop {
@@ -75,7 +71,7 @@ fn own() -> Option<BTreeSet<i32>> {
         let more: Vec<_> = parents.iter().filter(below).map(|&(pid, _)| pid).collect();
         found.extend(more);
         if found.len() == before {
-            return Some(found);
+            return found;
         }
     }
 }

@@ -13,11 +13,13 @@ use rustix::thread::UnshareFlags;
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
 use crate::exec::command::{self, Streams};
+use crate::exec::inside::last;
 use crate::exec::keeper::{Handed, fork};
 use crate::exec::limit::ProcessLimit;
 use crate::exec::mounts;
 use crate::exec::wire::{Job, Report, encode};
 use crate::exec::{Ended, Network};
+use crate::probe::{Check, denied};
 use crate::tier::Isolation;
 
 /// How the init ends; what matters it has said before.
@@ -138,13 +140,13 @@ fn close_all_but(reports: &Channel) -> Result<(), Error> {
         (kept.saturating_add(1), Some(u32::MAX)),
     ];
     for (first, last) in ranges {
-        let Some(last) = last else { continue };
+        let Some(to) = last else { continue };
         // SAFETY: whatever owned the descriptors is not used any more, nor
         // dropped: the process ends by `leave`.
-        let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
+        let done = unsafe { libc::syscall(libc::SYS_close_range, first, to, 0_u32) };
         if done != 0 {
             let context = "cannot close what the command does not have";
-            return Err(Error::system(context, super::inside::last()));
+            return Err(Error::system(context, last()));
         }
     }
     Ok(())
@@ -153,33 +155,51 @@ fn close_all_but(reports: &Channel) -> Result<(), Error> {
 /// Enters the namespaces of the command, but that of processes, in which this
 /// process was made.
 fn separate(job: &Job) -> Result<(), Error> {
-    let mut flags = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
-    if job.step.network == Network::None {
-        flags |= UnshareFlags::NEWNET;
+    let own_network = match job.step.network {
+        Network::None => UnshareFlags::NEWNET,
+        Network::Host => UnshareFlags::empty(),
+    };
+    let all = [
+        (Check::MountNamespace, UnshareFlags::NEWNS),
+        (Check::MessageNamespace, UnshareFlags::NEWIPC),
+        (Check::HostnameNamespace, UnshareFlags::NEWUTS),
+        (Check::NetworkNamespace, own_network),
+    ];
+    for (check, flags) in all {
+        // SAFETY: the flags that are dangerous, of descriptors shared among
+        // threads, are not given.
+        unsafe { rustix::thread::unshare_unsafe(flags) }
+            .map_err(|source| denied(check, format!("cannot make a {check}"), source))?;
     }
-    // SAFETY: the flags that are dangerous, of descriptors shared among
-    // threads, are not given.
-    let done = unsafe { rustix::thread::unshare_unsafe(flags) };
-    done.map_err(|source| Error::system("cannot make namespaces", source))?;
-    rustix::system::sethostname(job.step.hostname.as_bytes())
+    // Filters of some containers allow the namespace, and not its name: then
+    // it is that of the container.
+    allowed(rustix::system::sethostname(job.step.hostname.as_bytes()))
         .map_err(|source| Error::system("cannot set the name of the machine", source))?;
-    rustix::system::setdomainname(b"")
+    allowed(rustix::system::setdomainname(b""))
         .map_err(|source| Error::system("cannot set the name of the domain", source))?;
     match job.step.network {
-        Network::None => loopback(),
+        // Root that may not change networks has one that reaches even less.
+        Network::None => allowed(loopback())
+            .map_err(|source| Error::system("cannot take up the loopback interface", source)),
         Network::Host => Ok(()),
     }
 }
 
+/// Takes what is not allowed for done.
+fn allowed(done: Result<(), Errno>) -> Result<(), Errno> {
+    match done {
+        Err(Errno::PERM) => Ok(()),
+        done => done,
+    }
+}
+
 /// Takes up the one network interface of an empty network.
-fn loopback() -> Result<(), Error> {
-    let failed = |source| Error::system("cannot take up the loopback interface", source);
+fn loopback() -> Result<(), Errno> {
     let socket = rustix::net::socket(
         rustix::net::AddressFamily::INET,
         rustix::net::SocketType::DGRAM,
         None,
-    )
-    .map_err(failed)?;
+    )?;
     // SAFETY: zeros are a valid request, and the name is shorter than the
     // field and ends with a zero.
     let done = unsafe {
@@ -197,7 +217,7 @@ fn loopback() -> Result<(), Error> {
     };
     match done {
         0 => Ok(()),
-        _ => Err(failed(super::inside::last())),
+        _ => Err(last()),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::exec::{descendants, init, relay};
 use crate::exec::limit::ProcessLimit;
 use crate::exec::wire::{Job, Report, decode, encode};
 use crate::exec::{Ended, MountKind, Step};
+use crate::probe::{Check, denied};
 use crate::record::{Before, Supervision, supervise};
 use crate::tier::Isolation;
 
@@ -223,13 +224,12 @@ impl Running {
     /// Kills everything, and waits until it is dead: with the init goes all of
     /// its namespace, and the kernel lets nobody wait for it before.
     fn kill(&mut self) {
-        if self.isolation == Isolation::Chroot {
-            descendants::end_all();
-            self.reaped = true;
-        }
         if !self.reaped {
             let _ = rustix::process::kill_process(self.init, Signal::KILL);
             self.wait();
+        }
+        if self.isolation == Isolation::Chroot {
+            descendants::end_all();
         }
     }
 }
@@ -287,9 +287,9 @@ pub(super) fn fork(namespaces: i32) -> Result<Option<Pid>, Error> {
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0_i64, 0_i64, 0_i64, 0_i64) };
     if pid < 0 {
         let source = std::io::Error::last_os_error();
-        return Err(match source.raw_os_error() {
-            Some(libc::EPERM) => Error::system("cannot make a process namespace", source),
-            _ => Error::system("cannot start a process", source),
+        return Err(match namespaces {
+            0 => Error::system("cannot start a process", source),
+            _ => denied(Check::ProcessNamespace, "cannot make a process namespace", source),
         });
     }
     Ok(i32::try_from(i64::from(pid)).ok().and_then(Pid::from_raw))

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, FsWord, Mode, OFlags, makedev, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind};
@@ -22,7 +22,7 @@ use crate::exec::{Mount, MountKind, Step};
 use crate::probe::{Check, hint};
 
 /// What file systems in memory say that they are (statfs(2)).
-const MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+const MEMORY: [FsWord; 2] = [0x0102_1994, 0x8584_58f6];
 
 const NO_MEMORY: &str = "give the secret as a variable (`--mount=type=secret,env=NAME`); or put \
     the build on memory, as with docker `--tmpfs`; or allow mounts: docker and podman: \
@@ -324,8 +324,7 @@ impl Source {
 fn in_memory(root: &OwnedFd) -> Result<(), Error> {
     let found = rustix::fs::fstatfs(root)
         .map_err(|source| Error::system("cannot find out where the root lies", source))?;
-    let kind = i64::try_from(found.f_type).unwrap_or_default();
-    if MEMORY.contains(&kind) {
+    if MEMORY.contains(&found.f_type) {
         return Ok(());
     }
     let context = "a file with a secret would be written to a disk here";

@@ -115,7 +115,9 @@ pub(crate) fn supervise(listener: OwnedFd, supervision: Supervision) -> Result<K
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 1..THREADS {
-            scope.spawn(|| work(&desk, &queue, &ended));
+            // One alone is slower, and enough.
+            let builder = std::thread::Builder::new();
+            let _ = builder.spawn_scoped(scope, || work(&desk, &queue, &ended));
         }
         work(&desk, &queue, &ended);
     });

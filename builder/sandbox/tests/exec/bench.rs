@@ -53,6 +53,30 @@ pub(crate) fn missing() -> Option<Outcome> {
     None
 }
 
+/// Says why nothing can be tried in namespaces here.
+pub(crate) fn missing_namespaces() -> Option<Outcome> {
+    if let Some(why) = missing() {
+        return Some(why);
+    }
+    match go(&ROOT, &Bench::new().command(&["true"]), &[]).ended {
+        Err(error) if error.kind() == ErrorKind::Denied => Some(Outcome::Skipped(error.to_string())),
+        _ => None,
+    }
+}
+
+/// Says why nothing can be tried in another root directory here.
+pub(crate) fn missing_chroot() -> Option<Outcome> {
+    if let Some(why) = missing() {
+        return Some(why);
+    }
+    let mut step = Bench::new().command(&["true"]);
+    step.network = Network::Host;
+    match go(&CHROOT, &step, &[]).ended {
+        Err(error) if error.kind() == ErrorKind::Denied => Some(Outcome::Skipped(error.to_string())),
+        _ => None,
+    }
+}
+
 impl Bench {
     pub(crate) fn new() -> Self {
         Self::at(TempDir::new().unwrap())
@@ -223,4 +247,27 @@ pub(crate) fn runs(word: &str) -> bool {
         let line = fs_err::read(entry.path().join("cmdline")).unwrap_or_default();
         line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())
     })
+}
+
+/// Measures how long it takes to run a command that does nothing.
+pub(crate) fn cost(out: &mut impl Write) {
+    const RUNS: usize = 50;
+    let bench = Bench::new();
+    for (name, tier, network) in [
+        ("root, network none", ROOT, Network::None),
+        ("root, network host", ROOT, Network::Host),
+        ("chroot, network host", CHROOT, Network::Host),
+    ] {
+        let mut step = bench.command(&["/bin/true"]);
+        step.network = network;
+        let mut times: Vec<_> = (0..RUNS)
+            .map(|_| {
+                let started = std::time::Instant::now();
+                go(&tier, &step, &[]).ok();
+                started.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        writeln!(out, "{name}: {:?} (median of {RUNS})", times[RUNS / 2]).unwrap();
+    }
 }

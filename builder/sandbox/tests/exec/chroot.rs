@@ -6,7 +6,7 @@ use sandbox::{Ended, ErrorKind, Mount, MountKind, Network};
 
 use crate::Outcome;
 use crate::Test;
-use crate::bench::{Bench, CHROOT, go, missing, runs};
+use crate::bench::{Bench, CHROOT, go, missing_chroot, runs};
 
 pub(crate) const TESTS: &[Test] = &[
     ("chroot::view", view),
@@ -19,7 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 macro_rules! need {
     () => {
-        if let Some(why) = missing() {
+        if let Some(why) = missing_chroot() {
             return why;
         }
     };

@@ -6,7 +6,7 @@ use sandbox::{Ended, ErrorKind};
 
 use crate::Outcome;
 use crate::Test;
-use crate::bench::{Bench, ROOT, go, go_until, missing, pipe, runs};
+use crate::bench::{Bench, ROOT, go, go_until, missing_namespaces, pipe, runs};
 
 pub(crate) const TESTS: &[Test] = &[
     ("ends::codes", codes),
@@ -20,7 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 macro_rules! need {
     () => {
-        if let Some(why) = missing() {
+        if let Some(why) = missing_namespaces() {
             return why;
         }
     };

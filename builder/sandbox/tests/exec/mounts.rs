@@ -9,7 +9,7 @@ use sandbox::{ErrorKind, Mount, MountKind};
 
 use crate::Outcome;
 use crate::Test;
-use crate::bench::{Bench, ROOT, go, missing};
+use crate::bench::{Bench, ROOT, go, missing_namespaces};
 
 pub(crate) const TESTS: &[Test] = &[
     ("mounts::binds", binds),
@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 macro_rules! need {
     () => {
-        if let Some(why) = missing() {
+        if let Some(why) = missing_namespaces() {
             return why;
         }
     };

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use sandbox::{
-    Channel, Ended, ErrorKind, IdRange, Ids, Isolation, Launch, Mount, MountKind, Step, Tier,
+    Channel, Ended, Error, ErrorKind, IdRange, Ids, Isolation, Launch, Mount, MountKind, Step, Tier,
     Worker,
 };
 
 use crate::Outcome;
 use crate::Test;
-use crate::bench::{Bench, ROOT, go, go_in_worker, missing, pipe, runs};
+use crate::bench::{Bench, ROOT, go, go_in_worker, missing, missing_namespaces, pipe, runs};
 
 pub(crate) const TESTS: &[Test] = &[
     ("tiers::root", root),
@@ -33,6 +33,14 @@ macro_rules! need {
     };
 }
 
+macro_rules! need_namespaces {
+    () => {
+        if let Some(why) = missing_namespaces() {
+            return why;
+        }
+    };
+}
+
 /// The first number outside of a range that nobody else has.
 const OUTSIDE: u32 = 1_879_048_192;
 
@@ -46,18 +54,22 @@ fn launch() -> Launch {
 }
 
 fn worker(ids: Ids) -> Worker {
+    started(ids).unwrap()
+}
+
+fn started(ids: Ids) -> Result<Worker, Error> {
     let tier = Tier {
         ids,
         isolation: Isolation::Namespaces,
     };
-    Worker::start(&launch(), &tier).unwrap()
+    Worker::start(&launch(), &tier)
 }
 
 /// Tries what is the same in all of them.
 fn same(bench: &Bench, channel: &mut Channel) {
     let mut step = bench.step(
-        "id -u; id -g; hostname; umask; grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp:)' \
-         /proc/self/status; ls /sys/class/net; ls /dev | tr '\\n' ' '; echo x > /dev/null; \
+        "id -u; id -g; umask; grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp:)' \
+         /proc/self/status; ls /sys/class/net | grep -v lo; ls /dev | tr '\\n' ' '; echo x > /dev/null; \
          head -c 4 /dev/zero | wc -c; cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; \
          echo $$; cat /run/secret; stat -c '%a %u %g' /run/secret; echo x > /proc/sys/kernel/core_pattern \
          || echo refused; mount -t tmpfs x /tmp || echo refused; touch /made; ls -n /made | cut -c1-10; \
@@ -69,8 +81,8 @@ fn same(bench: &Bench, channel: &mut Channel) {
     let shown = go_in_worker(channel, &step, &["hidden\n"]).ok();
     assert_eq!(
         shown,
-        "0\n0\nbuildhost\n0022\nCapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\n\
-         NoNewPrivs:\t0\nSeccomp:\t2\nlo\nfd full mqueue null ptmx pts random shm stderr stdin \
+        "0\n0\n0022\nCapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\n\
+         NoNewPrivs:\t0\nSeccomp:\t2\nfd full mqueue null ptmx pts random shm stderr stdin \
          stdout tty urandom zero 4\n0\n0\n2\nhidden\n400 0 0\nrefused\nrefused\n-rw-r--r--\n\
          terminals\n"
     );
@@ -131,7 +143,7 @@ fn give(path: &Path, owner: u32) {
 }
 
 fn root() -> Outcome {
-    need!();
+    need_namespaces!();
     same(&Bench::new(), worker(Ids::Real).channel());
     Outcome::Done
 }
@@ -147,10 +159,16 @@ fn mapped() -> Outcome {
             count: 65_536,
         }]
     };
-    let mut worker = worker(Ids::Mapped {
+    let tried = started(Ids::Mapped {
         users: range(),
         groups: range(),
     });
+    let mut worker = match tried {
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            return Outcome::Skipped(error.to_string());
+        }
+        tried => tried.unwrap(),
+    };
     same(&bench, worker.channel());
     let mut step = bench.step("id -u; id -G; touch /work/mine; chown 5:6 /work/mine 2>&1 | wc -l");
     (step.user, step.group, step.groups) = (0, 1, vec![1, 7]);
@@ -161,9 +179,14 @@ fn mapped() -> Outcome {
 }
 
 /// Tries one user alone, whoever it is.
-fn alone() {
+fn alone() -> Outcome {
     let bench = Bench::new();
-    let mut worker = worker(Ids::One);
+    let mut worker = match started(Ids::One) {
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            return Outcome::Skipped(error.to_string());
+        }
+        tried => tried.unwrap(),
+    };
     same(&bench, worker.channel());
     let mut step = bench.step(
         "id -u; id -g; touch /work/mine; chown 5:6 /work/mine; stat -c '%u %g' /work/mine; \
@@ -178,18 +201,17 @@ fn alone() {
     (step.user, step.group, step.groups) = (33, 34, vec![34, 35]);
     let shown = go_in_worker(worker.channel(), &step, &[]).ok();
     assert_eq!(shown, "33\n34\n34 35\n");
+    Outcome::Done
 }
 
 fn one() -> Outcome {
     need!();
-    alone();
-    Outcome::Done
+    alone()
 }
 
 fn one_unprivileged() -> Outcome {
     if !rustix::process::geteuid().is_root() {
-        alone();
-        return Outcome::Done;
+        return alone();
     }
     need!();
     // A copy, because the build directory may be hidden from others.
@@ -225,7 +247,7 @@ fn long(bench: &Bench, word: &str) -> Step {
 }
 
 fn worker_killed() -> Outcome {
-    need!();
+    need_namespaces!();
     let bench = Bench::new();
     let mut worker = worker(Ids::Real);
     let step = postcard::to_allocvec(&long(&bench, "98765438")).unwrap();
@@ -240,7 +262,7 @@ fn worker_killed() -> Outcome {
 }
 
 fn keeper_killed() -> Outcome {
-    need!();
+    need_namespaces!();
     let bench = Bench::new();
     let step = long(&bench, "98765439");
     let now = bench.root.join("work/now");

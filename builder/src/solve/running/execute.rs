@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use futures_util::StreamExt as _;
 use layer::{Clamp, Diff, EntryPath, Form, Metadata, Operation, Tree};
 use sandbox::{Ended, Kept, MountKind};
 
@@ -28,6 +29,9 @@ use crate::step::run::files;
 use crate::step::run::mask::Mask;
 use crate::step::run::mounts::{PlannedKind, PlannedMount, Shape, Stub};
 use crate::step::run::stubs::{self, Stubs, Target};
+
+/// How many layers are fetched at a time.
+const LAYERS_AT_ONCE: usize = 4;
 
 /// The directories of one build, which one command has at a time.
 pub(crate) type Sandbox = Arc<Mutex<Snapshots>>;
@@ -85,6 +89,16 @@ impl Run<'_> {
         let Some(last) = missing.last() else {
             return Ok(chain);
         };
+        let wanted = stage.layers.iter().enumerate();
+        let wanted = wanted.filter(|(at, _)| missing.contains(at));
+        // Fetched, checked and decompressed some at a time; they are put into
+        // directories one after the other, each by several threads.
+        let (layers, step) = (&self.layers, self.step);
+        let contents = futures_util::stream::iter(wanted)
+            .map(|(_, placed)| layers.unpack(step, &placed.place, &placed.layer))
+            .buffered(LAYERS_AT_ONCE)
+            .collect::<Vec<_>>();
+        let mut contents = contents.await.into_iter();
         let (mut tree, mut below) = (Tree::new(), Chain::default());
         for (at, placed) in stage.layers.iter().enumerate().take(last + 1) {
             let digest = placed.layer.descriptor.digest;
@@ -94,17 +108,14 @@ impl Run<'_> {
                 .await?;
             let fitting = |error| Error::layer(format!("the layer `{digest}` does not fit"), error);
             below.push(&placed.layer.diff_id);
-            if missing.contains(&at) {
-                let step = self.step;
+            if missing.contains(&at)
+                && let Some(content) = contents.next().transpose()?
+            {
                 self.note(&Event::Unpacking {
                     step,
                     digest: &digest,
                 });
                 let operations = layer::operations(&tree, &index).map_err(fitting)?;
-                let content = self
-                    .layers
-                    .unpack(step, &placed.place, &placed.layer)
-                    .await?;
                 let (sandbox, chain) = (Arc::clone(sandbox), below.clone());
                 blocking::run(move || {
                     let content = content.file.file().as_fd();

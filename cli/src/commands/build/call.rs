@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::wait;
 use crate::diagnostics::{self, Form, Lines};
-use crate::report::{self, WithHint as _, one_line, redact, table, usage};
+use crate::report::{self, WithHint as _, one_line, table, usage};
 
 /// Says what is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

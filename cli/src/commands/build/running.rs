@@ -23,7 +23,7 @@ use self::limits::Resource;
 /// Says how commands are run.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options for RUN")]
-pub(super) struct Arguments {
+pub(super) struct Flags {
     /// A secret for `RUN --mount=type=secret`, from a file or a variable of the environment; with neither, from the variable ID, else the file ID; may be given several times
     #[arg(long = "secret", value_name = "id=ID[,src=FILE|,env=NAME]")]
     secrets: Vec<String>,
@@ -130,7 +130,7 @@ pub(crate) fn choice(sandbox: Sandbox) -> SandboxChoice {
     }
 }
 
-impl Arguments {
+impl Flags {
     /// Says how commands are run.
     pub(super) fn running(
         &self,

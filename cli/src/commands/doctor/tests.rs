@@ -55,12 +55,13 @@ What would help
   one: overlay: Operation not permitted (os error 1)
     use ext4
 
-mapped
-  no   range of ids in /etc/subuid and /etc/subgid: no ids\\nfor you: Operation not permitted (os error 1)
+What else does not work
+  chroot: not root: Operation not permitted (os error 1)
 
-one
-  yes  user namespace
-  no   overlay: Operation not permitted (os error 1)
+TRIED                                         root   mapped   one   chroot
+range of ids in /etc/subuid and /etc/subgid          no
+user namespace                                                yes
+overlay                                                       no
 "
     );
 }

@@ -153,21 +153,35 @@ pub(crate) fn furnished(cage: &Cage) -> PathBuf {
     tar
 }
 
-/// A program that sets what no command of busybox sets: an attribute, given as hexadecimal
-/// digits, or a socket.
+/// A program that does what no command of busybox does: sets an attribute, given as
+/// hexadecimal digits, makes a socket, asks whether one answers, or leaves a root
+/// directory as one that is nothing but that can be left.
 const ODD: &str = r#"
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
 int main(int count, char **words) {
-    if (count == 3 && !strcmp(words[1], "socket")) {
+    if (count == 3 && strcmp(words[1], "escape")) {
         struct sockaddr_un at = {.sun_family = AF_UNIX};
         strncpy(at.sun_path, words[2], sizeof at.sun_path - 1);
         int made = socket(AF_UNIX, SOCK_STREAM, 0);
-        if (bind(made, (struct sockaddr *)&at, sizeof at)) { perror("bind"); return 1; }
+        int (*act)(int, const struct sockaddr *, socklen_t) = connect;
+        if (!strcmp(words[1], "socket")) act = bind;
+        if (act(made, (struct sockaddr *)&at, sizeof at)) { perror(words[1]); return 1; }
         return 0;
+    }
+    if (count == 3) {
+        int root = open("/", O_RDONLY);
+        mkdir("/escape", 0700);
+        if (chroot("/escape") || fchdir(root)) return 1;
+        for (int up = 0; up < 100; up++) if (chdir("..")) return 1;
+        if (chroot(".")) return 1;
+        return access(words[2], F_OK) ? 1 : 0;
     }
     if (count != 4) return 2;
     unsigned char value[4096];

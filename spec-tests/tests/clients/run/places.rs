@@ -95,6 +95,19 @@ impl Place {
         came.said
     }
 
+    /// Returns the same place with a variable in wharf's environment.
+    pub(crate) fn with_variable(&self, name: &str, value: &str) -> Self {
+        let mut before = self.before.clone();
+        // In front of the program, of which `env` is a step to.
+        let program = before.pop().expect("it ends with the program");
+        before.extend(["env".to_owned(), format!("{name}={value}"), program]);
+        Self {
+            before,
+            home: self.home.clone(),
+            ..*self
+        }
+    }
+
     /// Says whether commands can run there.
     pub(crate) fn runs(&self) -> bool {
         self.tier != "none"

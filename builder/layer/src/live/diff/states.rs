@@ -211,10 +211,7 @@ fn clamped(time: Time, clamp: Clamp) -> Time {
 }
 
 /// Gives the attributes that a layer can have of what was seen.
-fn held(
-    metadata: &Metadata,
-    rights: Rights,
-) -> impl Iterator<Item = (&Box<[u8]>, &Box<[u8]>)> {
+fn held(metadata: &Metadata, rights: Rights) -> impl Iterator<Item = (&Box<[u8]>, &Box<[u8]>)> {
     let xattrs = metadata.xattrs.iter();
     xattrs.filter(move |(name, _)| is_held(name, rights))
 }
@@ -229,11 +226,7 @@ fn owned((name, value): (&Box<[u8]>, &Box<[u8]>)) -> (Box<[u8]>, Box<[u8]>) {
 
 /// Gives the attributes that something has: those that can not be seen stay
 /// what they were.
-fn attributes(
-    now: &Metadata,
-    then: &Metadata,
-    rights: Rights,
-) -> BTreeMap<Box<[u8]>, Box<[u8]>> {
+fn attributes(now: &Metadata, then: &Metadata, rights: Rights) -> BTreeMap<Box<[u8]>, Box<[u8]>> {
     let unseen = then.xattrs.iter();
     let unseen = unseen.filter(|(name, _)| !is_held(name, rights));
     held(now, rights).chain(unseen).map(owned).collect()

@@ -14,9 +14,7 @@ use crate::live::observe::attributes::{self, Attributes, CAPABILITY, is_kept};
 use crate::live::observe::content::{self, Job};
 use crate::live::observe::walk::Visit;
 use crate::live::observe::{Observation, Seen, SeenKind};
-use crate::live::{
-    Form, Given, LINK_OWNERS, Marks, RECORDED_NODE, RECORDED_OWNER, Rights,
-};
+use crate::live::{Form, Given, LINK_OWNERS, Marks, RECORDED_NODE, RECORDED_OWNER, Rights};
 use crate::path::EntryPath;
 use crate::time::Time;
 
@@ -117,7 +115,8 @@ impl<'a> Looker<'a> {
         };
         for mark in ["redirect", "metacopy"] {
             if attributes.contains_key(marks.name(mark).as_slice()) {
-                let message = format!("`{path}` has a mark of overlayfs (`{mark}`) that is unknown");
+                let message =
+                    format!("`{path}` has a mark of overlayfs (`{mark}`) that is unknown");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
         }
@@ -210,9 +209,7 @@ impl<'a> Looker<'a> {
             let visit = self.again(&parent)?;
             let attributes = attributes::read(self.directory, &visit)?;
             let owners = match attributes.get(LINK_OWNERS.as_bytes()) {
-                Some(record) => {
-                    owners(record).ok_or_else(|| unreadable(LINK_OWNERS, &parent))?
-                }
+                Some(record) => owners(record).ok_or_else(|| unreadable(LINK_OWNERS, &parent))?,
                 None => BTreeMap::new(),
             };
             self.links = (parent, owners);

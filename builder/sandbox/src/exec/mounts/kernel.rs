@@ -30,6 +30,9 @@ const HIDDEN: [&[u8]; 12] = [
     b"/sys/firmware",
 ];
 
+/// Where the network is shown that a file system was mounted in.
+const WORKERS_NETWORK: &[u8] = b"/sys/class/net";
+
 /// What can be read alone.
 const READ_ONLY: [&[u8]; 5] = [
     b"/proc/bus",
@@ -84,14 +87,20 @@ pub(super) fn sys(root: &OwnedFd, network: Network, kept: Kept) -> Result<(), Er
         Network::None => create("sysfs", &[("source", "sysfs")], attributes),
         Network::Host => Err(Errno::PERM),
     };
-    let tree = match own {
-        Ok(tree) => Ok(tree),
-        Err(Errno::PERM | Errno::ACCESS) => copy_path(Path::new("/sys"))
-            .and_then(|tree| restrict(tree.as_fd(), attributes).map(|()| tree)),
-        Err(source) => Err(source),
+    let (tree, bound) = match own {
+        Err(Errno::PERM | Errno::ACCESS) => {
+            let copied = copy_path(Path::new("/sys"))
+                .and_then(|tree| restrict(tree.as_fd(), attributes).map(|()| tree));
+            (copied, true)
+        }
+        made => (made, false),
     };
     tree.and_then(|tree| attach(tree, &target))
         .map_err(failed("cannot mount onto", path))?;
+    if bound && network == Network::None {
+        // It is of the worker's network, whoever reads it.
+        hide(root, WORKERS_NETWORK)?;
+    }
     if bare(kept) {
         return Ok(());
     }

@@ -6,14 +6,14 @@ use super::*;
 #[derive(Debug, clap::Parser)]
 struct Line {
     #[command(flatten)]
-    arguments: Arguments,
+    flags: Flags,
 }
 
 fn running(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Running> {
     let line = Line::try_parse_from(["wharf"].iter().chain(words))?;
     let environment = Environment::of(variables);
     let (config, _) = crate::config::load(&environment, None, Vec::new())?;
-    line.arguments.running(&environment, &config)
+    line.flags.running(&environment, &config)
 }
 
 const HOME: (&str, &str) = ("WHARF_HOME", "/library");
