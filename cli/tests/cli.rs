@@ -25,5 +25,7 @@ mod library;
 mod login;
 #[path = "cli/remote.rs"]
 mod remote;
+#[path = "cli/run.rs"]
+mod run;
 #[path = "cli/tls.rs"]
 mod tls;

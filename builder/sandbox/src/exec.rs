@@ -108,7 +108,7 @@ pub struct Mount {
 pub enum MountKind {
     /// A file or directory of the worker's file system.
     Bind {
-        /// Where it is.
+        /// Where it is. A link is not followed.
         source: PathBuf,
         /// Whether it can not be written.
         read_only: bool,

@@ -87,11 +87,6 @@ fn run(how: &str, root: &str, program: &[String]) -> u8 {
     fs_err::write("/proc/self/setgroups", "deny").unwrap();
     fs_err::write("/proc/self/uid_map", format!("0 {} 1", user.as_raw())).unwrap();
     fs_err::write("/proc/self/gid_map", format!("0 {} 1", group.as_raw())).unwrap();
-    let spaces = UnshareFlags::NEWNS | UnshareFlags::NEWIPC;
-    // SAFETY: as above.
-    unsafe { rustix::thread::unshare_unsafe(spaces) }.expect("namespaces");
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", private).unwrap();
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -100,7 +95,7 @@ fn run(how: &str, root: &str, program: &[String]) -> u8 {
     )
     .unwrap();
     // A namespace of processes for all children would allow no thread here.
-    let flags = libc::CLONE_NEWPID | libc::SIGCHLD;
+    let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::SIGCHLD;
     // SAFETY: there is no other thread; without a stack it is as fork(2).
     let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     let child = libc::pid_t::try_from(child).unwrap();
@@ -175,7 +170,9 @@ fn wait(child: libc::pid_t) -> u8 {
 }
 
 fn enter(root: &str) {
-    use rustix::mount::{mount, mount_bind, mount_bind_recursive, unmount};
+    use rustix::mount::{mount, mount_bind, mount_change, mount_bind_recursive, unmount};
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).unwrap();
     mount_bind_recursive(root, root).unwrap();
     let inside = |name: &str| format!("{root}/{name}");
     let empty = MountFlags::empty();

@@ -237,6 +237,12 @@ fn mounted(kind: &PlannedKind, brings: Option<&Brings>) -> MountedKind {
             read_only: *read_only,
             access: numbers(access),
         },
+        PlannedKind::Tmpfs {
+            read_only: true, ..
+        } => MountedKind::Bind {
+            content: Digest::sha256(b""),
+            read_only: true,
+        },
         PlannedKind::Tmpfs { size, .. } => MountedKind::Tmpfs { size: *size },
         PlannedKind::Secret { id, access, .. } => MountedKind::Secret {
             id: id.clone(),

@@ -151,7 +151,12 @@ impl Configured {
         match command {
             Command::Exec(words) => words.clone(),
             Command::Shell(line) => {
-                let own = self.config.config.shell.clone();
+                let own = self
+                    .config
+                    .config
+                    .shell
+                    .clone()
+                    .filter(|shell| !shell.is_empty());
                 let mut words = own.unwrap_or_else(|| SHELL.map(str::to_owned).into());
                 words.push(line.as_str().to_owned());
                 words

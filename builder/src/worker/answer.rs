@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use layer::{Directory, EntryPath, Marks, Memory, Time};
 use rustix::mount::{MountFlags, UnmountFlags};
-use sandbox::{Channel, Error, ErrorKind, Stdio, Tier};
+use sandbox::{Channel, Error, ErrorKind, Ids, Stdio, Tier};
 
 use crate::worker::message::{Answer, Ask, Fault, FaultKind, Overlay};
 
@@ -69,8 +69,11 @@ impl Answering {
                 let content = descriptors.into_iter().next().ok_or_else(missing)?;
                 let into = Directory::open(&directory)?;
                 let performed =
-                    layer::perform(&operations, &File::from(content), &into, (form, rights))?;
-                return Ok(Answer::Performed(performed));
+                    layer::perform(&operations, &File::from(content), &into, (form, rights));
+                return match performed {
+                    Ok(performed) => Ok(Answer::Performed(performed)),
+                    Err(error) => Err(self.of_owners(error)),
+                };
             }
             Ask::Rename { from, to } => fs_err::rename(&from, &to)?,
             Ask::Remove { path } => remove(&path)?,
@@ -126,6 +129,25 @@ impl Answering {
             } => layer::settle(&settlements, &Directory::open(&directory)?, (form, rights))?,
         }
         Ok(Answer::Done)
+    }
+}
+
+impl Answering {
+    /// Says what helps where an owner is none that can be had.
+    fn of_owners(&self, error: layer::Error) -> Fault {
+        let source = std::error::Error::source(&error);
+        let source = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+        let code = source.and_then(std::io::Error::raw_os_error);
+        let mut fault = Fault::from(error);
+        if code == Some(rustix::io::Errno::INVAL.raw_os_error())
+            && let Ids::Mapped { users, .. } = &self.tier.ids
+        {
+            let count: u64 = users.iter().map(|range| u64::from(range.count)).sum();
+            fault.hint = Some(format!(
+                "{count} ids can be had here, and the image has higher ones: add more to `/etc/subuid` and `/etc/subgid`, or take `--sandbox=one`, which records owners"
+            ));
+        }
+        fault
     }
 }
 

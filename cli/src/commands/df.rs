@@ -67,7 +67,12 @@ fn rows(usage: &Usage) -> String {
             usage.layers_in_use.to_string(),
             usage.layer_bytes,
         ),
-        row("cache mounts", usage.caches, String::new(), usage.cache_bytes),
+        row(
+            "cache mounts",
+            usage.caches,
+            String::new(),
+            usage.cache_bytes,
+        ),
     ];
     table(&["WHAT", "NUMBER", "IN USE", "SIZE"], rows.into_iter())
 }

@@ -210,7 +210,8 @@ impl Report {
             });
             let is_better = name.number() < number || used == Some(name);
             for (reason, hint) in of_tier.into_iter().chain(of_checks) {
-                let is_known = |known: &Failure| known.name == name && reason.ends_with(&known.reason);
+                let is_known =
+                    |known: &Failure| known.name == name && reason.ends_with(&known.reason);
                 if help.iter().chain(&rest).any(is_known) {
                     continue;
                 }
@@ -304,7 +305,9 @@ impl Report {
 /// Writes a list of what does not work, if there is anything.
 fn section(title: &str, failures: &[Failure]) -> String {
     let lines = failures.iter().map(|Failure { name, reason, hint }| {
-        let hint = hint.as_deref().map(|hint| format!("    {}\n", one_line(hint)));
+        let hint = hint
+            .as_deref()
+            .map(|hint| format!("    {}\n", one_line(hint)));
         let line = format!("  {name}: {}\n", one_line(reason));
         line + &hint.unwrap_or_default()
     });

@@ -137,7 +137,13 @@ impl Overlay {
             work,
             merged,
         };
-        overlay.mounted(|overlay| run(&overlay.merged, commands));
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            overlay.lower.directory.display(),
+            overlay.upper.display(),
+            overlay.work.display()
+        );
+        overlay.mounted(&options, |overlay| run(&overlay.merged, commands));
         let diff = overlay.diff()?;
         overlay.lower.apply(&diff.changed, &overlay.upper.clone());
         let directory = Directory::open(&overlay.upper).unwrap();
@@ -166,17 +172,20 @@ impl Overlay {
     }
 
     pub(crate) fn check(&mut self) {
-        self.mounted(|overlay| check(&overlay.lower.tree, &overlay.merged));
+        // As whatever comes next has it: below another.
+        let options = format!(
+            "lowerdir={}:{}",
+            self.upper.display(),
+            self.lower.directory.display()
+        );
+        self.mounted(&options, |overlay| {
+            check(&overlay.lower.tree, &overlay.merged);
+        });
     }
 
     /// Does something while it is mounted.
-    fn mounted(&mut self, work: impl FnOnce(&mut Self)) {
-        let options = format!(
-            "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off,xino=off",
-            self.lower.directory.display(),
-            self.upper.display(),
-            self.work.display()
-        );
+    fn mounted(&mut self, options: &str, work: impl FnOnce(&mut Self)) {
+        let options = format!("{options},redirect_dir=off,metacopy=off,index=off,xino=off");
         let mounted = Command::new("mount")
             .args(["-t", "overlay", "overlay", "-o", &options])
             .arg(&self.merged)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid};
+use rustix::process::{Gid, Signal, Uid};
 use rustix::thread::CapabilitySet;
 
 use crate::channel::Channel;
@@ -91,10 +91,11 @@ fn prepare(
         return Ok(());
     }
     become_user(step)?;
-    match step.kept {
-        Kept::Default => capability::give_up(kept),
-        Kept::All => Ok(()),
+    if step.kept == Kept::Default {
+        capability::give_up(kept)?;
     }
+    // A change of users takes that back. In namespaces it goes without saying.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)
 }
 
 /// Has owners and devices recorded where there is one user alone.
@@ -103,9 +104,7 @@ fn record(job: &Job, reports: &mut Channel) -> Result<(), Error> {
         return Ok(());
     }
     match record::install().or_else(|_| record::install_plain())? {
-        Faked::Recorded(listener) => {
-            reports.send(&encode(&Report::Recorded)?, &[listener.as_fd()])
-        }
+        Faked::Recorded(listener) => reports.send(&encode(&Report::Recorded)?, &[listener.as_fd()]),
         Faked::Forgotten => Ok(()),
     }
 }
@@ -235,7 +234,9 @@ fn candidates(step: &Step, name: &[u8]) -> Vec<PathBuf> {
         return vec![own.to_path_buf()];
     }
     let path = step.environment.get(b"PATH".as_slice());
-    let directories = path.into_iter().flat_map(|path| path.split(|&byte| byte == b':'));
+    let directories = path
+        .into_iter()
+        .flat_map(|path| path.split(|&byte| byte == b':'));
     directories
         .filter(|_| !name.is_empty())
         .map(|directory| match directory {
@@ -263,7 +264,10 @@ fn unusable(shown: &str, source: &std::io::Error) -> Error {
         Some(libc::EACCES) => "permission denied".to_owned(),
         _ => source.to_string(),
     };
-    Error::new(ErrorKind::Command, format!("`{shown}`: {why} (exit code 126)"))
+    Error::new(
+        ErrorKind::Command,
+        format!("`{shown}`: {why} (exit code 126)"),
+    )
 }
 
 /// Calls execve(2), which returns only when it fails.

@@ -22,7 +22,10 @@ pub(super) fn adopt() -> Result<(), Error> {
 /// Kills everything below this process, and waits until it is dead.
 pub(super) fn end_all() {
     // Mostly there is nothing, and nothing to look for.
-    while !matches!(rustix::process::wait(WaitOptions::NOHANG), Err(Errno::CHILD)) {
+    while !matches!(
+        rustix::process::wait(WaitOptions::NOHANG),
+        Err(Errno::CHILD)
+    ) {
         let mut stopped = BTreeSet::new();
         // Whoever is stopped starts nobody, so that this ends.
         loop {

@@ -55,8 +55,7 @@ const MACHINE_OFFSET: u32 = 4;
 /// Installs the filters of a step in this process.
 pub(super) fn install(job: &Job) -> Result<(), Error> {
     let privileged = capability::has(CapabilitySet::SYS_ADMIN);
-    let offline =
-        job.tier.isolation == Isolation::Chroot && job.step.network == Network::None;
+    let offline = job.tier.isolation == Isolation::Chroot && job.step.network == Network::None;
     if offline && !privileged {
         // Programs with more rights than who starts them do not get them: no
         // filter can be without that here.
@@ -84,7 +83,12 @@ fn usual() -> Result<BpfProgram, Error> {
         .collect();
     rules.insert(
         libc::SYS_clone,
-        vec![rule(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(NAMESPACES), 0)?],
+        vec![rule(
+            0,
+            SeccompCmpArgLen::Qword,
+            SeccompCmpOp::MaskedEq(NAMESPACES),
+            0,
+        )?],
     );
     let personalities: Result<Vec<_>, Error> = PERSONALITIES
         .into_iter()
@@ -93,7 +97,12 @@ fn usual() -> Result<BpfProgram, Error> {
     rules.insert(libc::SYS_personality, personalities?);
     rules.insert(
         libc::SYS_socket,
-        vec![rule(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, HOST_SOCKETS)?],
+        vec![rule(
+            0,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Ne,
+            HOST_SOCKETS,
+        )?],
     );
     let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     // Programs fall back to clone(2), whose flags a filter can see.

@@ -139,8 +139,8 @@ fn close_all_but(reports: &Channel) -> Result<(), Error> {
         (0, kept.checked_sub(1)),
         (kept.saturating_add(1), Some(u32::MAX)),
     ];
-    for (first, last) in ranges {
-        let Some(to) = last else { continue };
+    for (first, end) in ranges {
+        let Some(to) = end else { continue };
         // SAFETY: whatever owned the descriptors is not used any more, nor
         // dropped: the process ends by `leave`.
         let done = unsafe { libc::syscall(libc::SYS_close_range, first, to, 0_u32) };

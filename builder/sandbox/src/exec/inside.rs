@@ -2,6 +2,7 @@
 //! mounts made there through descriptors: no name is looked up twice.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat2};
 use rustix::io::Errno;
@@ -13,8 +14,8 @@ use rustix::mount::{
 use crate::error::Error;
 
 /// What mounts may hold that come from elsewhere.
-pub(super) const HARMLESS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
-    .union(MountAttrFlags::MOUNT_ATTR_NODEV);
+pub(super) const HARMLESS: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
 /// Opens what is at a path of the root, to name it and nothing else.
 pub(super) fn find(root: impl AsFd, path: &[u8]) -> Result<OwnedFd, Errno> {
@@ -68,10 +69,12 @@ pub(super) fn copy(place: impl AsFd, path: &[u8]) -> Result<OwnedFd, Errno> {
     open_tree(place, path, flags)
 }
 
-/// Takes a copy of what is mounted at a path of this process.
-pub(super) fn copy_path(path: &std::path::Path) -> Result<OwnedFd, Errno> {
+/// Takes a copy of what is mounted at a path of this process, with all that is
+/// mounted below. Where the path ends in a link, that is it.
+pub(super) fn copy_path(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW
         | OpenTreeFlags::AT_RECURSIVE;
     open_tree(CWD, path, flags)
 }

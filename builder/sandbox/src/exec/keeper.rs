@@ -14,11 +14,11 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
-use crate::exec::mounts::no_input;
-use crate::exec::{descendants, init, relay};
 use crate::exec::limit::ProcessLimit;
+use crate::exec::mounts::no_input;
 use crate::exec::wire::{Job, Report, decode, encode};
 use crate::exec::{Ended, MountKind, Step};
+use crate::exec::{descendants, init, relay};
 use crate::probe::{Check, denied};
 use crate::record::{Before, Supervision, supervise};
 use crate::tier::Isolation;
@@ -184,7 +184,9 @@ impl Running {
                 Ok(None)
             }
             Report::Recorded => {
-                descriptors.into_iter().try_for_each(|one| record(step, one))?;
+                descriptors
+                    .into_iter()
+                    .try_for_each(|one| record(step, one))?;
                 Ok(None)
             }
             Report::Failed(error) => Err(error),
@@ -289,7 +291,11 @@ pub(super) fn fork(namespaces: i32) -> Result<Option<Pid>, Error> {
         let source = std::io::Error::last_os_error();
         return Err(match namespaces {
             0 => Error::system("cannot start a process", source),
-            _ => denied(Check::ProcessNamespace, "cannot make a process namespace", source),
+            _ => denied(
+                Check::ProcessNamespace,
+                "cannot make a process namespace",
+                source,
+            ),
         });
     }
     Ok(i32::try_from(i64::from(pid)).ok().and_then(Pid::from_raw))

@@ -13,7 +13,9 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
 
 use crate::error::{Error, ErrorKind};
-use crate::exec::inside::{HARMLESS, attach, copy_path, failed, find, create, make_directory, restrict};
+use crate::exec::inside::{
+    HARMLESS, attach, copy_path, create, failed, find, make_directory, restrict,
+};
 use crate::exec::wire::Job;
 use crate::exec::{Kept, Mount, MountKind};
 use private::Private;
@@ -74,10 +76,7 @@ pub(super) fn make(job: &Job, descriptors: &[OwnedFd]) -> Result<Made, Error> {
         }
     }
     let pivoted = enter(&root)?;
-    Ok(Made {
-        listeners,
-        pivoted,
-    })
+    Ok(Made { listeners, pivoted })
 }
 
 /// Makes a mount of the root directory, and opens that.
@@ -125,8 +124,8 @@ fn kind_of(mount: &Mount) -> Result<Target, Error> {
     match &mount.kind {
         MountKind::Bind { source, .. } => {
             let context = || format!("cannot mount `{}`", source.display());
-            let found = rustix::fs::stat(source)
-                .map_err(|failure| Error::system(context(), failure))?;
+            let found =
+                rustix::fs::lstat(source).map_err(|failure| Error::system(context(), failure))?;
             match rustix::fs::FileType::from_raw_mode(found.st_mode).is_dir() {
                 true => Ok(Target::Directory),
                 false => Ok(Target::File),
@@ -150,17 +149,12 @@ pub(super) fn is_own(all: &[Mount], path: &[u8]) -> bool {
             .is_some_and(|rest| rest.starts_with(b"/"))
     };
     below(b"/dev")
-        || all.iter().any(|mount| {
-            matches!(mount.kind, MountKind::Tmpfs { .. }) && below(&mount.target)
-        })
+        || all
+            .iter()
+            .any(|mount| matches!(mount.kind, MountKind::Tmpfs { .. }) && below(&mount.target))
 }
 
-fn bind(
-    source: &Path,
-    read_only: bool,
-    path: &[u8],
-    target: &OwnedFd,
-) -> Result<(), Error> {
+fn bind(source: &Path, read_only: bool, path: &[u8], target: &OwnedFd) -> Result<(), Error> {
     let mut attributes = HARMLESS;
     if read_only {
         attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;

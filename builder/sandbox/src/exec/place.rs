@@ -12,7 +12,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, FsWord, Mode, OFlags, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, FsWord, Mode, OFlags, makedev, mkdirat, mknodat, symlinkat,
+};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind};

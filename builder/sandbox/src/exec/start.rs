@@ -9,7 +9,7 @@ use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
 use crate::exec::place::Placed;
 use crate::exec::wire::{Job, decode, encode};
-use crate::exec::{Ended, Step, Stdio};
+use crate::exec::{Ended, Stdio, Step};
 use crate::tier::{Isolation, Tier};
 
 /// This program, wherever it is.
@@ -26,12 +26,7 @@ pub(super) fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error
     ended.and_then(|ended| restored.map(|()| ended))
 }
 
-fn keep(
-    tier: &Tier,
-    step: &Step,
-    stdio: Stdio,
-    listeners: &[OwnedFd],
-) -> Result<Ended, Error> {
+fn keep(tier: &Tier, step: &Step, stdio: Stdio, listeners: &[OwnedFd]) -> Result<Ended, Error> {
     let (mut channel, theirs) = Channel::pair()?;
     let mut child = Reaped(
         Command::new(program()?)

@@ -35,11 +35,19 @@ pub(super) enum Report {
 }
 
 pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    postcard::to_allocvec(value)
-        .map_err(|source| Error::new(ErrorKind::Broken, format!("cannot write a message: {source}")))
+    postcard::to_allocvec(value).map_err(|source| {
+        Error::new(
+            ErrorKind::Broken,
+            format!("cannot write a message: {source}"),
+        )
+    })
 }
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    postcard::from_bytes(bytes)
-        .map_err(|source| Error::new(ErrorKind::Broken, format!("cannot read a message: {source}")))
+    postcard::from_bytes(bytes).map_err(|source| {
+        Error::new(
+            ErrorKind::Broken,
+            format!("cannot read a message: {source}"),
+        )
+    })
 }

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use sandbox::{
-    Channel, Ended, Error, ErrorKind, Ids, Isolation, Kept, Limits, Network, Stdio, Step, Tier,
-    run,
+    Channel, Ended, Error, ErrorKind, Ids, Isolation, Kept, Limits, Network, Stdio, Step, Tier, run,
 };
 use tempfile::TempDir;
 
@@ -59,7 +58,9 @@ pub(crate) fn missing_namespaces() -> Option<Outcome> {
         return Some(why);
     }
     match go(&ROOT, &Bench::new().command(&["true"]), &[]).ended {
-        Err(error) if error.kind() == ErrorKind::Denied => Some(Outcome::Skipped(error.to_string())),
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            Some(Outcome::Skipped(error.to_string()))
+        }
         _ => None,
     }
 }
@@ -69,10 +70,13 @@ pub(crate) fn missing_chroot() -> Option<Outcome> {
     if let Some(why) = missing() {
         return Some(why);
     }
-    let mut step = Bench::new().command(&["true"]);
+    let bench = Bench::new();
+    let mut step = bench.command(&["true"]);
     step.network = Network::Host;
     match go(&CHROOT, &step, &[]).ended {
-        Err(error) if error.kind() == ErrorKind::Denied => Some(Outcome::Skipped(error.to_string())),
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            Some(Outcome::Skipped(error.to_string()))
+        }
         _ => None,
     }
 }
@@ -89,7 +93,9 @@ impl Bench {
 
     fn at(directory: TempDir) -> Self {
         let root = directory.path().join("root");
-        for name in ["bin", "dev", "etc", "proc", "root", "srv", "sys", "tmp", "work"] {
+        for name in [
+            "bin", "dev", "etc", "proc", "root", "srv", "sys", "tmp", "work",
+        ] {
             fs_err::create_dir_all(root.join(name)).unwrap();
         }
         fs_err::create_dir_all(directory.path().join("scratch")).unwrap();
@@ -143,7 +149,13 @@ impl Gave {
     /// Gives the output of a command that went well.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
-        assert_eq!(self.ended, Ok(Ended::Code(0)), "{}{}", self.output, self.errors);
+        assert_eq!(
+            self.ended,
+            Ok(Ended::Code(0)),
+            "{}{}",
+            self.output,
+            self.errors
+        );
         self.output
     }
 
@@ -245,7 +257,8 @@ pub(crate) fn runs(word: &str) -> bool {
     let all = fs_err::read_dir("/proc").unwrap();
     all.flatten().any(|entry| {
         let line = fs_err::read(entry.path().join("cmdline")).unwrap_or_default();
-        line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())
+        line.split(|&byte| byte == 0)
+            .any(|argument| argument == word.as_bytes())
     })
 }
 

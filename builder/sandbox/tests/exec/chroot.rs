@@ -1,6 +1,8 @@
 //! Where nothing can be mounted: another root directory alone.
 
-use std::os::unix::fs::MetadataExt;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use sandbox::{Ended, ErrorKind, Mount, MountKind, Network};
 
@@ -12,6 +14,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("chroot::view", view),
     ("chroot::binds", binds),
     ("chroot::in_memory", in_memory),
+    ("chroot::another_file_system", another_file_system),
+    ("chroot::agent", agent),
     ("chroot::network", network),
     ("chroot::left_behind", left_behind),
     ("chroot::timed_out", timed_out),
@@ -56,8 +60,16 @@ fn view() -> Outcome {
 fn binds() -> Outcome {
     need!();
     let bench = Bench::new();
-    let cache = bench.file("cache/old", "1\n").parent().unwrap().to_path_buf();
-    let given = bench.file("given/file", "2\n").parent().unwrap().to_path_buf();
+    let cache = bench
+        .file("cache/old", "1\n")
+        .parent()
+        .unwrap()
+        .to_path_buf();
+    let given = bench
+        .file("given/file", "2\n")
+        .parent()
+        .unwrap()
+        .to_path_buf();
     let inode = fs_err::metadata(&cache).unwrap().ino();
     fs_err::write(bench.root.join("work/own"), "as it was").unwrap();
     let bind = |source: &std::path::Path, read_only| MountKind::Bind {
@@ -110,7 +122,8 @@ fn in_memory() -> Outcome {
         uid: 3,
         gid: 4,
     };
-    let script = "cat /etc/secret; stat -c '%a %u %g' /etc/secret; echo x > /tmp/x; stat -c %a /tmp";
+    let script =
+        "cat /etc/secret; stat -c '%a %u %g' /etc/secret; echo x > /tmp/x; stat -c %a /tmp";
     let tmpfs = MountKind::Tmpfs {
         size: None,
         mode: 0o1777,
@@ -123,20 +136,109 @@ fn in_memory() -> Outcome {
         let found = rustix::fs::statfs(on_disk.directory.path()).unwrap();
         found.f_type == 0x0102_1994
     };
-    if !on_tmpfs {
+    let bench = if on_tmpfs {
+        Some(on_disk)
+    } else {
         let error = go(&CHROOT, &step, &["s"]).refused(ErrorKind::Denied);
         assert!(error.hint().unwrap().contains("env="));
         assert!(!on_disk.root.join("etc/secret").exists());
-    }
-    let Some(bench) = Bench::in_memory() else {
+        Bench::in_memory()
+    };
+    let Some(bench) = bench else {
         return Outcome::Skipped("no `/dev/shm`".to_owned());
     };
     let mut step = bench.step(script);
     step.mounts = mounts;
-    assert_eq!(go(&CHROOT, &step, &["hidden\n"]).ok(), "hidden\n440 3 4\n1777\n");
+    assert_eq!(
+        go(&CHROOT, &step, &["hidden\n"]).ok(),
+        "hidden\n440 3 4\n1777\n"
+    );
     assert!(!bench.root.join("etc/secret").exists());
     assert!(!bench.root.join("tmp/x").exists());
     assert_eq!(fs_err::read_dir(&step.scratch).unwrap().count(), 0);
+    Outcome::Done
+}
+
+fn another_file_system() -> Outcome {
+    need!();
+    let (bench, Some(other)) = (Bench::new(), Bench::in_memory()) else {
+        return Outcome::Skipped("no `/dev/shm`".to_owned());
+    };
+    let device = |path| fs_err::metadata(path).unwrap().dev();
+    if device(bench.directory.path()) == device(other.directory.path()) {
+        return Outcome::Skipped("everything is in memory".to_owned());
+    }
+    let cache = other.file("cache/deep/old", "1\n");
+    let cache = cache.ancestors().nth(2).unwrap();
+    std::os::unix::fs::chown(cache.join("deep"), Some(5), Some(6)).unwrap();
+    symlink("deep/old", cache.join("link")).unwrap();
+    let mut step = bench.step(
+        "cat /work/link; stat -c '%u %g' /work/deep; echo new > /work/deep/new; rm /work/deep/old",
+    );
+    let kind = MountKind::Bind {
+        source: cache.to_path_buf(),
+        read_only: false,
+    };
+    step.mounts = vec![mount("/work", kind)];
+    assert_eq!(go(&CHROOT, &step, &[]).ok(), "1\n5 6\n");
+    assert_eq!(
+        fs_err::read_to_string(cache.join("deep/new")).unwrap(),
+        "new\n"
+    );
+    assert_eq!(fs_err::metadata(cache.join("deep")).unwrap().uid(), 5);
+    assert_eq!(
+        fs_err::read_link(cache.join("link")).unwrap().as_os_str(),
+        "deep/old"
+    );
+    assert!(!cache.join("deep/old").exists());
+    assert_eq!(
+        fs_err::read_dir(cache.parent().unwrap()).unwrap().count(),
+        1
+    );
+    assert_eq!(
+        fs_err::read_dir(bench.root.join("work")).unwrap().count(),
+        0
+    );
+    Outcome::Done
+}
+
+fn agent() -> Outcome {
+    need!();
+    let bench = Bench::new();
+    let path = bench.directory.path().join("agent");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut step =
+        bench.step("stat -c '%F %a %u %g' /etc/agent; until test -e /work/done; do true; done");
+    step.limits.milliseconds = Some(20_000);
+    step.mounts = vec![mount(
+        "/etc/agent",
+        MountKind::Agent {
+            source: path,
+            mode: 0o660,
+            uid: 1,
+            gid: 2,
+        },
+    )];
+    let inside = bench.root.join("etc/agent");
+    let done = bench.root.join("work/done");
+    let asked = std::thread::spawn(move || {
+        let mut inside = loop {
+            // Until it is there, and has its mode.
+            if let Ok(connection) = UnixStream::connect(&inside) {
+                break connection;
+            }
+        };
+        let (mut outside, _) = listener.accept().unwrap();
+        inside.write_all(b"ask").unwrap();
+        inside.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut text = String::new();
+        outside.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "ask");
+        fs_err::write(done, "").unwrap();
+    });
+    assert_eq!(go(&CHROOT, &step, &[]).ok(), "socket 660 1 2\n");
+    asked.join().unwrap();
+    assert!(bench.root.join("etc/agent").symlink_metadata().is_err());
     Outcome::Done
 }
 

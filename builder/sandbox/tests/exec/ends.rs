@@ -35,7 +35,10 @@ fn codes() -> Outcome {
     assert_eq!(bench.sh("kill -15 $$").ended, Ok(Ended::Signal(15)));
     assert_eq!(bench.sh("kill -9 $$").ended, Ok(Ended::Signal(9)));
     let gave = bench.sh("echo out; echo err >&2; false");
-    assert_eq!((gave.output.as_str(), gave.errors.as_str()), ("out\n", "err\n"));
+    assert_eq!(
+        (gave.output.as_str(), gave.errors.as_str()),
+        ("out\n", "err\n")
+    );
     assert_eq!(gave.ended, Ok(Ended::Code(1)));
     Outcome::Done
 }
@@ -48,13 +51,19 @@ fn missing_program() -> Outcome {
             .refused(ErrorKind::Command)
             .to_string()
     };
-    assert_eq!(refused(&["nothing"]), "`nothing`: command not found (exit code 127)");
+    assert_eq!(
+        refused(&["nothing"]),
+        "`nothing`: command not found (exit code 127)"
+    );
     assert_eq!(
         refused(&["/bin/nothing"]),
         "`/bin/nothing`: no such file or directory (exit code 127)"
     );
     fs_err::write(bench.root.join("bin/plain"), "x").unwrap();
-    assert_eq!(refused(&["plain"]), "`plain`: permission denied (exit code 126)");
+    assert_eq!(
+        refused(&["plain"]),
+        "`plain`: permission denied (exit code 126)"
+    );
     fs_err::write(bench.root.join("bin/lost"), "#!/bin/nothing\n").unwrap();
     fs_err::write(bench.root.join("bin/odd"), "\u{1}odd").unwrap();
     for name in ["lost", "odd"] {
@@ -65,7 +74,10 @@ fn missing_program() -> Outcome {
         refused(&["lost"]),
         "`lost`: its interpreter or loader is not there (exit code 127)"
     );
-    assert_eq!(refused(&["odd"]), "`odd`: not a program of this machine (exit code 126)");
+    assert_eq!(
+        refused(&["odd"]),
+        "`odd`: not a program of this machine (exit code 126)"
+    );
     Outcome::Done
 }
 

@@ -54,7 +54,12 @@ fn binds() -> Outcome {
         mount("/work", bind(&directory, false)),
     ];
     let gave = go(&ROOT, &step, &[]);
-    assert_eq!(gave.errors.matches("Read-only file system").count(), 2, "{}", gave.errors);
+    assert_eq!(
+        gave.errors.matches("Read-only file system").count(),
+        2,
+        "{}",
+        gave.errors
+    );
     assert_eq!(
         gave.ok(),
         "content\ncontent\nfile\n\
@@ -63,7 +68,10 @@ fn binds() -> Outcome {
     step = bench.step("echo made > /work/made");
     step.mounts = vec![mount("/work", bind(&directory, false))];
     go(&ROOT, &step, &[]).ok();
-    assert_eq!(fs_err::read_to_string(directory.join("made")).unwrap(), "made\n");
+    assert_eq!(
+        fs_err::read_to_string(directory.join("made")).unwrap(),
+        "made\n"
+    );
     Outcome::Done
 }
 
@@ -100,8 +108,16 @@ fn tmpfs() -> Outcome {
         mount("/work/deep/er", kind(None, 0o755)),
     ];
     let shown = go(&ROOT, &step, &[]).ok();
-    assert_eq!(shown, "1777\n700\n1\n/work/deep:\ner\n\n/work/deep/er:\nx\n");
-    assert!(fs_err::read_dir(bench.root.join("work")).unwrap().next().is_none());
+    assert_eq!(
+        shown,
+        "1777\n700\n1\n/work/deep:\ner\n\n/work/deep/er:\nx\n"
+    );
+    assert!(
+        fs_err::read_dir(bench.root.join("work"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
     Outcome::Done
 }
 

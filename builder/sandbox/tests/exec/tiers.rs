@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use sandbox::{
-    Channel, Ended, Error, ErrorKind, IdRange, Ids, Isolation, Launch, Mount, MountKind, Step, Tier,
-    Worker,
+    Channel, Ended, Error, ErrorKind, IdRange, Ids, Isolation, Launch, Mount, MountKind, Step,
+    Tier, Worker,
 };
 
 use crate::Outcome;
@@ -103,7 +103,11 @@ fn limited(bench: &Bench, channel: &mut Channel) {
     step.limits.milliseconds = Some(20_000);
     let gave = go_in_worker(channel, &step, &[]);
     match gave.ended {
-        Ok(ended) => assert!(gave.errors.contains("can't fork"), "{ended:?} {}", gave.errors),
+        Ok(ended) => assert!(
+            gave.errors.contains("can't fork"),
+            "{ended:?} {}",
+            gave.errors
+        ),
         Err(error) => assert_eq!(error.kind(), ErrorKind::Denied, "{error}"),
     }
 }
@@ -172,7 +176,10 @@ fn mapped() -> Outcome {
     same(&bench, worker.channel());
     let mut step = bench.step("id -u; id -G; touch /work/mine; chown 5:6 /work/mine 2>&1 | wc -l");
     (step.user, step.group, step.groups) = (0, 1, vec![1, 7]);
-    assert_eq!(go_in_worker(worker.channel(), &step, &[]).ok(), "0\n1 7\n0\n");
+    assert_eq!(
+        go_in_worker(worker.channel(), &step, &[]).ok(),
+        "0\n1 7\n0\n"
+    );
     let made = fs_err::metadata(bench.root.join("work/mine")).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), OUTSIDE + 5);
     Outcome::Done
@@ -192,7 +199,11 @@ fn alone() -> Outcome {
         "id -u; id -g; touch /work/mine; chown 5:6 /work/mine; stat -c '%u %g' /work/mine; \
          mknod /work/device c 1 3; stat -c '%F %t:%T' /work/device; su -s /bin/sh nobody -c 'id -u'",
     );
-    fs_err::write(bench.root.join("etc/passwd"), "nobody:x:65534:65534::/:/bin/sh\n").unwrap();
+    fs_err::write(
+        bench.root.join("etc/passwd"),
+        "nobody:x:65534:65534::/:/bin/sh\n",
+    )
+    .unwrap();
     assert_eq!(
         go_in_worker(worker.channel(), &step, &[]).ok(),
         "0\n0\n5 6\ncharacter special file 1:3\n65534\n"
@@ -243,7 +254,9 @@ fn until(mut so: impl FnMut() -> bool) {
 }
 
 fn long(bench: &Bench, word: &str) -> Step {
-    bench.step(&format!("setsid sleep {word} & echo > /work/now; sleep {word}"))
+    bench.step(&format!(
+        "setsid sleep {word} & echo > /work/now; sleep {word}"
+    ))
 }
 
 fn worker_killed() -> Outcome {

@@ -30,12 +30,18 @@ macro_rules! need {
 fn ids() -> Outcome {
     need!();
     let bench = Bench::new();
-    assert_eq!(bench.sh("id -u; id -g; hostname; umask; pwd").ok(), "0\n0\nbuildhost\n0022\n/\n");
+    assert_eq!(
+        bench.sh("id -u; id -g; hostname; umask; pwd").ok(),
+        "0\n0\nbuildhost\n0022\n/\n"
+    );
     let mut step = bench.step("id -u; id -g; id -G; pwd; grep CapEff /proc/self/status");
     (step.user, step.group, step.groups) = (1000, 1001, vec![1001, 5]);
     step.directory = b"/work".to_vec();
     let shown = go(&ROOT, &step, &[]).ok();
-    assert_eq!(shown, "1000\n1001\n1001 5\n/work\nCapEff:\t0000000000000000\n");
+    assert_eq!(
+        shown,
+        "1000\n1001\n1001 5\n/work\nCapEff:\t0000000000000000\n"
+    );
     step.directory = b"/nowhere".to_vec();
     let error = go(&ROOT, &step, &[]).refused(ErrorKind::Command);
     assert!(error.to_string().contains("`/nowhere`"), "{error}");
@@ -54,7 +60,9 @@ fn environment() -> Outcome {
 fn privileges() -> Outcome {
     need!();
     let bench = Bench::new();
-    let status = bench.sh("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status").ok();
+    let status = bench
+        .sh("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status")
+        .ok();
     assert_eq!(
         status,
         "CapInh:\t0000000000000000\n\
@@ -66,8 +74,9 @@ fn privileges() -> Outcome {
          Seccomp:\t2\n"
     );
     // The init can not be looked into.
-    let tried =
-        bench.sh("cat /proc/1/environ; for one in /proc/1/fd/*; do readlink $one; done; ls /proc/1/root/");
+    let tried = bench.sh(
+        "cat /proc/1/environ; for one in /proc/1/fd/*; do readlink $one; done; ls /proc/1/root/",
+    );
     assert!(tried.output.is_empty(), "{}", tried.output);
     Outcome::Done
 }
@@ -99,8 +108,14 @@ fn masked() -> Outcome {
         "{shown}"
     );
     let mounts = bench.sh("cut -d' ' -f2,3,4 /proc/mounts").ok();
-    assert!(mounts.contains("/proc proc rw,nosuid,nodev,noexec"), "{mounts}");
-    assert!(mounts.contains("/sys sysfs ro,nosuid,nodev,noexec"), "{mounts}");
+    assert!(
+        mounts.contains("/proc proc rw,nosuid,nodev,noexec"),
+        "{mounts}"
+    );
+    assert!(
+        mounts.contains("/sys sysfs ro,nosuid,nodev,noexec"),
+        "{mounts}"
+    );
     assert!(mounts.contains("/proc/sys proc ro,"), "{mounts}");
     assert!(!mounts.contains("/work/"), "{mounts}");
     assert!(!mounts.contains("scratch"), "{mounts}");
@@ -121,7 +136,12 @@ fn devices() -> Outcome {
         "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero \n\
          3\n5\n666 1:3\n666 5:0\n1777\n/proc/self/fd\n/proc/self/fd/0\nthrough\nterminals\nis full\n"
     );
-    assert!(fs_err::read_dir(bench.root.join("dev")).unwrap().next().is_none());
+    assert!(
+        fs_err::read_dir(bench.root.join("dev"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
     Outcome::Done
 }
 
@@ -143,8 +163,10 @@ fn network_none() -> Outcome {
     need!();
     let bench = Bench::new();
     let shown = bench
-        .sh("ls /sys/class/net; cut -d: -f1 /proc/net/dev | grep -v '|' | tr -d ' '; \
-             cat /sys/class/net/lo/flags")
+        .sh(
+            "ls /sys/class/net; cut -d: -f1 /proc/net/dev | grep -v '|' | tr -d ' '; \
+             cat /sys/class/net/lo/flags",
+        )
         .ok();
     assert_eq!(shown, "lo\nlo\n0x9\n");
     let mut step = bench.step("readlink /proc/self/ns/net");
@@ -169,7 +191,10 @@ fn signals() -> Outcome {
     let step = bench.command(&["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]);
     let shown = go(&ROOT, &step, &[]).ok();
     let zero = "0000000000000000";
-    assert_eq!(shown, format!("SigBlk:\t{zero}\nSigIgn:\t{zero}\nSigCgt:\t{zero}\n"));
+    assert_eq!(
+        shown,
+        format!("SigBlk:\t{zero}\nSigIgn:\t{zero}\nSigCgt:\t{zero}\n")
+    );
     // Whoever writes to nobody is ended by it.
     let gave = bench.sh("sh -c 'yes; echo $? >&2' | head -n 1 > /dev/null");
     assert_eq!(gave.ended, Ok(Ended::Code(0)));

@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Stream};
 use crate::image::LayerOf;
 use crate::layers::locked;
+use crate::plan::excerpt;
 use crate::recipe::{Content, Item, Recipe};
 use crate::request::OciRuntime;
 use crate::snapshot::{Cache, Chain, Prepared, Snapshots};
@@ -26,7 +27,7 @@ use crate::solve::running::output::{self, LastLines};
 use crate::solve::running::{Command, not_given};
 use crate::solve::stage::StageState;
 use crate::step::run::files;
-use crate::step::run::mask::Mask;
+use crate::step::run::mask::{self, Mask};
 use crate::step::run::mounts::{PlannedKind, PlannedMount, Shape, Stub};
 use crate::step::run::stubs::{self, Stubs, Target};
 
@@ -43,6 +44,8 @@ struct Job {
     /// What gives a directory over others the root of the file system.
     root: Operation,
     stubs: Stubs,
+    /// The time of what is made for the command.
+    time: rustix::fs::Timestamps,
     /// Where the standing files go.
     files: Vec<(EntryPath, Vec<u8>)>,
     command: Started,
@@ -204,6 +207,13 @@ impl Run<'_> {
         for (id, required) in files.chain(variables) {
             match given.get(id) {
                 Some(secret) => {
+                    if !mask::can_hide(secret.bytes()) {
+                        let message = format!(
+                            "the secret `{}` is so short that it is not hidden in what the command says",
+                            excerpt(id)
+                        );
+                        self.warn(&message, "four bytes and more are shown as `***`");
+                    }
                     secrets.insert(id.clone(), secret.bytes().to_vec());
                 }
                 None if required => {
@@ -263,6 +273,7 @@ impl Run<'_> {
                 &targets(tree, standing, (&command.mounts.mounts, &command.directory))?,
                 self.time()?,
             )?,
+            time: times(self.time()?),
             files,
             command: Started {
                 arguments: words(command.started.arguments),
@@ -412,6 +423,17 @@ fn failed(ended: Ended, last: &LastLines) -> Option<Error> {
 #[error("its last words were:\n{0}")]
 struct LastSaid(String);
 
+fn times(time: layer::Time) -> rustix::fs::Timestamps {
+    let time = rustix::fs::Timespec {
+        tv_sec: time.seconds(),
+        tv_nsec: time.nanoseconds().into(),
+    };
+    rustix::fs::Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}
+
 fn words(words: Vec<String>) -> Vec<Vec<u8>> {
     words.into_iter().map(String::into_bytes).collect()
 }
@@ -480,6 +502,14 @@ impl Job {
         for (number, (target, text)) in self.files.iter().enumerate() {
             let source = own.join(format!("e{number}"));
             fs_err::write(&source, text).map_err(stored)?;
+            // A command that looks sees no time of this machine.
+            rustix::fs::utimensat(
+                rustix::fs::CWD,
+                &source,
+                &self.time,
+                rustix::fs::AtFlags::empty(),
+            )
+            .map_err(|errno| stored(errno.into()))?;
             mounts.push(sandbox::Mount {
                 target: absolute(target),
                 kind: MountKind::Bind {
@@ -491,7 +521,7 @@ impl Job {
         // Held until the command has ended.
         let mut caches: Vec<Cache> = Vec::new();
         let mut sources: Vec<Option<PathBuf>> = Vec::new();
-        for mount in &self.mounts {
+        for (number, mount) in self.mounts.iter().enumerate() {
             let source = self.source(snapshots, prepared, mount, &mut caches)?;
             if let Stub::Inside { mount: outer, path } = &mount.stub
                 && let Some(Some(outer)) = sources.get(*outer)
@@ -507,6 +537,20 @@ impl Job {
                     source,
                     read_only: *read_only,
                 },
+                // Empty, and to stay so.
+                (
+                    PlannedKind::Tmpfs {
+                        read_only: true, ..
+                    },
+                    _,
+                ) => {
+                    let source = own.join(format!("t{number}"));
+                    fs_err::create_dir(&source).map_err(stored)?;
+                    MountKind::Bind {
+                        source,
+                        read_only: true,
+                    }
+                }
                 (PlannedKind::Tmpfs { size, .. }, _) => MountKind::Tmpfs {
                     size: *size,
                     mode: TMPFS_MODE,

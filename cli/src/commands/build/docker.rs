@@ -72,10 +72,7 @@ const FLAGS: [(&str, &str); 42] = [
         "--metadata-file",
         "the digest goes to standard output: `wharf build -q ... > FILE`",
     ),
-    (
-        "--no-cache-filter",
-        "`--no-cache` builds all stages anew",
-    ),
+    ("--no-cache-filter", "`--no-cache` builds all stages anew"),
     ("--policy", "it is not there yet"),
     (
         "--progress",

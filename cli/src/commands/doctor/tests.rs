@@ -2,14 +2,10 @@ use super::*;
 
 /// Is a machine where overlays work for nobody, and ranges of ids are missing.
 fn report(asked: SandboxChoice) -> Report {
-    let refusal = |context: &str, hint: &str| {
-        json!({"kind": "Denied", "context": context, "hint": hint, "code": 1})
-    };
+    let refusal = |context: &str, hint: &str| json!({"kind": "Denied", "context": context, "hint": hint, "code": 1});
     let no_overlay = refusal("overlay", "use ext4");
     let no_range = refusal("no ids\nfor you", "usermod");
-    let finding = |tier: &str, check: &str, refusal: Value| {
-        json!({"tier": tier, "check": check, "refusal": refusal})
-    };
+    let finding = |tier: &str, check: &str, refusal: Value| json!({"tier": tier, "check": check, "refusal": refusal});
     let facts = json!({"overlay": {"Err": no_overlay}, "proc": "Fresh", "sys": "Bound"});
     let findings = json!([
         finding("Mapped", "SubordinateIds", no_range.clone()),
@@ -79,7 +75,10 @@ fn one_sandbox_is_told_alone() {
 #[test]
 fn programs_are_told_the_same() {
     let json = report(SandboxChoice::Best).json();
-    assert_eq!((&json["sandbox"], &json["tier"]), (&json!("one"), &json!(2)));
+    assert_eq!(
+        (&json["sandbox"], &json["tier"]),
+        (&json!("one"), &json!(2))
+    );
     let one = &json["sandboxes"][2];
     assert_eq!(one["name"], "one");
     assert_eq!(one["works"], true);

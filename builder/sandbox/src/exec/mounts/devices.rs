@@ -8,7 +8,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::{make_file, show};
 use crate::error::Error;
-use crate::exec::inside::{HARMLESS, attach, failed, create, find};
+use crate::exec::inside::{HARMLESS, attach, create, failed, find};
 
 /// The devices: a name, and both numbers.
 pub(in crate::exec) const DEVICES: [(&str, u32, u32); 6] = [
@@ -47,11 +47,7 @@ pub(super) fn make(root: &OwnedFd) -> Result<(), Error> {
     }
     symlinkat("pts/ptmx", &directory, "ptmx").map_err(failed("cannot make", b"/dev/ptmx"))?;
     terminals(&directory).map_err(failed("cannot mount onto", b"/dev/pts"))?;
-    let shared = [
-        ("source", "shm"),
-        ("mode", "1777"),
-        ("size", SHARED_MEMORY),
-    ];
+    let shared = [("source", "shm"), ("mode", "1777"), ("size", SHARED_MEMORY)];
     below(&directory, "shm", "tmpfs", &shared).map_err(failed("cannot mount onto", b"/dev/shm"))?;
     match below(&directory, "mqueue", "mqueue", &[("source", "mqueue")]) {
         // Not every kernel has queues.

@@ -10,7 +10,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::bare;
 use crate::error::Error;
-use crate::exec::inside::{HARMLESS, attach, copy, copy_path, failed, create, find, restrict};
+use crate::exec::inside::{HARMLESS, attach, copy, copy_path, create, failed, find, restrict};
 use crate::exec::{Kept, Network};
 
 /// What is hidden, as container runtimes do: keys, memory and timers of the
@@ -137,7 +137,10 @@ fn protect(root: &OwnedFd, path: &[u8]) -> Result<(), Error> {
     };
     copy(&target, b"")
         .and_then(|tree| {
-            restrict(tree.as_fd(), NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+            restrict(
+                tree.as_fd(),
+                NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY,
+            )?;
             attach(tree, &target)
         })
         .map_err(failed("cannot protect", path))

@@ -72,9 +72,8 @@ impl Private {
 
     /// Mounts a file that was made onto something.
     pub(super) fn show(&self, name: &str, mount: &Mount, target: &OwnedFd) -> Result<(), Error> {
-        let attributes = HARMLESS
-            | MountAttrFlags::MOUNT_ATTR_RDONLY
-            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let attributes =
+            HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let directory = self.directory.as_ref().ok_or(Errno::NOENT);
         directory
             .and_then(|directory| copy(directory, name.as_bytes()))
@@ -123,7 +122,11 @@ pub(in crate::exec) fn listen(path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 /// Gives a file the owner and mode of its mount.
-pub(in crate::exec) fn own(directory: impl AsFd, name: &[u8], kind: &MountKind) -> Result<(), Errno> {
+pub(in crate::exec) fn own(
+    directory: impl AsFd,
+    name: &[u8],
+    kind: &MountKind,
+) -> Result<(), Errno> {
     let (MountKind::Secret { mode, uid, gid, .. } | MountKind::Agent { mode, uid, gid, .. }) = kind
     else {
         return Ok(());

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chownat, mknodat,
-    openat, symlinkat, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chownat, mknodat, openat,
+    symlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -17,9 +17,8 @@ const DEPTH_LIMIT: u32 = 512;
 
 /// Copies something, with all that is in it.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    copy_at(from, to, DEPTH_LIMIT).map_err(|source| {
-        Error::system(format!("cannot copy `{}`", from.display()), source)
-    })
+    copy_at(from, to, DEPTH_LIMIT)
+        .map_err(|source| Error::system(format!("cannot copy `{}`", from.display()), source))
 }
 
 /// Removes something, with all that is in it, if it is there.
@@ -63,7 +62,13 @@ fn copy_at(from: &Path, to: &Path, depth: u32) -> std::io::Result<()> {
         _ => mknodat(CWD, to, kind, Mode::RUSR, found.rdev())?,
     }
     let owner = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
-    chownat(CWD, to, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)?;
+    chownat(
+        CWD,
+        to,
+        Some(owner.0),
+        Some(owner.1),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?;
     if kind != FileType::Symlink {
         rustix::fs::chmod(to, Mode::from_raw_mode(found.mode() & 0o7777))?;
     }

@@ -46,7 +46,16 @@ mod tests {
             let address = address.parse().expect("an address");
             assert_eq!(parse(text), Ok((name.to_owned(), address)), "{text}");
         }
-        for text in ["", "db", "=1.1.1.1", "db=", "db=x", "a b=1.1.1.1", "a=1.1.1.1 x", "a=host-gateway"] {
+        for text in [
+            "",
+            "db",
+            "=1.1.1.1",
+            "db=",
+            "db=x",
+            "a b=1.1.1.1",
+            "a=1.1.1.1 x",
+            "a=host-gateway",
+        ] {
             assert!(parse(text).is_err(), "accepted `{text}`");
         }
     }

@@ -52,9 +52,14 @@ pub(super) fn all(
 
 /// Reads `NAME=SOFT[:HARD]`.
 pub(super) fn resource(text: &str) -> Result<Resource, String> {
-    let (name, limits) = text.split_once('=').ok_or("it is as in `nofile=1024:4096`")?;
+    let (name, limits) = text
+        .split_once('=')
+        .ok_or("it is as in `nofile=1024:4096`")?;
     let Some((_, number)) = RESOURCES.into_iter().find(|(known, _)| *known == name) else {
-        let names: Vec<String> = RESOURCES.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let names: Vec<String> = RESOURCES
+            .iter()
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
         return Err(format!("there are {}", names.join(", ")));
     };
     let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
@@ -85,12 +90,7 @@ pub(super) fn processes(text: &str) -> Result<u64, String> {
 }
 
 /// The units of time, from the longest, in milliseconds.
-const UNITS: [(&str, u64); 4] = [
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Reads a time as in `1h30m`: numbers with units, each shorter than the one
 /// before.
@@ -133,11 +133,22 @@ mod tests {
             ("stack=8388608:unlimited", (3, 8_388_608, UNLIMITED)),
         ] {
             let (number, soft, hard) = expected;
-            assert_eq!(resource(text), Ok(Resource { number, soft, hard }), "{text}");
+            assert_eq!(
+                resource(text),
+                Ok(Resource { number, soft, hard }),
+                "{text}"
+            );
         }
         for text in [
-            "", "nofile", "nofile=", "files=1", "nofile=2:1", "nofile=-1:1", "nofile=+1",
-            "nofile=1:2:3", "nofile=1k",
+            "",
+            "nofile",
+            "nofile=",
+            "files=1",
+            "nofile=2:1",
+            "nofile=-1:1",
+            "nofile=+1",
+            "nofile=1:2:3",
+            "nofile=1k",
         ] {
             assert!(resource(text).is_err(), "accepted `{text}`");
         }
@@ -149,7 +160,10 @@ mod tests {
         let limits = all(&given, Some(9), Some(Duration::from_secs(2)));
         let found: Vec<_> = limits.resources.into_iter().collect();
         assert_eq!(found, [(4, (2, 3)), (7, (5, 5))]);
-        assert_eq!((limits.processes, limits.milliseconds), (Some(9), Some(2000)));
+        assert_eq!(
+            (limits.processes, limits.milliseconds),
+            (Some(9), Some(2000))
+        );
     }
 
     #[test]
@@ -160,9 +174,24 @@ mod tests {
             ("1h30m", 5_400_000),
             ("1m1s1ms", 61_001),
         ] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(
+                duration(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
         }
-        for text in ["", "5", "0s", "s", "5x", "1m1h", "1s1s", "-1s", "1.5s", "99999999999999999h"] {
+        for text in [
+            "",
+            "5",
+            "0s",
+            "s",
+            "5x",
+            "1m1h",
+            "1s1s",
+            "-1s",
+            "1.5s",
+            "99999999999999999h",
+        ] {
             assert!(duration(text).is_err(), "accepted `{text}`");
         }
     }

@@ -11,8 +11,7 @@ use crate::environment::Environment;
 use crate::report::{WithHint as _, missing, usage};
 
 /// How a secret is given, for hints.
-const FORM: &str =
-    "a secret is as in `id=token,src=token.txt` or `id=token,env=TOKEN`; `id=token` alone is the variable `token`, else the file `token`";
+const FORM: &str = "a secret is as in `id=token,src=token.txt` or `id=token,env=TOKEN`; `id=token` alone is the variable `token`, else the file `token`";
 
 /// Says where a secret is.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,9 +90,8 @@ fn read(environment: &Environment, id: &str, place: &Place) -> anyhow::Result<Ve
     let of_variable = |name: &str| environment.inherited(name).map(|v| v.as_bytes().to_vec());
     let bytes = match place {
         Place::File(path) => read_file(path)?,
-        Place::Variable(name) => of_variable(name).ok_or_else(|| {
-            missing(format!("the environment has no variable `{name}`"))
-        })?,
+        Place::Variable(name) => of_variable(name)
+            .ok_or_else(|| missing(format!("the environment has no variable `{name}`")))?,
         Place::Either => match of_variable(id) {
             Some(bytes) => bytes,
             None => read_file(Path::new(id))
@@ -194,7 +192,10 @@ mod tests {
         fs_err::write(&large, vec![b'x'; Secret::LIMIT + 1]).expect("written");
         let environment = Environment::of(&[]);
         for (text, expected) in [
-            ("id=a,src=/no/file".to_owned(), "there is no file `/no/file`"),
+            (
+                "id=a,src=/no/file".to_owned(),
+                "there is no file `/no/file`",
+            ),
             (
                 "id=a,env=NO_SUCH".to_owned(),
                 "the environment has no variable `NO_SUCH`",

@@ -65,7 +65,10 @@ fn flags_say_what_commands_may() {
     assert_eq!(found.limits.processes, Some(5));
     assert_eq!(found.limits.milliseconds, Some(60_000));
     let host = running(&["--network=host", "--allow=network.host"], &[HOME]).expect("valid");
-    assert_eq!((host.network, host.insecure), (RunNetwork::Host, Grant::Refused));
+    assert_eq!(
+        (host.network, host.insecure),
+        (RunNetwork::Host, Grant::Refused)
+    );
 }
 
 #[test]
@@ -85,6 +88,9 @@ fn runtimes_are_found() {
         assert_eq!(found.runtime, OciRuntime::Program(program.clone()));
     }
     for name in ["runc", "./crun", "/no/such/crun"] {
-        assert!(running(&["--oci-runtime", name], &variables).is_err(), "{name}");
+        assert!(
+            running(&["--oci-runtime", name], &variables).is_err(),
+            "{name}"
+        );
     }
 }
