@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::copy::{pull, push};
+use crate::commands::store::{df, prune};
 use crate::commands::{
-    build, check, config, copy, delete, df, dockerfile, doctor, inspect, list, login, logout,
-    prune, pull, push, serve, tag, version,
+    build, check, config, copy, delete, dockerfile, doctor, inspect, list, login, logout, serve,
+    tag, version,
 };
 
 /// Builds container images and keeps them.

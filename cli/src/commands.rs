@@ -5,17 +5,14 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod delete;
-pub(crate) mod df;
 pub(crate) mod dockerfile;
 pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod logout;
-pub(crate) mod prune;
-pub(crate) mod pull;
-pub(crate) mod push;
 pub(crate) mod serve;
+pub(crate) mod store;
 pub(crate) mod tag;
 pub(crate) mod version;
 
@@ -24,6 +21,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{Arguments, Command};
+use crate::commands::copy::{pull, push};
+use crate::commands::store::{df, prune};
 use crate::environment::Environment;
 use crate::report::{self, Exit};
 

@@ -10,6 +10,7 @@
 mod capability;
 mod command;
 mod descendants;
+mod descriptors;
 mod filter;
 mod init;
 mod inside;
@@ -18,6 +19,7 @@ mod limit;
 mod mounts;
 mod place;
 mod relay;
+mod restrict;
 mod start;
 mod wire;
 

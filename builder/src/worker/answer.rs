@@ -17,6 +17,8 @@ pub(crate) struct Answering {
     tier: Tier,
     /// What is remembered of directories.
     memories: BTreeMap<PathBuf, Memory>,
+    /// Where something is mounted.
+    mounted: Vec<PathBuf>,
 }
 
 /// How many descriptors a command has beside those that its mounts name.
@@ -28,6 +30,7 @@ impl Answering {
             channel,
             tier,
             memories: BTreeMap::new(),
+            mounted: Vec::new(),
         }
     }
 
@@ -76,9 +79,15 @@ impl Answering {
                 };
             }
             Ask::Rename { from, to } => fs_err::rename(&from, &to)?,
-            Ask::Remove { path } => remove(&path)?,
-            Ask::Mount(overlay) => mount(&overlay)?,
-            Ask::Unmount { directory } => unmount(&directory)?,
+            Ask::Remove { path } => {
+                self.unmount_below(&path)?;
+                remove(&path)?;
+            }
+            Ask::Mount(overlay) => {
+                mount(&overlay)?;
+                self.mounted.push(overlay.at);
+            }
+            Ask::Unmount { directory } => self.unmount_below(&directory)?,
             Ask::Run { step } => {
                 let stdio = stdio(descriptors).ok_or_else(missing)?;
                 return Ok(Answer::Ended(sandbox::run(&self.tier, &step, stdio)?));
@@ -133,6 +142,21 @@ impl Answering {
 }
 
 impl Answering {
+    /// Unmounts what is mounted at a directory or in it: what is taken away
+    /// must not be reached through a mount.
+    fn unmount_below(&mut self, directory: &Path) -> Result<(), Fault> {
+        while let Some(at) = self
+            .mounted
+            .iter()
+            .rposition(|at| at.starts_with(directory))
+        {
+            let at = self.mounted.swap_remove(at);
+            rustix::mount::unmount(&at, UnmountFlags::DETACH)
+                .map_err(|errno| Fault::from(std::io::Error::from(errno)))?;
+        }
+        Ok(())
+    }
+
     /// Says what helps where an owner is none that can be had.
     fn of_owners(&self, error: layer::Error) -> Fault {
         let source = std::error::Error::source(&error);
@@ -253,8 +277,3 @@ fn mount(overlay: &Overlay) -> Result<(), Fault> {
 
 /// How many bytes the options of a mount may have: a page.
 const OPTIONS_LIMIT: usize = 4096;
-
-fn unmount(directory: &Path) -> Result<(), Fault> {
-    rustix::mount::unmount(directory, UnmountFlags::DETACH)
-        .map_err(|errno| Fault::from(std::io::Error::from(errno)))
-}

@@ -1,5 +1,8 @@
 //! `wharf copy`, and the copying that `push` and `pull` are.
 
+pub(crate) mod pull;
+pub(crate) mod push;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 

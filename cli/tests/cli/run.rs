@@ -18,7 +18,13 @@ fn furnished(commands: &str) -> Option<Home> {
     // One that is linked against libraries names its interpreter.
     let is_static = !program.is_empty() && !program.windows(8).any(|seen| seen == b"ld-linux");
     if !works || !is_static {
-        eprintln!("skipped: commands can not be run here, or there is no static busybox");
+        let reason = "commands can not be run here, or there is no static busybox";
+        let may_skip = std::env::var_os("WHARF_MUST_NOT_SKIP").is_none_or(|set| set != *"1");
+        assert!(
+            may_skip,
+            "skipped, though WHARF_MUST_NOT_SKIP is set: {reason}"
+        );
+        eprintln!("skipped: {reason}");
         return None;
     }
     home.write(

@@ -100,12 +100,12 @@ pub enum Operation {
 pub fn operations(before: &Tree, layer: &LayerIndex) -> Result<Vec<Operation>, Error> {
     let mut after = before.clone();
     let mut hidden = BTreeSet::new();
-    let mut touched = BTreeSet::new();
+    let mut touched = Vec::new();
     after.apply_noting(ORIGIN, layer, &mut |effect, path| {
         if effect == Effect::Hides {
             hidden.insert(path.clone());
         }
-        touched.insert(path.clone());
+        touched.push(path.clone());
     })?;
     // The kernel looks for no mark at the root of a layer.
     let root = before.node(&EntryPath::root()).map(|root| &root.kind);
@@ -116,13 +116,14 @@ pub fn operations(before: &Tree, layer: &LayerIndex) -> Result<Vec<Operation>, E
         hidden.extend(children);
         touched.extend(hidden.iter().cloned());
     }
+    touched.sort_unstable();
     let change = Change {
         before,
         after: &after,
         layer,
         hidden,
     };
-    change.operations(&touched)
+    change.operations(touched)
 }
 
 /// The origin of the files of the layer, in places; trees count from 0.
@@ -138,7 +139,7 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    fn operations(&self, touched: &BTreeSet<EntryPath>) -> Result<Vec<Operation>, Error> {
+    fn operations(&self, touched: Vec<EntryPath>) -> Result<Vec<Operation>, Error> {
         let mut operations = Vec::new();
         let mut links = Vec::new();
         let mut first: BTreeMap<ContentPlace, EntryPath> = BTreeMap::new();
@@ -179,19 +180,20 @@ impl Change<'_> {
     }
 
     /// Lists the paths that something is done at, with those of the
-    /// directories on the way.
-    fn listed(&self, touched: &BTreeSet<EntryPath>) -> BTreeSet<EntryPath> {
-        let mut listed = BTreeSet::from([EntryPath::root()]);
+    /// directories on the way, in order. They come in order.
+    fn listed(&self, touched: Vec<EntryPath>) -> Vec<EntryPath> {
+        let mut listed = vec![EntryPath::root()];
         for path in touched {
-            if self.after.node(path).is_none() && !self.is_removed(path) {
+            if self.after.node(&path).is_none() && !self.is_removed(&path) {
                 continue;
             }
-            let mut next = Some(path.clone());
-            while let Some(path) = next {
-                next = path.parent();
-                if !listed.insert(path) {
-                    break;
-                }
+            let last = listed.last().cloned().unwrap_or_default();
+            let is_new = |path: &EntryPath| !last.is_in(path);
+            let way = std::iter::successors(Some(path), EntryPath::parent);
+            let start = listed.len();
+            listed.extend(way.take_while(is_new));
+            if let Some(new) = listed.get_mut(start..) {
+                new.reverse();
             }
         }
         listed

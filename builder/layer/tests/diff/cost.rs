@@ -27,6 +27,8 @@ fn known(mode: u16) -> Metadata {
 /// Makes a tree with so many directories of a hundred files.
 fn tree(directories: u64) -> Tree {
     let mut tree = Tree::new();
+    tree.insert(&path(""), Node::directory(known(0o755)))
+        .unwrap();
     for directory in 0..directories {
         let at = path(&format!("{directory:05}"));
         tree.insert(&at, Node::directory(known(0o755))).unwrap();

@@ -261,6 +261,7 @@ fn script(directory: &Path, text: &str) {
     let mut child = Command::new("sh")
         .current_dir(directory)
         .stdin(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

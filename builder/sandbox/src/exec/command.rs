@@ -15,15 +15,12 @@ use rustix::thread::CapabilitySet;
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
 use crate::exec::wire::{Job, Report, encode};
-use crate::exec::{Kept, Step, capability, filter, inside, limit};
+use crate::exec::{Kept, Step, capability, descriptors, filter, limit};
 use crate::record::{self, Faked};
 use crate::tier::Ids;
 
 /// How the process ends that could not become its command.
 pub(super) const NOT_STARTED: i32 = 127;
-
-/// The first descriptor that is not one of the streams.
-const FIRST_OTHER: u32 = 3;
 
 /// The mask of new files' modes.
 const UMASK: u32 = 0o022;
@@ -116,19 +113,7 @@ fn connect(streams: Streams) -> Result<(), Errno> {
     rustix::stdio::dup2_stdout(&streams.output)?;
     rustix::stdio::dup2_stderr(&streams.errors)?;
     drop(streams);
-    // SAFETY: descriptors are only marked, and none is closed.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            FIRST_OTHER,
-            u32::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
-    match done {
-        0 => Ok(()),
-        _ => Err(inside::last()),
-    }
+    descriptors::close_on_exec()
 }
 
 /// Makes every signal do what it does for a new program.

@@ -13,6 +13,7 @@ use rustix::thread::UnshareFlags;
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
 use crate::exec::command::{self, Streams};
+use crate::exec::descriptors::close_all_but;
 use crate::exec::inside::last;
 use crate::exec::keeper::{Handed, fork};
 use crate::exec::limit::ProcessLimit;
@@ -109,11 +110,12 @@ fn live(
         tell(reports, &Report::Failed(error));
         leave(command::NOT_STARTED);
     };
-    // They are closed with all others, below those that own them.
+    // The command sees in `/proc` what this process has open. They are closed
+    // with all others, below those that own them.
     for stream in [input, output, errors] {
         let _ = stream.into_raw_fd();
     }
-    close_all_but(reports)?;
+    close_all_but(reports.as_fd());
     reap(pid)
 }
 
@@ -129,27 +131,6 @@ fn keeper_is_gone(reports: &Channel) -> Result<bool, Error> {
         Ok(_) => Ok(true),
         Err(source) => Err(Error::system("cannot look for the keeper", source)),
     }
-}
-
-/// Closes everything but the socket to the keeper: the command sees this
-/// process in `/proc`. It is for a process that closes nothing afterwards.
-fn close_all_but(reports: &Channel) -> Result<(), Error> {
-    let kept = reports.as_fd().as_raw_fd().unsigned_abs();
-    let ranges = [
-        (0, kept.checked_sub(1)),
-        (kept.saturating_add(1), Some(u32::MAX)),
-    ];
-    for (first, end) in ranges {
-        let Some(to) = end else { continue };
-        // SAFETY: whatever owned the descriptors is not used any more, nor
-        // dropped: the process ends by `leave`.
-        let done = unsafe { libc::syscall(libc::SYS_close_range, first, to, 0_u32) };
-        if done != 0 {
-            let context = "cannot close what the command does not have";
-            return Err(Error::system(context, last()));
-        }
-    }
-    Ok(())
 }
 
 /// Enters the namespaces of the command, but that of processes, in which this

@@ -1,7 +1,7 @@
 //! Places in the root of a command, found without ever following a link, and
 //! mounts made there through descriptors: no name is looked up twice.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat2};
@@ -12,10 +12,6 @@ use rustix::mount::{
 };
 
 use crate::error::Error;
-
-/// What mounts may hold that come from elsewhere.
-pub(super) const HARMLESS: MountAttrFlags =
-    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
 
 /// Opens what is at a path of the root, to name it and nothing else.
 pub(super) fn find(root: impl AsFd, path: &[u8]) -> Result<OwnedFd, Errno> {
@@ -83,41 +79,6 @@ pub(super) fn copy_path(path: &Path) -> Result<OwnedFd, Errno> {
 pub(super) fn attach(tree: impl AsFd, target: impl AsFd) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(tree, "", target, "", flags)
-}
-
-/// As in mount_setattr(2).
-#[repr(C)]
-struct Attributes {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    namespace: u64,
-}
-
-/// Sets attributes of a mount and of all below it.
-pub(super) fn restrict(tree: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<(), Errno> {
-    let wanted = Attributes {
-        set: u64::from(attributes.bits()),
-        clear: 0,
-        propagation: 0,
-        namespace: 0,
-    };
-    // SAFETY: the path is an empty string that ends with NUL, and the size is
-    // that of the structure, which lives until the call returns.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
-            &raw const wanted,
-            size_of::<Attributes>(),
-        )
-    };
-    match done {
-        0 => Ok(()),
-        _ => Err(last()),
-    }
 }
 
 /// Gives the error of the last system call that was not made through rustix.

@@ -13,9 +13,8 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
 
 use crate::error::{Error, ErrorKind};
-use crate::exec::inside::{
-    HARMLESS, attach, copy_path, create, failed, find, make_directory, restrict,
-};
+use crate::exec::inside::{attach, copy_path, create, failed, find, make_directory};
+use crate::exec::restrict::{HARMLESS, attach_with};
 use crate::exec::wire::Job;
 use crate::exec::{Kept, Mount, MountKind};
 use private::Private;
@@ -160,8 +159,7 @@ fn bind(source: &Path, read_only: bool, path: &[u8], target: &OwnedFd) -> Result
         attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
     copy_path(source)
-        .and_then(|tree| restrict(tree.as_fd(), attributes).map(|()| tree))
-        .and_then(|tree| attach(tree, target))
+        .and_then(|tree| attach_with(tree, target, attributes))
         .map_err(failed("cannot mount onto", path))
 }
 

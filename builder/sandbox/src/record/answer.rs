@@ -16,7 +16,7 @@ use super::ownership;
 use super::records::{Records, lock};
 use super::rename;
 use super::sight::{self, Sight};
-use super::target::{Last, Named, Target};
+use super::target::{Last, Named, Roots, Target};
 
 /// Is all that is known of a command.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(super) struct Desk {
     pub(super) listener: Listener,
     pub(super) records: Records,
     pub(super) family: Mutex<Family>,
+    pub(super) roots: Roots,
 }
 
 /// Is one call, with what is known for its answer.
@@ -43,6 +44,7 @@ impl Desk {
             target: Target {
                 proc: self.proc.as_fd(),
                 thread: waiting.thread,
+                roots: &self.roots,
             },
             waiting,
         };
@@ -132,6 +134,15 @@ impl Asked<'_> {
             libc::SYS_fchownat => {
                 let (named, last) = self.flagged([0, 1, 4])?;
                 ownership::change((asked, named, last), [2, 3])
+            }
+            libc::SYS_chroot
+            | libc::SYS_pivot_root
+            | libc::SYS_setns
+            | libc::SYS_unshare
+            | libc::SYS_mount
+            | libc::SYS_move_mount => {
+                self.desk.roots.differ();
+                Ok(Reply::Continue)
             }
             call => match self.reply_to_sight(call) {
                 Some(reply) => reply,

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::answer::Asked;
-use super::identity::{GROUPS_LIMIT, Identity, Numbers};
+use super::identity::{Capability, GROUPS_LIMIT, Identity, Numbers};
 use super::notify::Reply;
 use super::owner::Owner;
 use super::records::{kind, lock};
@@ -12,8 +12,13 @@ use super::target::Last;
 /// Answers the calls of credentials, and `None` to others.
 pub(super) fn reply(asked: &Asked<'_>, call: libc::c_long) -> Option<Result<Reply, Errno>> {
     match call {
-        // What it gives up, it keeps.
-        libc::SYS_capset => return Some(Ok(Reply::Value(0))),
+        // What it gives up here, the kernel's it keeps.
+        libc::SYS_capset => return Some(set_capabilities(asked)),
+        libc::SYS_prctl => {
+            let mut identity = Identity::clone(&asked.identity());
+            identity.keeps = asked.long(1) == 1;
+            lock(&asked.desk.family).change(asked.target, identity);
+        }
         libc::SYS_exit_group => lock(&asked.desk.family).end(asked.target),
         libc::SYS_execve | libc::SYS_execveat => {
             // Why it can not be found, the kernel says.
@@ -67,31 +72,34 @@ fn groups(asked: &Asked<'_>) -> Result<Reply, Errno> {
 
 /// Answers the calls that change.
 fn changed(asked: &Asked<'_>, call: libc::c_long) -> Option<Result<Reply, Errno>> {
-    let mut identity = Identity::clone(&asked.identity());
-    let privileged = identity.privileged();
+    let before = asked.identity();
+    let mut identity = Identity::clone(&before);
+    let users = before.has(Capability::Setuid);
+    let groups = before.has(Capability::Setgid);
     let words = [asked.word(0), asked.word(1), asked.word(2)];
     let [first, second, _] = words;
     let mut value = 0;
     let (user, group) = (&mut identity.user, &mut identity.group);
     let result = match call {
-        libc::SYS_setuid => user.set(first, privileged),
-        libc::SYS_setgid => group.set(first, privileged),
-        libc::SYS_setreuid => user.set_two(first, second, privileged),
-        libc::SYS_setregid => group.set_two(first, second, privileged),
-        libc::SYS_setresuid => user.set_three(words, privileged),
-        libc::SYS_setresgid => group.set_three(words, privileged),
+        libc::SYS_setuid => user.set(first, groups),
+        libc::SYS_setgid => group.set(first, groups),
+        libc::SYS_setreuid => user.set_two(first, second, groups),
+        libc::SYS_setregid => group.set_two(first, second, groups),
+        libc::SYS_setresuid => user.set_three(words, groups),
+        libc::SYS_setresgid => group.set_three(words, groups),
         libc::SYS_setfsuid => {
-            value = user.set_files(first, privileged);
+            value = user.set_files(first, users);
             Ok(())
         }
         libc::SYS_setfsgid => {
-            value = group.set_files(first, privileged);
+            value = group.set_files(first, groups);
             Ok(())
         }
         libc::SYS_setgroups => set_groups(asked, &mut identity),
         _ => return None,
     };
     let result = result.and_then(|()| asked.still_waits());
+    identity.follow(&before);
     Some(result.map(|()| {
         lock(&asked.desk.family).change(asked.target, identity);
         Reply::Value(i64::from(value))
@@ -101,7 +109,7 @@ fn changed(asked: &Asked<'_>, call: libc::c_long) -> Option<Result<Reply, Errno>
 /// Does setgroups(2).
 fn set_groups(asked: &Asked<'_>, identity: &mut Identity) -> Result<(), Errno> {
     let count = usize::try_from(asked.word(0)).map_err(|_cause| Errno::INVAL)?;
-    if !identity.privileged() {
+    if !identity.has(Capability::Setgid) {
         return Err(Errno::PERM);
     }
     if count > GROUPS_LIMIT {
@@ -110,13 +118,32 @@ fn set_groups(asked: &Asked<'_>, identity: &mut Identity) -> Result<(), Errno> {
     identity.set_groups(asked.target.numbers(asked.long(1), count)?)
 }
 
+/// Does capset(2).
+fn set_capabilities(asked: &Asked<'_>) -> Result<Reply, Errno> {
+    let header = asked.target.numbers(asked.long(0), 2)?;
+    // The versions differ in how long the sets are.
+    let words = match header.first() {
+        Some(0x1998_0330) => 1,
+        Some(0x2007_1026 | 0x2008_0522) => 2,
+        _ => return Ok(Reply::Continue),
+    };
+    let sets = asked.target.numbers(asked.long(1), 3 * words)?;
+    let set = |index: usize| {
+        let word = |at: usize| u64::from(sets.get(at).copied().unwrap_or(0));
+        word(index) | if words == 2 { word(index + 3) << 32 } else { 0 }
+    };
+    let mut identity = Identity::clone(&asked.identity());
+    identity.set_capabilities(set(1), set(0))?;
+    asked.still_waits()?;
+    lock(&asked.desk.family).change(asked.target, identity);
+    Ok(Reply::Value(0))
+}
+
 /// Notes who a thread is once it runs a program that has an owner's rights
 /// (set-user-ID).
 fn started(asked: &Asked<'_>, call: libc::c_long) -> Result<(), Errno> {
-    let mut identity = Identity::clone(&asked.identity());
-    if identity == Identity::new(Owner::ROOT, identity.groups.clone()) && !asked.desk.records.some() {
-        return Ok(());
-    }
+    let before = asked.identity();
+    let mut identity = Identity::clone(&before);
     let (named, last) = if call == libc::SYS_execve {
         (asked.path(0)?, Last::Followed)
     } else {
@@ -124,16 +151,22 @@ fn started(asked: &Asked<'_>, call: libc::c_long) -> Result<(), Errno> {
     };
     let found = asked.target.find(&named, last)?;
     let mode = found.status.st_mode;
-    if kind(&found.status) != libc::S_IFREG || mode & (libc::S_ISUID | libc::S_ISGID) == 0 {
+    let owner = || {
+        let recorded = asked.desk.records.owner(asked.target, &found);
+        recorded.unwrap_or(Owner::ROOT)
+    };
+    if kind(&found.status) == libc::S_IFREG {
+        if mode & libc::S_ISUID != 0 {
+            identity.user.effective = owner().user;
+        }
+        // Without the right to run it, the bit means something else.
+        if mode & libc::S_ISGID != 0 && mode & libc::S_IXGRP != 0 {
+            identity.group.effective = owner().group;
+        }
+    }
+    identity.start();
+    if identity == *before {
         return Ok(());
-    }
-    let owner = asked.desk.records.owner(asked.target, &found).unwrap_or(Owner::ROOT);
-    if mode & libc::S_ISUID != 0 {
-        identity.user.take(owner.user);
-    }
-    // Without the right to run it, the bit means something else.
-    if mode & libc::S_ISGID != 0 && mode & libc::S_IXGRP != 0 {
-        identity.group.take(owner.group);
     }
     asked.still_waits()?;
     let program = (found.status.st_dev, found.status.st_ino);

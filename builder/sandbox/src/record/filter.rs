@@ -114,6 +114,13 @@ const WATCHED: &[libc::c_long] = &[
     libc::SYS_execve,
     libc::SYS_execveat,
     libc::SYS_exit_group,
+    // Who has another root than the others.
+    libc::SYS_chroot,
+    libc::SYS_pivot_root,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_mount,
+    libc::SYS_move_mount,
 ];
 
 /// The calls that are answered when they make a file, and which of their
@@ -202,6 +209,13 @@ fn program(answer: Answer) -> Vec<libc::sock_filter> {
             for calls in [CHANGING, WATCHED] {
                 extend_with_calls(&mut program, calls, asked);
             }
+            program.extend([
+                equal(number(libc::SYS_prctl), 0, 4),
+                load(ARGUMENTS_AT),
+                equal(libc::PR_SET_KEEPCAPS.cast_unsigned(), 0, 1),
+                give(asked),
+                give(libc::SECCOMP_RET_ALLOW),
+            ]);
             for (call, argument) in OPENING {
                 program.extend([
                     equal(number(*call), 0, 4),

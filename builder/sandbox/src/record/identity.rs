@@ -1,8 +1,9 @@
 //! Who a thread is, and becomes: the rules of credentials(7), on numbers
 //! alone.
 //!
-//! Privilege is an effective user 0: capabilities that somebody keeps beyond
-//! that are not known here.
+//! Of capabilities it knows what those of root come to: all at first, and less
+//! where somebody gives them up. What files and securebits(7) give is not known
+//! here.
 
 use rustix::io::Errno;
 
@@ -10,6 +11,9 @@ use super::owner::Owner;
 
 /// How many further groups a thread can have.
 pub(super) const GROUPS_LIMIT: usize = 65_536;
+
+/// The last capability that there is: `CAP_CHECKPOINT_RESTORE`.
+const LAST_CAPABILITY: u32 = 40;
 
 /// Is what a call has for "as it is".
 pub(super) const KEPT: u32 = u32::MAX;
@@ -23,6 +27,26 @@ pub(super) struct Identity {
     pub(super) group: Numbers,
     /// Its further groups, in order.
     pub(super) groups: Vec<u32>,
+    /// What it may have in effect, a bit for each capability.
+    pub(super) permitted: u64,
+    /// What it has in effect.
+    pub(super) effective: u64,
+    /// Whether it keeps what it may have, when it is root no more
+    /// (`PR_SET_KEEPCAPS`).
+    pub(super) keeps: bool,
+}
+
+/// The capabilities that are asked for here (linux/capability.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Capability {
+    /// To change owners.
+    Chown = 0,
+    /// To become another group.
+    Setgid = 6,
+    /// To become another user.
+    Setuid = 7,
+    /// To make devices.
+    Mknod = 27,
 }
 
 /// Is the numbers that a thread has of one kind.
@@ -39,16 +63,62 @@ impl Identity {
     /// Gives the one of a user that has one number of each kind.
     pub(super) fn new(owner: Owner, mut groups: Vec<u32>) -> Self {
         groups.sort_unstable();
+        let all = if owner.user == 0 { u64::MAX } else { 0 };
         Self {
             user: Numbers::new(owner.user),
             group: Numbers::new(owner.group),
             groups,
+            permitted: all,
+            effective: all,
+            keeps: false,
         }
     }
 
-    /// Says whether it may become anybody.
-    pub(super) fn privileged(&self) -> bool {
-        self.user.effective == 0
+    /// Says whether it has a capability in effect.
+    pub(super) fn has(&self, capability: Capability) -> bool {
+        self.effective & 1 << capability as u32 != 0
+    }
+
+    /// Gives up what whoever is no longer root does not have, or takes it
+    /// again; `before` is who it was.
+    pub(super) fn follow(&mut self, before: &Self) {
+        let any = |user: Numbers| user.real == 0 || user.effective == 0 || user.saved == 0;
+        if any(before.user) && !any(self.user) && !self.keeps {
+            self.permitted = 0;
+            self.effective = 0;
+        }
+        if before.user.effective == 0 && self.user.effective != 0 {
+            self.effective = 0;
+        } else if before.user.effective != 0 && self.user.effective == 0 {
+            self.effective = self.permitted;
+        }
+    }
+
+    /// Becomes who runs a program that was started.
+    pub(super) fn start(&mut self) {
+        let root = self.user.real == 0 || self.user.effective == 0;
+        self.permitted = if root { u64::MAX } else { 0 };
+        self.effective = if self.user.effective == 0 { u64::MAX } else { 0 };
+        self.keeps = false;
+        self.user.take(self.user.effective);
+        self.group.take(self.group.effective);
+    }
+
+    /// Does capset(2).
+    ///
+    /// # Errors
+    ///
+    /// Fails with `PERM` where it asks for more than it may have.
+    pub(super) fn set_capabilities(&mut self, permitted: u64, effective: u64) -> Result<(), Errno> {
+        // It names those alone that the kernel has.
+        let known = u64::MAX >> (63 - LAST_CAPABILITY);
+        if permitted & known & !self.permitted != 0 || effective & !permitted != 0 {
+            return Err(Errno::PERM);
+        }
+        // All is all, also of what the kernel does not name.
+        self.permitted = permitted | (self.permitted & !known);
+        self.effective = effective | (self.permitted & !known);
+        Ok(())
     }
 
     /// Gives whose the files are that it makes.
@@ -62,7 +132,9 @@ impl Identity {
     /// Says whether it may give a file from one owner to another.
     pub(super) fn may_change(&self, from: Owner, to: Owner) -> bool {
         let member = |group| group == self.group.files || self.groups.contains(&group);
-        self.user.files == 0
+        // setfsuid(2) takes the ones about files along.
+        let may = self.user.files == 0 || self.user.effective != 0;
+        may && self.has(Capability::Chown)
             || from.user == self.user.files
                 && to.user == from.user
                 && (to.group == from.group || member(to.group))
@@ -74,7 +146,7 @@ impl Identity {
     ///
     /// Fails with `PERM` where it may not.
     pub(super) fn set_groups(&mut self, mut groups: Vec<u32>) -> Result<(), Errno> {
-        if !self.privileged() {
+        if !self.has(Capability::Setgid) {
             return Err(Errno::PERM);
         }
         groups.sort_unstable();

@@ -10,6 +10,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::answer::Asked;
+use super::identity::Capability;
 use super::notify::Reply;
 use super::owner::{Node, Owner};
 use super::records::kind;
@@ -70,7 +71,7 @@ pub(super) fn reply(asked: &Asked<'_>, named: &Named, making: Making) -> Result<
             through_link(asked, named, (flags, mode), owner)
         }
         (_, Ok(_)) => Ok(Made::ByTheKernel),
-        (Making::Node { .. }, Err(_)) if device.is_some() && !identity.privileged() => {
+        (Making::Node { .. }, Err(_)) if device.is_some() && !identity.has(Capability::Mknod) => {
             Err(Errno::PERM)
         }
         (_, Err(Errno::NOENT)) => {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
@@ -19,8 +19,9 @@ use super::identity::Identity;
 use super::notify::Listener;
 use super::owner::Owner;
 use super::records::{Records, lock};
+use super::target::{DESCRIPTORS, Roots};
 
-/// How many threads answer: calls of one process wait for each other anyway.
+/// How many threads answer at most.
 const THREADS: usize = 4;
 
 /// Says how the calls are answered.
@@ -110,45 +111,61 @@ pub(crate) fn supervise(listener: OwnedFd, supervision: Supervision) -> Result<K
         listener: Listener::new(listener),
         records: Records::new(some),
         family: Mutex::new(Family::new(Identity::new(owner, supervision.groups))),
+        roots: Roots::default(),
     };
     let queue = Mutex::new(());
     let ended = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let worked = std::thread::scope(|scope| {
         for _ in 1..THREADS {
             // One alone is slower, and enough.
             let builder = std::thread::Builder::new();
             let _ = builder.spawn_scoped(scope, || work(&desk, &queue, &ended));
         }
-        work(&desk, &queue, &ended);
+        work(&desk, &queue, &ended)
     });
+    worked.map_err(|errno| Error::system("a thread can not answer", errno))?;
     Ok(if desk.records.lost() { Kept::Some } else { Kept::All })
 }
 
 /// Answers calls, one after the other, until there is nobody to ask.
-fn work(desk: &Desk, queue: &Mutex<()>, ended: &AtomicBool) {
-    // The umask is had for the time of a call by whoever makes files.
+///
+/// # Errors
+///
+/// Fails where this thread can not have attributes of its own.
+fn work(desk: &Desk, queue: &Mutex<()>, ended: &AtomicBool) -> Result<(), Errno> {
+    // The umask is had for the time of a call by whoever makes files, and the
+    // working directory makes paths of descriptors short.
     // SAFETY: the thread shares its file system attributes afterwards with
     // nobody, and its descriptors with the same threads as before.
-    let apart = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FS) };
-    if apart.is_err() {
-        return;
-    }
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FS) }?;
+    rustix::process::chdir(DESCRIPTORS)?;
+    // One waits for calls at a time: the others would wait in the kernel for
+    // ones that never come.
+    let mut turn = lock(queue);
     while !ended.load(Ordering::Acquire) {
-        // One waits for calls at a time: the others would wait in the kernel
-        // for ones that never come.
-        let turn = lock(queue);
-        if ended.load(Ordering::Acquire) {
-            return;
-        }
         match next(&desk.listener) {
+            // To wake another thread costs more than to answer: it is done
+            // only where there is a call for it.
+            Ok(Some(waiting)) if !is_next(&desk.listener) => desk.answer(&waiting),
             Ok(Some(waiting)) => {
                 drop(turn);
                 desk.answer(&waiting);
+                turn = lock(queue);
             }
             Ok(None) => {}
             Err(_) => ended.store(true, Ordering::Release),
         }
     }
+    drop(turn);
+    Ok(())
+}
+
+/// Says whether there is another call already.
+fn is_next(listener: &Listener) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).is_ok()
+        && polled.iter().any(|one| one.revents().contains(PollFlags::IN))
 }
 
 /// Waits for a call; `None` when whoever made it is gone.

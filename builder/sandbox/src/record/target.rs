@@ -6,6 +6,8 @@
 //! before.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -17,6 +19,9 @@ const PATH_LIMIT: usize = 4096;
 /// string is: less than a page, as the next one may be missing.
 const CHUNK: usize = 256;
 
+/// Where threads that answer are: names there are their descriptors.
+pub(super) const DESCRIPTORS: &str = "/proc/self/fd";
+
 /// How often a path is tried that others change meanwhile.
 const ATTEMPTS: usize = 64;
 
@@ -27,6 +32,54 @@ pub(super) struct Target<'a> {
     pub(super) proc: BorrowedFd<'a>,
     /// The number of the thread.
     pub(super) thread: u32,
+    /// What is known of roots.
+    pub(super) roots: &'a Roots,
+}
+
+/// Keeps the root of the command, as long as all that it started has the same.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    first: OnceLock<OwnedFd>,
+    differ: AtomicBool,
+}
+
+/// Is an open root.
+enum Root<'a> {
+    Shared(BorrowedFd<'a>),
+    Own(OwnedFd),
+}
+
+impl Roots {
+    /// Notes that somebody asks for another root, or mounts something.
+    pub(super) fn differ(&self) {
+        self.differ.store(true, Ordering::Release);
+    }
+
+    fn shared(&self) -> Option<BorrowedFd<'_>> {
+        if self.differ.load(Ordering::Acquire) {
+            return None;
+        }
+        self.first.get().map(AsFd::as_fd)
+    }
+
+    /// Takes the first root; others are given back.
+    fn keep(&self, root: OwnedFd) -> Result<BorrowedFd<'_>, OwnedFd> {
+        if self.differ.load(Ordering::Acquire) {
+            return Err(root);
+        }
+        let mut root = Some(root);
+        let kept = self.first.get_or_init(|| root.take().expect("it was not taken before"));
+        root.map_or(Ok(kept.as_fd()), Err)
+    }
+}
+
+impl AsFd for Root<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Shared(root) => *root,
+            Self::Own(root) => root.as_fd(),
+        }
+    }
 }
 
 /// Says what a path is seen from, as the `*at` calls have it.
@@ -253,8 +306,12 @@ impl Target<'_> {
     }
 
     /// Opens the thread's root.
-    fn root(&self) -> Result<OwnedFd, Errno> {
-        self.reach("root")
+    fn root(&self) -> Result<Root<'_>, Errno> {
+        if let Some(root) = self.roots.shared() {
+            return Ok(Root::Shared(root));
+        }
+        let root = self.reach("root")?;
+        Ok(self.roots.keep(root).map_or_else(Root::Own, Root::Shared))
     }
 
     /// Opens what a path is seen from.
@@ -300,9 +357,9 @@ impl Target<'_> {
     }
 }
 
-/// Gives the path of a descriptor of this process.
+/// Gives the path of a descriptor of this process, from [`DESCRIPTORS`].
 pub(super) fn descriptor_path(file: BorrowedFd<'_>) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
+    file.as_raw_fd().to_string()
 }
 
 /// Gives what the kernel says of an open file.

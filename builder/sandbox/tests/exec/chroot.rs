@@ -193,7 +193,7 @@ fn another_file_system() -> Outcome {
     assert!(!cache.join("deep/old").exists());
     assert_eq!(
         fs_err::read_dir(cache.parent().unwrap()).unwrap().count(),
-        1
+        3
     );
     assert_eq!(
         fs_err::read_dir(bench.root.join("work")).unwrap().count(),

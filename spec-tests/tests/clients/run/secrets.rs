@@ -113,7 +113,7 @@ fn kept(cage: &Cage, place: &Place, base: &str) {
     fs_err::create_dir_all(parent).expect("a writable directory");
     Tool::from_line("chmod 0777").run(&parent.display().to_string());
     let came = place.says(&format!(
-        "--progress=plain --metadata-file {}.json --output type=oci,dest={} {}",
+        "--metadata-file {}.json --output type=oci,dest={} {}",
         archive.display(),
         archive.display(),
         line(cage, base, lines)

@@ -113,7 +113,7 @@ fn layers() -> impl Strategy<Value = Vec<Vec<Item>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_directory_is_what_the_tree_is(layers in layers(), threads in 1_usize..4) {
         let layers: Vec<Layer> = layers.iter().map(|items| layer(items)).collect();

@@ -8,7 +8,8 @@ use rustix::mount::MountAttrFlags;
 
 use super::{make_file, show};
 use crate::error::Error;
-use crate::exec::inside::{HARMLESS, attach, create, failed, find};
+use crate::exec::inside::{attach, create, failed, find};
+use crate::exec::restrict::HARMLESS;
 
 /// The devices: a name, and both numbers.
 pub(in crate::exec) const DEVICES: [(&str, u32, u32); 6] = [

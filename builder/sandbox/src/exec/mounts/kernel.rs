@@ -1,7 +1,7 @@
 //! What the kernel says of itself: `/proc` and `/sys`, but for what is the
 //! machine's own business.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::FileType;
@@ -10,7 +10,8 @@ use rustix::mount::MountAttrFlags;
 
 use super::bare;
 use crate::error::Error;
-use crate::exec::inside::{HARMLESS, attach, copy, copy_path, create, failed, find, restrict};
+use crate::exec::inside::{attach, copy, copy_path, create, failed, find};
+use crate::exec::restrict::{HARMLESS, attach_with};
 use crate::exec::{Kept, Network};
 
 /// What is hidden, as container runtimes do: keys, memory and timers of the
@@ -89,13 +90,11 @@ pub(super) fn sys(root: &OwnedFd, network: Network, kept: Kept) -> Result<(), Er
     };
     let (tree, bound) = match own {
         Err(Errno::PERM | Errno::ACCESS) => {
-            let copied = copy_path(Path::new("/sys"))
-                .and_then(|tree| restrict(tree.as_fd(), attributes).map(|()| tree));
-            (copied, true)
+            (copy_path(Path::new("/sys")), true)
         }
         made => (made, false),
     };
-    tree.and_then(|tree| attach(tree, &target))
+    tree.and_then(|tree| attach_with(tree, &target, attributes))
         .map_err(failed("cannot mount onto", path))?;
     if bound && network == Network::None {
         // It is of the worker's network, whoever reads it.
@@ -137,11 +136,8 @@ fn protect(root: &OwnedFd, path: &[u8]) -> Result<(), Error> {
     };
     copy(&target, b"")
         .and_then(|tree| {
-            restrict(
-                tree.as_fd(),
-                NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY,
-            )?;
-            attach(tree, &target)
+            let attributes = NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY;
+            attach_with(tree, &target, attributes)
         })
         .map_err(failed("cannot protect", path))
 }

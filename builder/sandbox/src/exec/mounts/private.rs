@@ -12,7 +12,8 @@ use rustix::mount::MountAttrFlags;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::error::Error;
-use crate::exec::inside::{HARMLESS, attach, copy, create, failed, restrict};
+use crate::exec::inside::{attach, copy, create, failed};
+use crate::exec::restrict::{HARMLESS, attach_with};
 use crate::exec::{Mount, MountKind};
 
 /// How many connections wait for an agent.
@@ -77,8 +78,7 @@ impl Private {
         let directory = self.directory.as_ref().ok_or(Errno::NOENT);
         directory
             .and_then(|directory| copy(directory, name.as_bytes()))
-            .and_then(|tree| restrict(tree.as_fd(), attributes).map(|()| tree))
-            .and_then(|tree| attach(tree, target))
+            .and_then(|tree| attach_with(tree, target, attributes))
             .map_err(failed("cannot mount onto", &mount.target))
     }
 }

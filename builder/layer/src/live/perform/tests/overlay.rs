@@ -58,7 +58,7 @@ fn over(layers: &[Layer]) -> Result<bool, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn layers_over_each_other_are_what_the_tree_is(layers in layers()) {
         let directories = [(); 2].map(|()| tempfile::tempdir().expect("space"));
