@@ -46,7 +46,7 @@ pub(crate) struct Global {
 /// arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     Check(check::Arguments),
     Dockerfile(dockerfile::Arguments),
     Doctor(doctor::Arguments),

@@ -20,6 +20,7 @@ mod mounts;
 mod place;
 mod relay;
 mod restrict;
+mod scope;
 mod start;
 mod wire;
 

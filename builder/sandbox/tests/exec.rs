@@ -12,6 +12,8 @@ mod chroot;
 mod ends;
 #[path = "exec/mounts.rs"]
 mod mounts;
+#[path = "exec/programs.rs"]
+mod programs;
 #[path = "exec/tiers.rs"]
 mod tiers;
 #[path = "exec/view.rs"]
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ends::TESTS,
         chroot::TESTS,
         tiers::TESTS,
+        programs::TESTS,
     ];
     let tests: Vec<Test> = all.concat();
     let has = |wanted: &str| words.iter().any(|word| word == wanted);

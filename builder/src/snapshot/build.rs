@@ -361,11 +361,6 @@ impl Room {
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
-
-    /// Gives the directory.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 /// Reaches the files that a command left.

@@ -4,6 +4,8 @@
 mod bind;
 mod execute;
 mod found;
+mod job;
+mod mounting;
 mod output;
 
 use std::collections::BTreeMap;
@@ -33,17 +35,17 @@ use self::bind::Brings;
 pub(crate) use self::execute::Sandbox;
 
 /// Is a command with everything that its result depends on.
-pub(super) struct Command {
-    pub(super) started: Started,
-    pub(super) environment: Environment,
-    pub(super) user: User,
-    pub(super) directory: String,
-    pub(super) network: Network,
-    pub(super) security: Security,
-    pub(super) mounts: Planned,
+struct Command {
+    started: Started,
+    environment: Environment,
+    user: User,
+    directory: String,
+    network: Network,
+    security: Security,
+    mounts: Planned,
     /// What mounts bring, by their numbers in the instruction.
-    pub(super) brings: BTreeMap<usize, Brings>,
-    pub(super) hosts: Vec<Host>,
+    brings: BTreeMap<usize, Brings>,
+    hosts: Vec<Host>,
 }
 
 impl Run<'_> {

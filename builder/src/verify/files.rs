@@ -71,11 +71,7 @@ pub(super) fn compare(first: &LayerIndex, second: &LayerIndex) -> Vec<Difference
             .find(|(one, other)| (&one.path, &one.kind) != (&other.path, &other.kind));
         match moved {
             Some((one, _)) => add(&one.path, DifferenceKind::Order, &mut differences),
-            None => add(
-                &EntryPath::root(),
-                DifferenceKind::Form,
-                &mut differences,
-            ),
+            None => add(&EntryPath::root(), DifferenceKind::Form, &mut differences),
         }
     }
     differences
@@ -112,15 +108,19 @@ fn records(one: &Record, other: &Record, differences: &mut Vec<Difference>) {
         (Kind::Symlink { target: one }, Kind::Symlink { target: other }) if one != other => {
             Some(DifferenceKind::Target(one.clone(), other.clone()))
         }
-        (Kind::Device { .. }, _) => device(kind).zip(device(other_kind)).and_then(|(one, other)| {
-            (one != other).then_some(DifferenceKind::Device(one, other))
-        }),
+        (Kind::Device { .. }, _) => device(kind)
+            .zip(device(other_kind))
+            .and_then(|(one, other)| (one != other).then_some(DifferenceKind::Device(one, other))),
         _ => None,
     };
     if let Some(content) = content {
         add(path, content, differences);
     }
-    metadata(path, (&one.entry.metadata, &other.entry.metadata), differences);
+    metadata(
+        path,
+        (&one.entry.metadata, &other.entry.metadata),
+        differences,
+    );
 }
 
 fn content(one: &Record, other: &Record) -> Option<DifferenceKind> {
@@ -142,14 +142,22 @@ fn metadata(
     differences: &mut Vec<Difference>,
 ) {
     if one.mode != other.mode {
-        add(path, DifferenceKind::Mode(one.mode, other.mode), differences);
+        add(
+            path,
+            DifferenceKind::Mode(one.mode, other.mode),
+            differences,
+        );
     }
     let owners = ((one.uid, one.gid), (other.uid, other.gid));
     if owners.0 != owners.1 {
         add(path, DifferenceKind::Owner(owners.0, owners.1), differences);
     }
     if one.mtime != other.mtime {
-        add(path, DifferenceKind::Time(one.mtime, other.mtime), differences);
+        add(
+            path,
+            DifferenceKind::Time(one.mtime, other.mtime),
+            differences,
+        );
     }
     let mut names: Vec<&Box<[u8]>> = one.xattrs.keys().chain(other.xattrs.keys()).collect();
     names.sort();

@@ -73,10 +73,8 @@ impl Answering {
                 let into = Directory::open(&directory)?;
                 let performed =
                     layer::perform(&operations, &File::from(content), &into, (form, rights));
-                return match performed {
-                    Ok(performed) => Ok(Answer::Performed(performed)),
-                    Err(error) => Err(self.of_owners(error)),
-                };
+                let performed = performed.map_err(|error| self.of_owners(error))?;
+                return Ok(Answer::Performed(performed));
             }
             Ask::Rename { from, to } => fs_err::rename(&from, &to)?,
             Ask::Remove { path } => {
@@ -98,10 +96,8 @@ impl Answering {
                 rights,
             } => {
                 let directory = Directory::open(&directory)?;
-                return Ok(Answer::Observed(layer::observe(
-                    &directory,
-                    (form, rights),
-                )?));
+                let seen = layer::observe(&directory, (form, rights))?;
+                return Ok(Answer::Observed(seen));
             }
             Ask::Remember { directory } => {
                 let memory = Memory::of(&Directory::open(&directory)?)?;
@@ -109,14 +105,13 @@ impl Answering {
             }
             Ask::Compare { directory, rights } => {
                 let memory = self.memories.get(&directory).ok_or_else(missing)?;
-                let observation = memory.observe(&Directory::open(&directory)?, rights)?;
-                return Ok(Answer::Observed(observation));
+                let seen = memory.observe(&Directory::open(&directory)?, rights)?;
+                return Ok(Answer::Observed(seen));
             }
             Ask::Unstub { directory, paths } => {
                 let directory = Directory::open(&directory)?;
-                for path in paths.iter().rev() {
-                    directory.remove_empty(path)?;
-                }
+                let mut inner_first = paths.iter().rev();
+                inner_first.try_for_each(|path| directory.remove_empty(path))?;
             }
             Ask::Stub {
                 directory,

@@ -1,5 +1,7 @@
 //! `wharf doctor`.
 
+use std::path::Path;
+
 use builder::{Finding, Probe, SandboxChoice, TierName};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -43,8 +45,8 @@ pub(crate) fn run(
     let (config, sources) = config::load(environment, global.config.as_deref(), Vec::new())?;
     let chosen = arguments.sandbox.unwrap_or(config.build.sandbox);
     let directory = build::usual(environment).store;
-    let probe = Probe::run(&build::launch(), &directory);
     let report = Report {
+        unwritable: unwritable(environment, &directory),
         asked: build::choice(chosen),
         why: match arguments.sandbox {
             Some(Sandbox::Auto) => "the best that works here".to_owned(),
@@ -52,7 +54,7 @@ pub(crate) fn run(
             None if chosen == Sandbox::Auto => "the best that works here".to_owned(),
             None => format!("which {} names", sources.name("build.sandbox")),
         },
-        probe,
+        probe: Probe::run(&build::launch(), &directory),
     };
     let used = report.used();
     if arguments.json {
@@ -68,17 +70,40 @@ pub(crate) fn run(
     }
 }
 
+/// Says why nothing can be written where builds keep what they unpack, if so:
+/// then nothing else can be tried there either.
+fn unwritable(environment: &Environment, directory: &Path) -> Option<Failure> {
+    let failure = |reason: String| Failure {
+        name: "store",
+        reason,
+        hint: Some("set `WHARF_HOME` to a directory that can be written".to_owned()),
+    };
+    if let Err(error) = environment.store_directory() {
+        return Some(failure(error.root_cause().to_string()));
+    }
+    let there = directory.ancestors().find(|path| path.is_dir())?;
+    let error = tempfile::tempdir_in(there).err()?;
+    Some(failure(format!(
+        "can not write in `{}`: {error}",
+        there.display()
+    )))
+}
+
 /// Is what was found out, and what it was for.
 struct Report {
     asked: SandboxChoice,
     /// Why this one, in words.
     why: String,
+    /// Why nothing can be kept where builds keep it.
+    unwritable: Option<Failure>,
     probe: Probe,
 }
 
 /// Is something that does not work.
+#[derive(Debug, Clone)]
 struct Failure {
-    name: TierName,
+    /// The sandbox, or what else it is of.
+    name: &'static str,
     reason: String,
     hint: Option<String>,
 }
@@ -200,7 +225,7 @@ impl Report {
     fn failures(&self) -> (Vec<Failure>, Vec<Failure>) {
         let used = self.used();
         let number = used.map_or(u8::MAX, TierName::number);
-        let (mut help, mut rest) = (Vec::new(), Vec::new());
+        let (mut help, mut rest) = (Vec::from_iter(self.unwritable.clone()), Vec::new());
         for name in self.shown() {
             let refusal = self.probe.refusals.get(&name);
             let of_tier = refusal.map(|refusal| (refusal.to_string(), refusal.hint()));
@@ -210,14 +235,19 @@ impl Report {
             });
             let is_better = name.number() < number || used == Some(name);
             for (reason, hint) in of_tier.into_iter().chain(of_checks) {
-                let is_known =
-                    |known: &Failure| known.name == name && reason.ends_with(&known.reason);
+                let is_known = |known: &Failure| {
+                    known.name == name.as_str() && reason.ends_with(&known.reason)
+                };
                 if help.iter().chain(&rest).any(is_known) {
                     continue;
                 }
                 let hint = hint.filter(|_| is_better).map(str::to_owned);
                 let list = if hint.is_some() { &mut help } else { &mut rest };
-                list.push(Failure { name, reason, hint });
+                list.push(Failure {
+                    name: name.as_str(),
+                    reason,
+                    hint,
+                });
             }
         }
         (help, rest)
@@ -265,6 +295,11 @@ impl Report {
         json!({
             "sandbox": used.map(TierName::as_str),
             "tier": used.unwrap_or(TierName::None).number(),
+            "store": {
+                "works": self.unwritable.is_none(),
+                "reason": self.unwritable.as_ref().map(|failure| &failure.reason),
+                "hint": self.unwritable.as_ref().map(|failure| &failure.hint),
+            },
             "sandboxes": sandboxes,
         })
     }

@@ -18,13 +18,7 @@ fn furnished(commands: &str) -> Option<Home> {
     // One that is linked against libraries names its interpreter.
     let is_static = !program.is_empty() && !program.windows(8).any(|seen| seen == b"ld-linux");
     if !works || !is_static {
-        let reason = "commands can not be run here, or there is no static busybox";
-        let may_skip = std::env::var_os("WHARF_MUST_NOT_SKIP").is_none_or(|set| set != *"1");
-        assert!(
-            may_skip,
-            "skipped, though WHARF_MUST_NOT_SKIP is set: {reason}"
-        );
-        eprintln!("skipped: {reason}");
+        skip("commands can not be run here, or there is no static busybox");
         return None;
     }
     home.write(
@@ -33,6 +27,21 @@ fn furnished(commands: &str) -> Option<Home> {
     );
     fs_err::copy(BUSYBOX, home.path("c/sh")).expect("copied");
     Some(home)
+}
+
+/// Says that a test skips, where it may.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "whoever runs the tests says so, and is told"
+)]
+fn skip(reason: &str) {
+    let may_skip = std::env::var_os("WHARF_MUST_NOT_SKIP").is_none_or(|set| set != *"1");
+    assert!(
+        may_skip,
+        "skipped, though WHARF_MUST_NOT_SKIP is set: {reason}"
+    );
+    eprintln!("skipped: {reason}");
 }
 
 fn build(home: &Home, flags: &[&str]) -> Ended {

@@ -28,8 +28,11 @@ pub(crate) const ANYBODY: Rights = Rights {
     attributes: Given::Recorded,
 };
 
+/// Says whether this is root of the machine, not only of a namespace.
 pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    let users = fs_err::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let all = users.split_whitespace().last() == Some("4294967295");
+    rustix::process::geteuid().is_root() && all
 }
 
 /// Reads the attributes of something, links too.
@@ -202,6 +205,12 @@ pub(crate) fn possible(items: &mut [Item]) {
         let metadata = &mut entry.metadata;
         let seconds = metadata.mtime.seconds().clamp(-(1 << 31), 1 << 33);
         metadata.mtime = Time::new(seconds, metadata.mtime.nanoseconds()).expect("below a second");
+        if !is_root() {
+            metadata.xattrs.remove(&b"security.capability"[..]);
+            // Nobody else comes into it a second time.
+            let is_top = entry.path.is_root();
+            metadata.mode |= if is_top { 0o700 } else { 0 };
+        }
         metadata.uid = metadata.uid.min(u32::MAX - 1);
         metadata.gid = metadata.gid.min(u32::MAX - 1);
         if let crate::entry::Kind::Device { major, minor, .. } = &mut entry.kind {

@@ -200,3 +200,6 @@ impl Gone {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use rustix::thread::CapabilitySet;
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
 use crate::exec::wire::{Job, Report, encode};
-use crate::exec::{Kept, Step, capability, descriptors, filter, limit};
+use crate::exec::{Kept, Network, Step, capability, descriptors, filter, limit, scope};
 use crate::record::{self, Faked};
 use crate::tier::Ids;
 
@@ -76,6 +76,9 @@ fn prepare(
     if !confined {
         // With it, what was the root before is two calls away.
         kept.remove(CapabilitySet::SYS_CHROOT);
+    }
+    if step.kept == Kept::Default && step.network == Network::Host {
+        scope::keep_sockets_apart()?;
     }
     record(job, reports)?;
     filter::install(job)?;

@@ -37,7 +37,10 @@ pub(super) fn close_all_but(kept: BorrowedFd<'_>) {
         Some(last) => range(0, last, 0),
         None => Ok(()),
     };
-    if below.and_then(|()| range(kept.saturating_add(1), u32::MAX, 0)).is_ok() {
+    if below
+        .and_then(|()| range(kept.saturating_add(1), u32::MAX, 0))
+        .is_ok()
+    {
         return;
     }
     for number in (0..end()).filter(|&number| number != kept) {
@@ -59,6 +62,9 @@ fn range(first: u32, last_one: u32, flags: u32) -> Result<(), Errno> {
 
 /// Gives the number above that of every descriptor.
 fn end() -> u32 {
-    let most = getrlimit(Resource::Nofile).current.unwrap_or(LIMIT).min(LIMIT);
+    let most = getrlimit(Resource::Nofile)
+        .current
+        .unwrap_or(LIMIT)
+        .min(LIMIT);
     u32::try_from(most).unwrap_or(u32::MAX)
 }

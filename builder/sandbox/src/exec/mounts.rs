@@ -47,7 +47,7 @@ pub(super) fn make(job: &Job, descriptors: &[OwnedFd]) -> Result<Made, Error> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .map_err(|source| Error::system("cannot keep mounts apart", source))?;
-    let root = mount_root(&step.root)?;
+    let root = mount_root(&step.root, step.kept)?;
     kernel::proc(&root, step.kept)?;
     kernel::sys(&root, step.network, step.kept)?;
     devices::make(&root)?;
@@ -78,17 +78,25 @@ pub(super) fn make(job: &Job, descriptors: &[OwnedFd]) -> Result<Made, Error> {
     Ok(Made { listeners, pivoted })
 }
 
-/// Makes a mount of the root directory, and opens that.
-fn mount_root(root: &Path) -> Result<OwnedFd, Error> {
-    let context = || format!("cannot mount the root `{}`", root.display());
-    rustix::mount::mount_bind_recursive(root, root)
-        .map_err(|source| Error::system(context(), source))?;
-    rustix::fs::open(
-        root,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(|source| Error::system(context(), source))
+/// Makes a mount of the root directory, and opens that. Devices can be made
+/// there, but not opened: on real root's machine that would be its disks.
+fn mount_root(root: &Path, kept: Kept) -> Result<OwnedFd, Error> {
+    let attributes = match bare(kept) {
+        true => MountAttrFlags::empty(),
+        false => MountAttrFlags::MOUNT_ATTR_NODEV,
+    };
+    let open = || {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(root, flags, Mode::empty())
+    };
+    let mounted = open().and_then(|target| attach_with(copy_path(root)?, target, attributes));
+    // What is opened by now is what was mounted.
+    mounted.and_then(|()| open()).map_err(|source| {
+        Error::system(
+            format!("cannot mount the root `{}`", root.display()),
+            source,
+        )
+    })
 }
 
 /// Finds where a mount goes. Only below what this command alone has, it may
@@ -197,12 +205,6 @@ fn enter(root: &OwnedFd) -> Result<bool, Error> {
     rustix::process::chroot(".").map_err(failed)?;
     rustix::process::chdir("/").map_err(failed)?;
     Ok(false)
-}
-
-/// Shows something of this process at a place of the root.
-fn show(source: &str, place: impl AsFd) -> Result<(), Errno> {
-    let tree = copy_path(Path::new(source))?;
-    attach(tree, place)
 }
 
 /// Says whether everything is to be seen.

@@ -75,7 +75,8 @@ fn set(tree: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<(), Errno> {
 fn remount(tree: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<(), Errno> {
     let top = rustix::fs::readlink(format!("/proc/self/fd/{}", tree.as_raw_fd()), Vec::new())?;
     let top = PathBuf::from(OsString::from_vec(top.into_bytes()));
-    let mounts = fs_err::read("/proc/self/mountinfo").map_err(|_| Errno::NOENT)?;
+    let mounts = fs_err::read("/proc/self/mountinfo")
+        .map_err(|source| Errno::from_io_error(&source).unwrap_or(Errno::IO))?;
     let points = mounts.split(|&byte| byte == b'\n').filter_map(point);
     for point in points.filter(|point| point.starts_with(&top)) {
         let there = rustix::fs::statvfs(&point)?.f_flag;

@@ -1,10 +1,15 @@
 //! What a command sees of itself and of the machine.
 
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::Path;
+
 use sandbox::{Ended, ErrorKind, Kept, Network};
 
 use crate::Outcome;
 use crate::Test;
 use crate::bench::{Bench, ROOT, go, missing_namespaces};
+use crate::programs;
 
 pub(crate) const TESTS: &[Test] = &[
     ("view::ids", ids),
@@ -15,6 +20,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("view::devices", devices),
     ("view::filter", filter),
     ("view::network_none", network_none),
+    ("view::devices_made", devices_made),
+    ("view::nameless_sockets", nameless_sockets),
     ("view::descriptors", descriptors),
     ("view::signals", signals),
 ];
@@ -142,6 +149,49 @@ fn devices() -> Outcome {
             .next()
             .is_none()
     );
+    Outcome::Done
+}
+
+fn devices_made() -> Outcome {
+    need!();
+    let bench = Bench::new();
+    // They can be put into an image. To open them would be to open disks.
+    let gave = bench.sh(
+        "for where in /tmp/x /dev/x /dev/shm/x; do mknod $where c 1 5 && head -c 1 $where; done; \
+         stat -c '%F %t:%T' /tmp/x; rm -f /dev/null; echo x > /dev/null && echo stays",
+    );
+    assert_eq!(
+        gave.output, "character special file 1:5\nstays\n",
+        "{}",
+        gave.errors
+    );
+    assert_eq!(
+        gave.errors.matches("Permission denied").count(),
+        3,
+        "{}",
+        gave.errors
+    );
+    Outcome::Done
+}
+
+fn nameless_sockets() -> Outcome {
+    need!();
+    let (bench, name) = (Bench::new(), format!("wharf-test-{}", std::process::id()));
+    if !Path::new("/usr/bin/perl").exists() {
+        return Outcome::Skipped("no `/usr/bin/perl`".to_owned());
+    }
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    let script = "use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0); print connect($s, \
+        pack_sockaddr_un(\"\\0$ARGV[0]\")) ? 'reached' : $!+0";
+    let mut step = programs::step(&bench, &["perl", "-e", script, &name]);
+    assert_eq!(go(&ROOT, &step, &[]).ok(), "111");
+    step.network = Network::Host;
+    let shown = go(&ROOT, &step, &[]).ok();
+    if shown == "reached" {
+        return Outcome::Skipped("the kernel is older than Linux 6.12".to_owned());
+    }
+    assert_eq!(shown, "1");
     Outcome::Done
 }
 

@@ -84,7 +84,8 @@ impl Mask {
         }
     }
 
-    /// Replaces in a text that is whole, such as a message.
+    /// Replaces in a text that is whole.
+    #[cfg(test)]
     pub(crate) fn apply(&self, text: &[u8]) -> Vec<u8> {
         let mut stream = self.stream();
         let mut masked = Vec::with_capacity(text.len());

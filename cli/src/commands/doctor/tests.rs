@@ -18,6 +18,7 @@ fn report(asked: SandboxChoice) -> Report {
     Report {
         asked,
         why: "so it is".to_owned(),
+        unwritable: None,
         probe: Probe {
             findings: serde_json::from_value(findings).expect("findings"),
             tiers: serde_json::from_value(tiers).expect("tiers"),
@@ -91,4 +92,21 @@ fn programs_are_told_the_same() {
     assert_eq!(json["sandboxes"][1]["hint"], "usermod");
     let none = report(SandboxChoice::Named(TierName::Root)).json();
     assert_eq!((&none["sandbox"], &none["tier"]), (&Value::Null, &json!(4)));
+}
+
+#[test]
+fn a_place_that_can_not_be_written_is_told_first() {
+    let nowhere = Environment::of(&[]);
+    let mut report = report(SandboxChoice::Best);
+    report.unwritable = unwritable(&nowhere, Path::new("/tmp"));
+    let text = report.text();
+    let expected = "\nWhat would help\n  store: there is no place for the library of images: `HOME` is not set\n    set `WHARF_HOME` to a directory that can be written\n  root: ";
+    assert!(text.contains(expected), "{text}");
+    assert_eq!(report.json()["store"]["works"], false);
+    let directory = tempfile::tempdir().expect("a directory");
+    let home = directory.path().display().to_string();
+    let somewhere = Environment::of(&[("HOME", &home)]);
+    let store = somewhere.store_directory().expect("a home");
+    assert!(unwritable(&somewhere, &store).is_none());
+    assert!(!store.exists());
 }

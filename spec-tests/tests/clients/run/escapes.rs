@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use crate::build::{base, shelves};
 use crate::cage::Cage;
-use crate::cases::Cases;
 use crate::docker::Daemon;
 use crate::run::places::{self, Place};
 use crate::tool::Tool;

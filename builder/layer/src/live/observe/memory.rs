@@ -39,6 +39,16 @@ impl Record {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn test(path: &EntryPath, inode: u64, changed: (i64, u64)) -> Self {
+        let path = path.as_bytes().to_vec();
+        Self {
+            path,
+            inode,
+            changed,
+        }
+    }
+
     /// Has it be other than anything.
     pub(super) fn unknown(path: &EntryPath) -> Self {
         Self {

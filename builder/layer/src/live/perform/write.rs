@@ -120,7 +120,8 @@ impl Writing<'_> {
                 size,
                 offset,
             } => {
-                let handle = self.make(path, file)?;
+                let mode = created(metadata);
+                let handle = self.make(path, |place| file(place, mode))?;
                 self.copy(path, &handle, (*offset, *size))?;
                 self.done.bytes = self.done.bytes.saturating_add(*size);
                 (path, metadata, Inode::open(handle))
@@ -176,7 +177,7 @@ impl Writing<'_> {
             DeviceKind::Block => ('b', FileType::BlockDevice),
         };
         if self.work.rights.devices == Given::Recorded {
-            let handle = self.make(path, file)?;
+            let handle = self.make(path, |place| file(place, PRIVATE))?;
             let inode = Inode::open(handle)
                 .map_err(|errno| self.work.into.failed("look at", path, errno))?;
             let value = format!("{letter} {major}:{minor}").into_bytes();
@@ -232,9 +233,15 @@ impl Writing<'_> {
 const MAJOR_LIMIT: u32 = 0xfff;
 const MINOR_LIMIT: u32 = 0xf_ffff;
 
-fn file(place: Place<'_>) -> Result<OwnedFd, Errno> {
+/// Gives the permissions that a file is made with: those that it gets in the
+/// end, mostly, so that they need not be set.
+fn created(metadata: &Metadata) -> Mode {
+    Mode::from_raw_mode(u32::from(metadata.mode) & 0o777) | PRIVATE
+}
+
+fn file(place: Place<'_>, mode: Mode) -> Result<OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(place.parent, place.name, flags, PRIVATE)
+    rustix::fs::openat(place.parent, place.name, flags, mode)
 }
 
 fn node(place: Place<'_>, kind: FileType, number: u64) -> Result<Inode, Errno> {

@@ -143,7 +143,7 @@ fn owners_that_are_recorded_change() {
                 metadata: Metadata {
                     uid: *uid,
                     gid: *gid,
-                    ..metadata(0o600)
+                    ..metadata(0o700)
                 },
             })
             .collect();

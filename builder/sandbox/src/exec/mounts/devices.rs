@@ -1,14 +1,17 @@
-//! `/dev`: a few devices that are no hardware, terminals, shared memory.
+//! `/dev`: a few devices that are no hardware, terminals, shared memory. The
+//! devices are the worker's, each a mount: in what a command can write to,
+//! none can be opened.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{FileType, Mode, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{Mode, mkdirat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-use super::{make_file, show};
+use super::make_file;
 use crate::error::Error;
-use crate::exec::inside::{attach, create, failed, find};
+use crate::exec::inside::{attach, copy_path, create, failed, find};
 use crate::exec::restrict::HARMLESS;
 
 /// The devices: a name, and both numbers.
@@ -37,11 +40,11 @@ pub(super) fn make(root: &OwnedFd) -> Result<(), Error> {
     let path: &[u8] = b"/dev";
     let options = [("source", "tmpfs"), ("mode", "755"), ("size", "65536k")];
     let target = find(root, path).map_err(failed("cannot mount onto", path))?;
-    let directory = create("tmpfs", &options, MountAttrFlags::MOUNT_ATTR_NOSUID)
+    let directory = create("tmpfs", &options, HARMLESS)
         .and_then(|tree| attach(&tree, &target).map(|()| tree))
         .map_err(failed("cannot mount onto", path))?;
-    for (name, major, minor) in DEVICES {
-        device(&directory, name, (major, minor)).map_err(failed("cannot make", name.as_bytes()))?;
+    for (name, ..) in DEVICES {
+        device(&directory, name).map_err(failed("cannot make", name.as_bytes()))?;
     }
     for (name, to) in LINKS {
         symlinkat(to, &directory, name).map_err(failed("cannot make", name.as_bytes()))?;
@@ -57,17 +60,11 @@ pub(super) fn make(root: &OwnedFd) -> Result<(), Error> {
     }
 }
 
-/// Makes a device, or where that is not allowed shows the worker's.
-fn device(directory: &OwnedFd, name: &str, (major, minor): (u32, u32)) -> Result<(), Errno> {
-    let mode = Mode::from_raw_mode(0o666);
-    let number = makedev(major, minor);
-    match mknodat(directory, name, FileType::CharacterDevice, mode, number) {
-        Ok(()) => return Ok(()),
-        Err(Errno::PERM | Errno::ACCESS) => {}
-        Err(source) => return Err(source),
-    }
+/// Shows a device of the worker.
+fn device(directory: &OwnedFd, name: &str) -> Result<(), Errno> {
     make_file(directory, name.as_bytes())?;
-    show(&format!("/dev/{name}"), find(directory, name.as_bytes())?)
+    let tree = copy_path(&Path::new("/dev").join(name))?;
+    attach(tree, find(directory, name.as_bytes())?)
 }
 
 /// Mounts terminals of the command's own. The group of terminals is 5 in

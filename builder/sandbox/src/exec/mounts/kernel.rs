@@ -89,9 +89,7 @@ pub(super) fn sys(root: &OwnedFd, network: Network, kept: Kept) -> Result<(), Er
         Network::Host => Err(Errno::PERM),
     };
     let (tree, bound) = match own {
-        Err(Errno::PERM | Errno::ACCESS) => {
-            (copy_path(Path::new("/sys")), true)
-        }
+        Err(Errno::PERM | Errno::ACCESS) => (copy_path(Path::new("/sys")), true),
         made => (made, false),
     };
     tree.and_then(|tree| attach_with(tree, &target, attributes))

@@ -6,7 +6,7 @@ use super::*;
 struct Mounted(tempfile::TempDir);
 
 impl Mounted {
-    fn new(layers: &[tempfile::TempDir]) -> Option<Self> {
+    fn new(layers: &[tempfile::TempDir], marks: Marks) -> Option<Self> {
         let at = tempfile::tempdir().expect("space");
         let lower: Vec<String> = layers
             .iter()
@@ -14,7 +14,11 @@ impl Mounted {
             .map(|layer| layer.path().display().to_string())
             .collect();
         let lower = lower.join(":");
-        let options = format!("lowerdir={lower},redirect_dir=off,metacopy=off,index=off");
+        let marks = match marks {
+            Marks::Trusted => "",
+            Marks::User => ",userxattr",
+        };
+        let options = format!("lowerdir={lower},redirect_dir=off,metacopy=off,index=off{marks}");
         let mounted = Command::new("mount")
             .args(["-t", "overlay", "-o", &options, "none"])
             .arg(at.path())
@@ -31,16 +35,30 @@ impl Drop for Mounted {
     }
 }
 
-const OVERLAY: Form = Form::Overlay {
-    marks: Marks::Trusted,
-};
+/// Gives the ways in which layers can be mounted here: as root of the machine,
+/// and as that of a namespace of users.
+fn ways() -> Vec<(Marks, Rights)> {
+    let ways = [(Marks::Trusted, ROOT), (Marks::User, ANYBODY)];
+    let directories = [(); 2].map(|()| tempfile::tempdir().expect("space"));
+    let is_possible = |(marks, rights): &(Marks, Rights)| {
+        (*rights == ANYBODY || is_root()) && Mounted::new(&directories, *marks).is_some()
+    };
+    let ways: Vec<_> = ways.into_iter().filter(is_possible).collect();
+    if ways.is_empty() {
+        println!("skipped: nothing can be mounted here");
+    }
+    ways
+}
 
-fn over(layers: &[Layer]) -> Result<bool, TestCaseError> {
+/// Puts layers into directories of their own, and compares what the kernel
+/// makes of those with their tree; `false` where no tree has them.
+fn over(layers: &[Layer], (marks, rights): (Marks, Rights)) -> Result<bool, TestCaseError> {
+    let form = Form::Overlay { marks };
     let mut directories = vec![tempfile::tempdir().expect("space")];
     let mut tree = Tree::new();
     for (origin, layer) in (0..).zip(layers) {
         let directory = tempfile::tempdir().expect("space");
-        match work(&tree, layer, directory.path(), (OVERLAY, ROOT), 2) {
+        match work(&tree, layer, directory.path(), (form, rights), 2) {
             Err(error) if error.kind() == ErrorKind::Io => {
                 return Err(TestCaseError::fail(error.to_string()));
             }
@@ -51,9 +69,9 @@ fn over(layers: &[Layer]) -> Result<bool, TestCaseError> {
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
         directories.push(directory);
     }
-    let mounted = Mounted::new(&directories).expect("one was mounted before");
-    let is = expected(&tree, ROOT, |place, size| content(layers, place, size));
-    compare(&found(mounted.0.path(), ROOT), &is)?;
+    let mounted = Mounted::new(&directories, marks).expect("one was mounted before");
+    let is = expected(&tree, rights, |place, size| content(layers, place, size));
+    compare(&found(mounted.0.path(), rights), &is)?;
     Ok(true)
 }
 
@@ -61,23 +79,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn layers_over_each_other_are_what_the_tree_is(layers in layers()) {
-        let directories = [(); 2].map(|()| tempfile::tempdir().expect("space"));
-        if !is_root() || Mounted::new(&directories).is_none() {
-            println!("skipped: nothing can be mounted here");
-            return Ok(());
-        }
         let layers: Vec<Layer> = layers.iter().map(|items| layer(items)).collect();
-        prop_assume!(over(&layers)?);
+        for way in ways() {
+            prop_assume!(over(&layers, way)?);
+        }
     }
 }
 
 #[test]
 fn what_is_removed_and_replaced_is_hidden() {
-    let directories = [(); 2].map(|()| tempfile::tempdir().expect("space"));
-    if !is_root() || Mounted::new(&directories).is_none() {
-        println!("skipped: nothing can be mounted here");
-        return;
-    }
+    let ways = ways();
     let below = [
         other("d", Kind::Directory),
         file("d/a", b"a"),
@@ -103,10 +114,15 @@ fn what_is_removed_and_replaced_is_hidden() {
         vec![file("d/e/z", b"y"), hard_link("y", "d/e/z")],
     ];
     for upper in &uppers {
-        assert!(over(&[&below[..], upper].map(unordered)).expect("as the tree"));
+        let layers = [&below[..], upper].map(unordered);
+        for way in &ways {
+            assert!(over(&layers, *way).expect("as the tree"));
+        }
         for after in &after {
             let layers = [&below[..], upper, after].map(unordered);
-            over(&layers).expect("as the tree");
+            for way in &ways {
+                over(&layers, *way).expect("as the tree");
+            }
         }
     }
 }
