@@ -25,6 +25,7 @@ mod request;
 mod snapshot;
 mod solve;
 mod step;
+mod verify;
 mod worker;
 
 pub use dockerfile::{
@@ -47,4 +48,5 @@ pub use crate::request::{
 };
 pub use crate::snapshot::{Prune, Pruned, Store, Usage};
 pub use crate::solve::{Built, BuiltLayer, BuiltStep, Checked, untagged};
+pub use crate::verify::{Difference, DifferenceKind, FieldDifference, Origin, Report, StepReport};
 pub use crate::worker::dispatch;

@@ -18,6 +18,7 @@ use crate::fetch::Checkout;
 use crate::plan::excerpt;
 use crate::request::{DockerfileSource, NamedContext, Request};
 use crate::solve::{self, Built, Checked};
+use crate::verify::Report;
 
 /// Is a build that can start. It has the text that diagnostics point into.
 pub struct Prepared {
@@ -145,6 +146,18 @@ impl Prepared {
     /// kept and serve the next build; the library's names are as they were.
     pub async fn build(&self, images: &Images) -> Result<Built, Error> {
         solve::run(self, images).await
+    }
+
+    /// Builds once more what was built, as otherwise as can be, and says what
+    /// came to something else: without what was packed or run before, by
+    /// another number of threads, in another sandbox where there is one. The
+    /// image and its names stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Prepared::build`] does. Differences are no errors here.
+    pub async fn verify(&self, images: &Images, built: &Built) -> Result<Report, Error> {
+        solve::verify(self, images, built).await
     }
 }
 

@@ -9,6 +9,7 @@ mod running;
 mod stage;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
 use bytes::Bytes;
@@ -22,7 +23,8 @@ use crate::image::{LayerOf, compose};
 use crate::layers::Layers;
 use crate::plan::Plan;
 use crate::prepare::Prepared;
-use crate::request::Request;
+use crate::request::{Cache, Request, SandboxChoice};
+use crate::verify::{self, Report};
 
 use self::planning::Planned;
 use self::run::Run;
@@ -98,6 +100,78 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
     (built.warnings, built.ignore_warnings) = (walked.warnings, walked.ignore_warnings);
     built.steps = walked.steps;
     Ok(built)
+}
+
+/// Builds once more what was built: without what was packed or run before, by
+/// another number of threads, and in another sandbox where there is one. What
+/// it packs serves no other build.
+pub(crate) async fn verify(
+    prepared: &Prepared,
+    images: &Images,
+    built: &Built,
+) -> Result<Report, Error> {
+    let library = library(images)?;
+    let mut request = prepared.request.clone();
+    request.cache = Cache::Apart;
+    request.threads = match request.threads.get() {
+        1 => NonZeroUsize::MIN.saturating_add(1),
+        _ => NonZeroUsize::MIN,
+    };
+    request.progress.note(&Event::Verifying);
+    let has_commands = built.steps.iter().any(BuiltStep::is_command);
+    if has_commands && let Some(name) = running::another(&request.running).await? {
+        request.running.sandbox = SandboxChoice::Named(name);
+    }
+    let again = walk(prepared, &request, images).await?;
+    let image = compose_image(&request, again.last)?;
+    let read = library.read(&built.config, Config::LIMIT).await;
+    let config = read.map_err(|error| Error::image("can not read the config", error))?;
+    let layers = Layers::new(images, library, &request);
+    Ok(verify::compare(
+        &evidence(&layers, &built.steps, &config.unwrap_or_default()).await?,
+        &evidence(&layers, &again.steps, &image.config).await?,
+    ))
+}
+
+/// Gathers what one build came to.
+async fn evidence(
+    layers: &Layers,
+    steps: &[BuiltStep],
+    config: &Bytes,
+) -> Result<verify::Evidence, Error> {
+    let mut all = Vec::with_capacity(steps.len());
+    for step in steps {
+        let mut layer = None;
+        if let Some(built) = &step.layer {
+            let of = LayerOf {
+                descriptor: built.descriptor.clone(),
+                diff_id: built.diff_id,
+            };
+            let place = here(&built.descriptor.digest);
+            layer = Some(verify::LayerEvidence {
+                diff_id: built.diff_id,
+                index: layers.index(0, &place, &of).await?,
+            });
+        }
+        all.push(verify::StepEvidence {
+            stage: step.stage.clone(),
+            text: step.text.clone(),
+            span: step.span,
+            layer,
+        });
+    }
+    Ok(verify::Evidence {
+        steps: all,
+        config: config.to_vec(),
+    })
+}
+
+impl BuiltStep {
+    /// Says whether it is a `RUN`.
+    fn is_command(&self) -> bool {
+        let word = self.text.split_whitespace().next();
+        word.is_some_and(|word| word.eq_ignore_ascii_case("RUN"))
+    }
 }
 
 fn library(images: &Images) -> Result<&Library, Error> {

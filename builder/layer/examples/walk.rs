@@ -14,12 +14,18 @@ fn main() {
         attributes: Given::Really,
     };
     let start = Instant::now();
-    let all = Memory::default().observe(&directory, rights).expect("readable");
+    let all = Memory::default()
+        .observe(&directory, rights)
+        .expect("readable");
     println!("all {}: {:?}", all.seen.len(), start.elapsed());
     let start = Instant::now();
     let memory = Memory::of(&directory).expect("readable");
     println!("remembered: {:?}", start.elapsed());
     let start = Instant::now();
     let changed = memory.observe(&directory, rights).expect("readable");
-    println!("looked at again: {:?}, {} seen", start.elapsed(), changed.seen.len());
+    println!(
+        "looked at again: {:?}, {} seen",
+        start.elapsed(),
+        changed.seen.len()
+    );
 }

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use layer::Marks;
+
 use crate::stage::{Overlay, Stage, is_root, lines, scratch};
 
 /// Gives the folders of the cases, in the order of their names.
@@ -62,9 +64,18 @@ fn every_case_in_a_directory_with_all() {
 
 #[test]
 fn every_case_over_others() {
+    over_others(Marks::Trusted);
+}
+
+#[test]
+fn every_case_over_others_with_the_marks_of_users() {
+    over_others(Marks::User);
+}
+
+fn over_others(marks: Marks) {
     let work = |scratch: &Path, before: &str, commands: &str| {
         let lower = Stage::new(scratch.join("lower"), before);
-        match Overlay::try_run(lower, commands) {
+        match Overlay::try_run(lower, commands, marks) {
             Ok((mut overlay, diff)) => {
                 overlay.check();
                 overlay.check_extracted();

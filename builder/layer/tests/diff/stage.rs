@@ -26,9 +26,6 @@ pub(crate) const RIGHTS: Rights = Rights {
     devices: Given::Really,
     attributes: Given::Really,
 };
-const OVERLAY: Form = Form::Overlay {
-    marks: Marks::Trusted,
-};
 
 /// Says whether owners, devices and mounts can be had.
 pub(crate) fn is_root() -> bool {
@@ -111,6 +108,7 @@ pub(crate) struct Overlay {
     /// What it lies over.
     pub(crate) lower: Stage,
     before: Tree,
+    form: Form,
     upper: PathBuf,
     work: PathBuf,
     merged: PathBuf,
@@ -119,10 +117,14 @@ pub(crate) struct Overlay {
 impl Overlay {
     /// Runs commands over a file system, and gives the layer.
     pub(crate) fn run(lower: Stage, commands: &str) -> (Self, Diff) {
-        Self::try_run(lower, commands).unwrap()
+        Self::try_run(lower, commands, Marks::Trusted).unwrap()
     }
 
-    pub(crate) fn try_run(lower: Stage, commands: &str) -> Result<(Self, Diff), Error> {
+    pub(crate) fn try_run(
+        lower: Stage,
+        commands: &str,
+        marks: Marks,
+    ) -> Result<(Self, Diff), Error> {
         let beside = lower.directory.parent().unwrap();
         let [upper, work, merged] = ["upper", "work", "merged"].map(|name| beside.join(name));
         for path in [&upper, &work, &merged] {
@@ -133,6 +135,7 @@ impl Overlay {
         let mut overlay = Self {
             lower,
             before,
+            form: Form::Overlay { marks },
             upper,
             work,
             merged,
@@ -147,7 +150,7 @@ impl Overlay {
         let diff = overlay.diff()?;
         overlay.lower.apply(&diff.changed, &overlay.upper.clone());
         let directory = Directory::open(&overlay.upper).unwrap();
-        settle(&diff.settlements, &directory, (OVERLAY, RIGHTS)).unwrap();
+        settle(&diff.settlements, &directory, (overlay.form, RIGHTS)).unwrap();
         // What lies over it says the same again, and nothing is left to do.
         let again = overlay.diff()?;
         assert_eq!(again.changed, diff.changed);
@@ -157,8 +160,8 @@ impl Overlay {
 
     fn diff(&self) -> Result<Diff, Error> {
         let directory = Directory::open(&self.upper).unwrap();
-        let observation = observe(&directory, (OVERLAY, RIGHTS)).unwrap();
-        diff(&self.before, &observation, CLAMP, (OVERLAY, RIGHTS))
+        let observation = observe(&directory, (self.form, RIGHTS)).unwrap();
+        diff(&self.before, &observation, CLAMP, (self.form, RIGHTS))
     }
 
     /// Checks that whoever extracts the layer has the same directory.
@@ -167,8 +170,10 @@ impl Overlay {
         fs_err::create_dir(&into).unwrap();
         copy_metadata(&self.lower.directory, &into);
         let layer = self.lower.layers.last().unwrap();
-        extract(&self.before, layer, &into, OVERLAY);
-        assert_eq!(look(&self.upper, &self.before), look(&into, &self.before));
+        extract(&self.before, layer, &into, self.form);
+        let [settled, extracted] =
+            [&self.upper, &into].map(|upper| look(upper, self.form, &self.before));
+        assert_eq!(settled, extracted);
     }
 
     pub(crate) fn check(&mut self) {
@@ -185,7 +190,11 @@ impl Overlay {
 
     /// Does something while it is mounted.
     fn mounted(&mut self, options: &str, work: impl FnOnce(&mut Self)) {
-        let options = format!("{options},redirect_dir=off,metacopy=off,index=off,xino=off");
+        let marks = match self.form {
+            Form::Overlay { marks: Marks::User } => ",userxattr",
+            _ => ",redirect_dir=off,metacopy=off",
+        };
+        let options = format!("{options},index=off,xino=off{marks}");
         let mounted = Command::new("mount")
             .args(["-t", "overlay", "overlay", "-o", &options])
             .arg(&self.merged)
@@ -304,9 +313,9 @@ fn extract(before: &Tree, (index, archive): &(LayerIndex, Vec<u8>), into: &Path,
 
 /// Gives what an upper directory has, without what differs in nothing: inodes,
 /// and whether a directory hides what is not there.
-fn look(upper: &Path, before: &Tree) -> Observation {
+fn look(upper: &Path, form: Form, before: &Tree) -> Observation {
     let upper = Directory::open(upper).unwrap();
-    let mut observation = observe(&upper, (OVERLAY, RIGHTS)).unwrap();
+    let mut observation = observe(&upper, (form, RIGHTS)).unwrap();
     let mut files = BTreeMap::new();
     for (number, seen) in observation.seen.iter_mut().enumerate() {
         let number = number as u64;

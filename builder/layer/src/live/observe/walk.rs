@@ -99,6 +99,9 @@ impl<'a> Walk<'a> {
     /// Has an owner who is not root read a file. What is known of it is then
     /// what it was before.
     pub(super) fn unlock(&mut self, visit: &mut Visit) -> Result<(), Error> {
+        if visit.unlocked {
+            return Ok(());
+        }
         let needed = match visit.kind() {
             FileType::Directory => WALK,
             FileType::RegularFile => READ,

@@ -15,10 +15,10 @@ impl Mounted {
             .collect();
         let lower = lower.join(":");
         let marks = match marks {
-            Marks::Trusted => "",
-            Marks::User => ",userxattr",
+            Marks::Trusted => "redirect_dir=off",
+            Marks::User => "userxattr,redirect_dir=nofollow",
         };
-        let options = format!("lowerdir={lower},redirect_dir=off,metacopy=off,index=off{marks}");
+        let options = format!("lowerdir={lower},metacopy=off,index=off,{marks}");
         let mounted = Command::new("mount")
             .args(["-t", "overlay", "-o", &options, "none"])
             .arg(at.path())
