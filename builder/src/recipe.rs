@@ -123,7 +123,12 @@ impl Recipe {
 
     /// Gives the entries in the order of the layer.
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
-        self.items.values()
+        let mut items: Vec<&Item> = self.items.values().collect();
+        // Nothing else stands elsewhere than its path does.
+        if items.iter().any(|item| item.entry.kind == Kind::Whiteout) {
+            items.sort_by(|one, other| one.entry.layer_order(&other.entry));
+        }
+        items.into_iter()
     }
 
     /// Gives the entries, to be changed.
@@ -203,9 +208,10 @@ impl Recipe {
                 "the index of the layer does not fit what it was made of",
             ));
         }
-        for (item, record) in self.items.values_mut().zip(index.records()) {
-            if let (Content::Place { digest, .. }, Some(stored)) =
-                (&mut item.content, &record.content)
+        for record in index.records() {
+            let item = self.items.get_mut(&record.entry.path);
+            if let (Some(Content::Place { digest, .. }), Some(stored)) =
+                (item.map(|item| &mut item.content), &record.content)
             {
                 *digest = Some(stored.digest);
             }

@@ -13,7 +13,7 @@ mod tests;
 
 use annotate_snippets::Renderer;
 use builder::{
-    Built, Diagnostic, ErrorKind, Family, Mistaken, Prepared, RULES, Severity, SourceText,
+    Built, Diagnostic, ErrorKind, Family, Mistaken, Prepared, RULES, Severity, SourceText, Span,
 };
 
 use crate::report::{self, Exit, ended, hinted, placed, redact, say, usage};
@@ -35,15 +35,18 @@ pub(crate) fn failed(prepared: &Prepared, error: builder::Error) -> anyhow::Erro
         show(source, diagnostics);
         return usage(error.to_string());
     }
-    let source = prepared.dockerfile();
-    let excerpt = error
-        .span()
-        .map(|span| human::excerpt((&source.name, &source.bytes), span));
+    let excerpt = error.span().map(|span| self::excerpt(prepared, span));
     let error = with_hint(error);
     match excerpt {
         Some(excerpt) => placed(error, excerpt),
         None => error,
     }
+}
+
+/// Shows a place of the Dockerfile.
+pub(crate) fn excerpt(prepared: &Prepared, span: Span) -> String {
+    let source = prepared.dockerfile();
+    human::excerpt((&source.name, &source.bytes), span)
 }
 
 /// Shows what there was to say of a Dockerfile before its build failed.

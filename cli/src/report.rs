@@ -108,7 +108,8 @@ pub(crate) fn missing(message: impl Into<String>) -> anyhow::Error {
     ending(Exit::NotFound, message)
 }
 
-fn ending(exit: Exit, message: impl Into<String>) -> anyhow::Error {
+/// Makes an error that ends the program in this way.
+pub(crate) fn ending(exit: Exit, message: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Ending {
         exit,
         message: message.into(),

@@ -20,6 +20,7 @@ mod mounts;
 mod place;
 mod relay;
 mod restrict;
+mod runtime;
 mod scope;
 mod start;
 mod wire;
@@ -32,6 +33,7 @@ use crate::error::Error;
 use crate::tier::Tier;
 
 pub(crate) use keeper::step_main;
+pub use runtime::run_by;
 
 /// Is a command, and what it sees. Paths in `root` are absolute there, and
 /// have no links in them.

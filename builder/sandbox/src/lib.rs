@@ -18,7 +18,7 @@ mod worker;
 
 pub use channel::{Channel, DESCRIPTOR_LIMIT, MESSAGE_LIMIT, Message};
 pub use error::{Error, ErrorKind};
-pub use exec::{Ended, Kept, Limits, Mount, MountKind, Network, Stdio, Step, run};
+pub use exec::{Ended, Kept, Limits, Mount, MountKind, Network, Stdio, Step, run, run_by};
 pub use probe::{Check, Facts, Finding, Given, Marks, Probe};
 pub use tier::{IdRange, Ids, Isolation, Tier, TierName, UnknownTier};
 pub use worker::{Killer, Launch, Worker, dispatch};

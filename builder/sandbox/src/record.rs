@@ -11,8 +11,8 @@
 //! kernel alone decides, and to the kernel all of it is one user. Not done are:
 //! permissions of the user that a command believes to be; opening of recorded
 //! devices; `/proc` and directory listings (`d_type`); access(2); credentials
-//! over sockets; capabilities kept by other users than root; unnamed files
-//! (`O_TMPFILE`), files that openat2(2) makes with conditions on the path, and
+//! over sockets; what capget(2) tells, and what files and securebits(7) give of
+//! capabilities; files that openat2(2) makes with conditions on the path, and
 //! sockets, which are root's when others make them; programs of 32 bits.
 
 mod answer;
@@ -31,4 +31,4 @@ mod sight;
 mod supervisor;
 mod target;
 
-pub(crate) use supervisor::{Before, Faked, Kept, Supervision, install, install_plain, supervise};
+pub(crate) use supervisor::{Before, Faked, Supervision, install, install_plain, supervise};

@@ -4,6 +4,11 @@
 //!
 //! `--cost` measures instead what it takes to run a command that does nothing.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed, as one of `#[test]` has"
+)]
+
 #[path = "exec/bench.rs"]
 mod bench;
 #[path = "exec/chroot.rs"]

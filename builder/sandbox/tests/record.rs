@@ -9,6 +9,8 @@
 #![expect(clippy::unwrap_used, reason = "a failure is the result")]
 #![expect(unreachable_pub, reason = "the modules are those of the library")]
 
+#[path = "record/checks.rs"]
+mod checks;
 #[path = "../src/error.rs"]
 #[expect(dead_code, reason = "the library uses all of it")]
 mod error;
@@ -56,6 +58,7 @@ const NOBODY: u32 = 65_534;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
+        [word, name, here] if word == "inside" => inside(name, here),
         [how, root, program @ ..] if !program.is_empty() && root.starts_with('/') => {
             become_nobody();
             ExitCode::from(run(how, root, program))
@@ -173,6 +176,10 @@ fn enter(root: &str) {
     use rustix::mount::{mount, mount_bind, mount_change, mount_bind_recursive, unmount};
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).unwrap();
+    if root == "/" {
+        // It stays where it is, with its own processes to be seen.
+        return mount("proc", "/proc", "proc", MountFlags::empty(), None).unwrap();
+    }
     mount_bind_recursive(root, root).unwrap();
     let inside = |name: &str| format!("{root}/{name}");
     let empty = MountFlags::empty();
@@ -215,7 +222,58 @@ fn receive(socket: &OwnedFd) -> Option<OwnedFd> {
     })
 }
 
+/// Makes every check: recorded, and where this is root without anything too.
 fn checks() -> ExitCode {
-    println!("nothing yet");
+    let program = std::env::current_exe().unwrap();
+    let mut failed = false;
+    let mut report = |how: &str, name: &str, output: &std::process::Output| {
+        let well = output.status.success();
+        println!("{how} {name}: {}", if well { "ok" } else { "FAILED" });
+        if !well {
+            failed = true;
+            println!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+    };
+    let start = |user: Option<u32>, first: &[&str], name: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path();
+        if user.is_some() {
+            std::os::unix::fs::chown(here, user, user).unwrap();
+        }
+        let mut command = Command::new(&program);
+        command.args(first);
+        let here = here.to_str().unwrap();
+        let inside = [program.to_str().unwrap(), "inside", name, here];
+        command.args(if first.is_empty() { &inside[1..] } else { &inside });
+        command.output().unwrap()
+    };
+    let root = rustix::process::getuid().is_root();
+    let nobody = root.then_some(NOBODY);
+    let known = start(nobody, &["bare", "/"], "nothing");
+    if !known.status.success() {
+        let why = String::from_utf8_lossy(&known.stderr);
+        println!("skipped: no user namespace for whoever has no rights: {why}");
+        return ExitCode::SUCCESS;
+    }
+    for (name, _) in checks::ALL {
+        if root {
+            report("root", name, &start(None, &[], name));
+        }
+        report("first", name, &start(nobody, &["first", "/"], name));
+    }
+    for (name, _) in checks::ALL.iter().chain(checks::OWN) {
+        report("recorded", name, &start(nobody, &["recorded", "/"], name));
+    }
+    ExitCode::from(u8::from(failed))
+}
+
+/// Makes one check, inside.
+fn inside(name: &str, here: &str) -> ExitCode {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let mut all = checks::ALL.iter().chain(checks::OWN);
+    match all.find(|(found, _)| *found == name) {
+        Some((_, check)) => check(std::path::Path::new(here)),
+        None => assert_eq!(name, "nothing", "a check"),
+    }
     ExitCode::SUCCESS
 }

@@ -102,12 +102,20 @@ impl Run<'_> {
         }
         let (mounts, brings) = self.mounts(number, stage, &written, &step.mounts).await?;
         let running = &self.request.running;
+        // The first one that the file asks for, as in other builders.
+        let first = written
+            .iter()
+            .find(|(mount, _)| mount.kind == MountKind::Ssh);
+        let has_agent = first.is_some_and(|(mount, _)| {
+            let id = mount.id.as_deref().unwrap_or_default();
+            running.agents.contains_key(id)
+        });
         let environment = Environment::new(&Origins {
             config: &stage.configured.config.config.env,
             declared: stage.configured.scope.declared(),
             given: &self.request.arguments,
             home: user.home.as_deref(),
-            agent: mounts.agent.as_deref(),
+            agent: mounts.agent.as_deref().filter(|_| has_agent),
             epoch: self.time()?.seconds(),
         })?;
         let hosts = running.hosts.iter().map(|(name, address)| Host {

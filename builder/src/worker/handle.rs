@@ -230,7 +230,7 @@ impl Handle {
 fn failed(doing: String, mut fault: Fault) -> Error {
     let hint = fault.hint.take();
     let kind = match fault.kind {
-        FaultKind::Command => ErrorKind::Step,
+        FaultKind::Command => ErrorKind::Command,
         FaultKind::Denied | FaultKind::Failed => ErrorKind::Sandbox,
         FaultKind::Unsupported => ErrorKind::Unsupported,
     };

@@ -8,6 +8,7 @@ mod named;
 mod output;
 mod running;
 mod sources;
+mod verify;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -73,6 +74,10 @@ pub(crate) struct Arguments {
     /// Run every command and pack every layer anew
     #[arg(long)]
     no_cache: bool,
+
+    /// Build a second time, in another order and another sandbox where there is one, and tell which files of which steps differ; then nothing is pushed or written, and the end is 9
+    #[arg(long)]
+    verify: bool,
 
     /// Whose types the image is written in: oci or docker
     #[arg(long, value_name = "FORMAT", default_value = "oci")]
@@ -141,9 +146,14 @@ pub(crate) fn run(
         epoch::tell(request.epoch);
         output::warn_of_types(&outputs, request.format);
     }
-    let built = build(&reached, request, &building, global)?;
+    let (prepared, built) = build(&reached, request, &building, global)?;
     building.clear();
     tell(&built, global);
+    if arguments.verify {
+        let report = again(&reached, (&prepared, &built), &building)?;
+        verify::tell(&prepared, &report, global.quiet)?;
+    }
+    drop(prepared);
     let scratch = environment.temporary_directory();
     for output in &outputs {
         output
@@ -260,7 +270,7 @@ fn build(
     request: Request,
     building: &Building,
     global: &Global,
-) -> anyhow::Result<Built> {
+) -> anyhow::Result<(Prepared, Built)> {
     wait(async {
         let prepared = Prepared::new(request).await.map_err(diagnostics::plain)?;
         let built = prepared.build(&reached.images).await;
@@ -277,8 +287,26 @@ fn build(
         if !global.quiet {
             diagnostics::warn(&prepared, &built);
         }
-        Ok(built)
+        Ok((prepared, built))
     })
+}
+
+/// Builds once more, and compares.
+fn again(
+    reached: &Reached,
+    (prepared, built): (&Prepared, &Built),
+    building: &Building,
+) -> anyhow::Result<builder::Report> {
+    wait(async {
+        let report = prepared.verify(&reached.images, built).await;
+        building.clear();
+        report.map_err(|error| {
+            let base = error.base().map(|base| base.registry().clone());
+            let error = diagnostics::failed(prepared, error);
+            reached.advise_on(error, base.as_slice())
+        })
+    })
+    .context("the second build failed")
 }
 
 /// Sums up what was built.

@@ -131,6 +131,7 @@ impl State {
             }
             Event::CheckedOut { commit, .. } => self.line(&format!("      commit {commit}")),
             Event::Packing { position, size, .. } => self.advance("packing", *position, *size),
+            Event::Verifying => self.line("building once more, to compare"),
             Event::Sandboxed { tier } => self.line(&sandboxed(*tier)),
             Event::Unpacking { digest, .. } => {
                 self.bar.finish_and_clear();

@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Command = 7,
     /// Commands can not be run here.
     Sandbox = 8,
+    /// A second build came to something else.
+    Different = 9,
     /// The terminal went away: 128 and the number of `SIGHUP`.
     HungUp = 129,
     /// Somebody pressed Ctrl-C: 128 and the number of `SIGINT`.
@@ -31,7 +33,7 @@ pub(crate) enum Exit {
 
 /// Every way to fail, with what it means, for the reference.
 #[cfg(test)]
-pub(crate) const MEANINGS: [(Exit, &str); 11] = [
+pub(crate) const MEANINGS: [(Exit, &str); 12] = [
     (
         Exit::Failure,
         "Something else went wrong: a full disk, a refused request, a certificate that is not trusted. Or a check found something: `wharf check` warnings and no errors, `wharf dockerfile fmt --check` a file that it would change.",
@@ -63,6 +65,10 @@ pub(crate) const MEANINGS: [(Exit, &str); 11] = [
     (
         Exit::Sandbox,
         "Commands can not be run here, or the sandbox broke. `wharf doctor` says what was tried and what would help; it ends so itself where no sandbox works, or not the one it was asked about.",
+    ),
+    (
+        Exit::Different,
+        "`wharf build --verify` built twice, and not to the same. The image of the first build is in the library; it was neither pushed nor written elsewhere.",
     ),
     (
         Exit::HungUp,
@@ -219,6 +225,6 @@ mod tests {
     #[test]
     fn codes_are_listed_in_order() {
         let codes: Vec<u8> = MEANINGS.iter().map(|(exit, _)| *exit as u8).collect();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 129, 130, 143]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 129, 130, 143]);
     }
 }

@@ -89,6 +89,15 @@ impl PartialOrd for Position<'_> {
     }
 }
 
+impl Entry {
+    /// Compares the places of two entries in a layer: paths ascend, and in each
+    /// directory what is removed comes first.
+    #[must_use]
+    pub fn layer_order(&self, other: &Self) -> Ordering {
+        Position::of(self).cmp(&Position::of(other))
+    }
+}
+
 /// Checks that an entry may follow another.
 pub(super) fn check(last: &Entry, next: &Entry) -> Result<(), Error> {
     let (before, after) = (Position::of(last), Position::of(next));

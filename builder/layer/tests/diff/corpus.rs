@@ -10,8 +10,10 @@ use crate::stage::{Overlay, Stage, is_root, lines, scratch};
 /// Gives the folders of the cases, in the order of their names.
 fn cases() -> Vec<PathBuf> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/diff");
-    let entries = fs_err::read_dir(corpus).unwrap();
-    let mut cases: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = fs_err::read_dir(corpus).expect("as the test made it");
+    let mut cases: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("as the test made it").path())
+        .collect();
     cases.retain(|path| path.is_dir());
     cases.sort();
     cases
@@ -25,17 +27,23 @@ fn check(work: impl Fn(&Path, &str, &str) -> String, expected: &[&str]) {
     let mut failures = Vec::new();
     let mut count = 0;
     for case in cases() {
-        let read = |name: &str| fs_err::read_to_string(case.join(name)).unwrap();
+        let read =
+            |name: &str| fs_err::read_to_string(case.join(name)).expect("as the test made it");
         let scratch = scratch();
         let found = work(scratch.path(), &read("before"), &read("commands"));
         let expected = expected.iter().map(|name| case.join(name));
         let expected = expected.clone().find(|path| path.exists());
         // A new case says what it gave, for somebody to read.
-        let expected =
-            expected.map_or_else(String::new, |path| fs_err::read_to_string(path).unwrap());
+        let expected = expected.map_or_else(String::new, |path| {
+            fs_err::read_to_string(path).expect("as the test made it")
+        });
         count += 1;
         if found != expected {
-            let name = case.file_name().unwrap().to_string_lossy().into_owned();
+            let name = case
+                .file_name()
+                .expect("as the test made it")
+                .to_string_lossy()
+                .into_owned();
             failures.push(format!(
                 "{name}\n--- expected\n{expected}--- found\n{found}"
             ));

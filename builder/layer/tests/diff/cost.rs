@@ -13,7 +13,7 @@ use crate::stage::{CLAMP, EPOCH, RIGHTS};
 const NAMES: u64 = 100;
 
 fn path(text: &str) -> EntryPath {
-    EntryPath::parse(text.as_bytes()).unwrap()
+    EntryPath::parse(text.as_bytes()).expect("as the test made it")
 }
 
 fn known(mode: u16) -> Metadata {
@@ -28,10 +28,11 @@ fn known(mode: u16) -> Metadata {
 fn tree(directories: u64) -> Tree {
     let mut tree = Tree::new();
     tree.insert(&path(""), Node::directory(known(0o755)))
-        .unwrap();
+        .expect("as the test made it");
     for directory in 0..directories {
         let at = path(&format!("{directory:05}"));
-        tree.insert(&at, Node::directory(known(0o755))).unwrap();
+        tree.insert(&at, Node::directory(known(0o755)))
+            .expect("as the test made it");
         for name in 0..NAMES {
             let file = File {
                 size: 1,
@@ -46,7 +47,7 @@ fn tree(directories: u64) -> Tree {
                 kind: NodeKind::File(file),
             };
             let at = at.child(format!("{name:03}").as_bytes());
-            tree.insert(&at, node).unwrap();
+            tree.insert(&at, node).expect("as the test made it");
         }
     }
     tree
@@ -81,10 +82,12 @@ fn timed(tree: &Tree, observation: &Observation) -> (Diff, Duration) {
     };
     let times = (0..50).map(|_| {
         let start = Instant::now();
-        let diff = diff(tree, observation, CLAMP, (form, RIGHTS)).unwrap();
+        let diff = diff(tree, observation, CLAMP, (form, RIGHTS)).expect("as the test made it");
         (diff, start.elapsed())
     });
-    times.min_by_key(|(_, time)| *time).unwrap()
+    times
+        .min_by_key(|(_, time)| *time)
+        .expect("as the test made it")
 }
 
 #[test]

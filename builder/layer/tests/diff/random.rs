@@ -32,7 +32,7 @@ fn any_command(with_links: bool) -> impl Strategy<Value = String> {
         40 => path().prop_map(|path| format!("mkdir -p {path}")),
         40 => path().prop_map(|path| format!("rm -rf {path}")),
         20 => (path(), path()).prop_map(|(from, to)| format!("mv -T {from} {to}")),
-        20 => (path(), path()).prop_map(|(from, to)| format!("rm -rf {to}; cp -a -T {from} {to}")),
+        20 => (path(), path()).prop_map(|(from, to)| copy(&from, &to)),
         20 => path().prop_map(|path| format!(
             "cp -a -T {path} aside && rm -rf {path} && cp -a -T aside {path}; rm -rf aside")),
         10 => (path(), path()).prop_map(|(from, to)| format!("ln -snf {from} {to}")),
@@ -51,13 +51,22 @@ fn any_command(with_links: bool) -> impl Strategy<Value = String> {
     ]
 }
 
+/// Copies, but nothing into itself: what comes of that depends on the order in
+/// which a file system lists names.
+fn copy(from: &str, to: &str) -> String {
+    if format!("{to}/").starts_with(&format!("{from}/")) {
+        return "true".into();
+    }
+    format!("rm -rf {to}; cp -a -T {from} {to}")
+}
+
 fn any_commands(with_links: bool, most: usize) -> impl Strategy<Value = String> {
     proptest::collection::vec(any_command(with_links), 1..most)
         .prop_map(|commands| commands.join("\n"))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn a_directory_is_what_its_layers_say(

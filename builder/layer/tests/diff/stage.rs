@@ -47,7 +47,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes a file system by commands.
     pub(crate) fn new(directory: PathBuf, commands: &str) -> Self {
-        fs_err::create_dir(&directory).unwrap();
+        fs_err::create_dir(&directory).expect("as the test made it");
         let mut stage = Self {
             tree: Tree::new(),
             directory,
@@ -60,21 +60,23 @@ impl Stage {
     /// Runs commands, and gives the layer. The directory is then what the tree
     /// says, and no command has changed anything more.
     pub(crate) fn run(&mut self, commands: &str) -> Diff {
-        self.try_run(commands).unwrap()
+        self.try_run(commands).expect("as the test made it")
     }
 
     pub(crate) fn try_run(&mut self, commands: &str) -> Result<Diff, Error> {
-        let directory = Directory::open(&self.directory).unwrap();
+        let directory = Directory::open(&self.directory).expect("as the test made it");
         // Without layers, everything is other than it was.
         let memory = match self.layers.as_slice() {
             [] => Memory::default(),
-            _ => Memory::of(&directory).unwrap(),
+            _ => Memory::of(&directory).expect("as the test made it"),
         };
         run(&self.directory, commands);
-        let observation = memory.observe(&directory, RIGHTS).unwrap();
+        let observation = memory
+            .observe(&directory, RIGHTS)
+            .expect("as the test made it");
         let diff = diff(&self.tree, &observation, CLAMP, (Form::Plain, RIGHTS))?;
         self.apply(&diff.changed, &self.directory.clone());
-        settle(&diff.settlements, &directory, (Form::Plain, RIGHTS)).unwrap();
+        settle(&diff.settlements, &directory, (Form::Plain, RIGHTS)).expect("as the test made it");
         Ok(diff)
     }
 
@@ -82,20 +84,23 @@ impl Stage {
     pub(crate) fn apply(&mut self, changed: &[Changed], content: &Path) {
         let (index, archive) = layer(changed, content);
         let number = self.layers.len() as u32;
-        self.tree.apply(number, &index).unwrap();
+        self.tree
+            .apply(number, &index)
+            .expect("as the test made it");
         self.layers.push((index, archive));
     }
 
     /// Checks that whoever extracts the layers has the same file system.
     pub(crate) fn check_extracted(&self, into: &Path) {
-        fs_err::create_dir(into).unwrap();
+        fs_err::create_dir(into).expect("as the test made it");
         let mut tree = Tree::new();
         for (number, layer) in self.layers.iter().enumerate() {
             extract(&tree, layer, into, Form::Plain);
-            tree.apply(number as u32, &layer.0).unwrap();
+            tree.apply(number as u32, &layer.0)
+                .expect("as the test made it");
         }
         check(&self.tree, into);
-        fs_err::remove_dir_all(into).unwrap();
+        fs_err::remove_dir_all(into).expect("as the test made it");
     }
 
     pub(crate) fn check(&self) {
@@ -117,7 +122,7 @@ pub(crate) struct Overlay {
 impl Overlay {
     /// Runs commands over a file system, and gives the layer.
     pub(crate) fn run(lower: Stage, commands: &str) -> (Self, Diff) {
-        Self::try_run(lower, commands, Marks::Trusted).unwrap()
+        Self::try_run(lower, commands, Marks::Trusted).expect("as the test made it")
     }
 
     pub(crate) fn try_run(
@@ -125,10 +130,10 @@ impl Overlay {
         commands: &str,
         marks: Marks,
     ) -> Result<(Self, Diff), Error> {
-        let beside = lower.directory.parent().unwrap();
+        let beside = lower.directory.parent().expect("as the test made it");
         let [upper, work, merged] = ["upper", "work", "merged"].map(|name| beside.join(name));
         for path in [&upper, &work, &merged] {
-            fs_err::create_dir(path).unwrap();
+            fs_err::create_dir(path).expect("as the test made it");
         }
         copy_metadata(&lower.directory, &upper);
         let before = lower.tree.clone();
@@ -149,8 +154,8 @@ impl Overlay {
         overlay.mounted(&options, |overlay| run(&overlay.merged, commands));
         let diff = overlay.diff()?;
         overlay.lower.apply(&diff.changed, &overlay.upper.clone());
-        let directory = Directory::open(&overlay.upper).unwrap();
-        settle(&diff.settlements, &directory, (overlay.form, RIGHTS)).unwrap();
+        let directory = Directory::open(&overlay.upper).expect("as the test made it");
+        settle(&diff.settlements, &directory, (overlay.form, RIGHTS)).expect("as the test made it");
         // What lies over it says the same again, and nothing is left to do.
         let again = overlay.diff()?;
         assert_eq!(again.changed, diff.changed);
@@ -159,17 +164,17 @@ impl Overlay {
     }
 
     fn diff(&self) -> Result<Diff, Error> {
-        let directory = Directory::open(&self.upper).unwrap();
-        let observation = observe(&directory, (self.form, RIGHTS)).unwrap();
+        let directory = Directory::open(&self.upper).expect("as the test made it");
+        let observation = observe(&directory, (self.form, RIGHTS)).expect("as the test made it");
         diff(&self.before, &observation, CLAMP, (self.form, RIGHTS))
     }
 
     /// Checks that whoever extracts the layer has the same directory.
     pub(crate) fn check_extracted(&self) {
         let into = self.upper.with_file_name("extracted");
-        fs_err::create_dir(&into).unwrap();
+        fs_err::create_dir(&into).expect("as the test made it");
         copy_metadata(&self.lower.directory, &into);
-        let layer = self.lower.layers.last().unwrap();
+        let layer = self.lower.layers.last().expect("as the test made it");
         extract(&self.before, layer, &into, self.form);
         let [settled, extracted] =
             [&self.upper, &into].map(|upper| look(upper, self.form, &self.before));
@@ -199,10 +204,13 @@ impl Overlay {
             .args(["-t", "overlay", "overlay", "-o", &options])
             .arg(&self.merged)
             .status()
-            .unwrap();
+            .expect("as the test made it");
         assert!(mounted.success());
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(self)));
-        let unmounted = Command::new("umount").arg(&self.merged).status().unwrap();
+        let unmounted = Command::new("umount")
+            .arg(&self.merged)
+            .status()
+            .expect("as the test made it");
         assert!(unmounted.success());
         if let Err(panic) = result {
             std::panic::resume_unwind(panic);
@@ -216,17 +224,21 @@ fn copy_metadata(from: &Path, to: &Path) {
         .args(["-a", "--attributes-only", "-T"])
         .args([from, to])
         .status()
-        .unwrap();
+        .expect("as the test made it");
     assert!(copied.success());
-    for entry in fs_err::read_dir(to).unwrap() {
-        let path = entry.unwrap().path();
-        Command::new("rm").arg("-rf").arg(path).status().unwrap();
+    for entry in fs_err::read_dir(to).expect("as the test made it") {
+        let path = entry.expect("as the test made it").path();
+        Command::new("rm")
+            .arg("-rf")
+            .arg(path)
+            .status()
+            .expect("as the test made it");
     }
     Command::new("touch")
         .arg("-r")
         .args([from, to])
         .status()
-        .unwrap();
+        .expect("as the test made it");
 }
 
 /// Runs lines: of the shell, but `@xattr PATH NAME HEX`, which no shell has, and
@@ -259,7 +271,10 @@ pub(crate) fn run(directory: &Path, commands: &str) {
 fn hex(text: &str) -> Vec<u8> {
     let digits = text.as_bytes().chunks(2);
     digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).expect("as the test made it"), 16)
+                .expect("as the test made it")
+        })
         .collect()
 }
 
@@ -273,29 +288,34 @@ fn script(directory: &Path, text: &str) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
+        .expect("as the test made it");
+    let mut stdin = child.stdin.take().expect("as the test made it");
     let text = format!("umask 022\n{text}");
-    stdin.write_all(text.as_bytes()).unwrap();
+    stdin
+        .write_all(text.as_bytes())
+        .expect("as the test made it");
     drop(stdin);
-    child.wait().unwrap();
+    child.wait().expect("as the test made it");
 }
 
 /// Writes a layer, and gives its index and its archive.
 fn layer(changed: &[Changed], content: &Path) -> (LayerIndex, Vec<u8>) {
-    let directory = Directory::open(content).unwrap();
+    let directory = Directory::open(content).expect("as the test made it");
     let mut writer = Writer::new(Vec::new());
     for Changed { entry, source } in changed {
         match source {
-            None => writer.entry(entry).unwrap(),
+            None => writer.entry(entry).expect("as the test made it"),
             Some(ChangeSource { path, .. }) => {
-                let found = directory.stat(path).unwrap().unwrap();
-                let mut held = directory.read(path, &found).unwrap();
-                writer.file(entry, &mut held).unwrap();
+                let found = directory
+                    .stat(path)
+                    .expect("as the test made it")
+                    .expect("as the test made it");
+                let mut held = directory.read(path, &found).expect("as the test made it");
+                writer.file(entry, &mut held).expect("as the test made it");
             }
         }
     }
-    let (archive, index) = writer.finish().unwrap();
+    let (archive, index) = writer.finish().expect("as the test made it");
     for (record, changed) in index.records().iter().zip(changed) {
         let written = record.content.as_ref().map(|stored| stored.digest);
         assert_eq!(written, changed.source.as_ref().map(|source| source.digest));
@@ -304,18 +324,18 @@ fn layer(changed: &[Changed], content: &Path) -> (LayerIndex, Vec<u8>) {
 }
 
 fn extract(before: &Tree, (index, archive): &(LayerIndex, Vec<u8>), into: &Path, form: Form) {
-    let mut content = tempfile::tempfile().unwrap();
-    content.write_all(archive).unwrap();
-    let operations = operations(before, index).unwrap();
-    let into = Directory::open(into).unwrap();
-    perform(&operations, &content, &into, (form, RIGHTS)).unwrap();
+    let mut content = tempfile::tempfile().expect("as the test made it");
+    content.write_all(archive).expect("as the test made it");
+    let operations = operations(before, index).expect("as the test made it");
+    let into = Directory::open(into).expect("as the test made it");
+    perform(&operations, &content, &into, (form, RIGHTS)).expect("as the test made it");
 }
 
 /// Gives what an upper directory has, without what differs in nothing: inodes,
 /// and whether a directory hides what is not there.
 fn look(upper: &Path, form: Form, before: &Tree) -> Observation {
-    let upper = Directory::open(upper).unwrap();
-    let mut observation = observe(&upper, (form, RIGHTS)).unwrap();
+    let upper = Directory::open(upper).expect("as the test made it");
+    let mut observation = observe(&upper, (form, RIGHTS)).expect("as the test made it");
     let mut files = BTreeMap::new();
     for (number, seen) in observation.seen.iter_mut().enumerate() {
         let number = number as u64;
@@ -330,8 +350,10 @@ fn look(upper: &Path, form: Form, before: &Tree) -> Observation {
 
 /// Checks that a directory is what a tree says.
 fn check(tree: &Tree, directory: &Path) {
-    let directory = Directory::open(directory).unwrap();
-    let Observation { seen, gone } = Memory::default().observe(&directory, RIGHTS).unwrap();
+    let directory = Directory::open(directory).expect("as the test made it");
+    let Observation { seen, gone } = Memory::default()
+        .observe(&directory, RIGHTS)
+        .expect("as the test made it");
     assert_eq!(gone, []);
     let nodes: Vec<_> = tree.walk(&EntryPath::root()).collect();
     let paths: Vec<&EntryPath> = nodes.iter().map(|(path, _)| path).collect();
@@ -428,7 +450,7 @@ pub(crate) fn lines(changed: &[Changed]) -> String {
 
 /// Makes a directory of tests that a kernel can mount over.
 pub(crate) fn scratch() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("as the test made it");
     assert!(!directory.path().as_os_str().as_bytes().contains(&b','));
     directory
 }

@@ -34,15 +34,15 @@ const MACHINE: u32 = 0xc000_00b7;
 const LAST_KNOWN: u32 = 456;
 
 /// The flags of clone(2) that make namespaces.
-const NAMESPACES: u64 = 0x7e02_0000;
+pub(super) const NAMESPACES: u64 = 0x7e02_0000;
 
 /// What personality(2) may be set to: as usual, as an older Linux or with
 /// fewer surprises, both, or to be asked for.
-const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+pub(super) const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// The one kind of socket that a container has no business with: those to the
 /// host of a virtual machine.
-const HOST_SOCKETS: u64 = 40;
+pub(super) const HOST_SOCKETS: u64 = 40;
 
 /// As in linux/seccomp.h.
 const SET_MODE_FILTER: libc::c_ulong = 1;
@@ -75,12 +75,7 @@ pub(super) fn install(job: &Job) -> Result<(), Error> {
 
 /// Makes the filter that commands have.
 fn usual() -> Result<BpfProgram, Error> {
-    let mut rules: Rules = calls::EVERYWHERE
-        .iter()
-        .chain(calls::OF_THIS_MACHINE)
-        .flat_map(|group| group.iter())
-        .map(|&number| (number, Vec::new()))
-        .collect();
+    let mut rules: Rules = calls().map(|(_, number)| (number, Vec::new())).collect();
     rules.insert(
         libc::SYS_clone,
         vec![rule(
@@ -108,6 +103,12 @@ fn usual() -> Result<BpfProgram, Error> {
     // Programs fall back to clone(2), whose flags a filter can see.
     let absent = u32::try_from(libc::SYS_clone3).ok();
     compile(rules, refused, SeccompAction::Allow, (LAST_KNOWN, absent))
+}
+
+/// Gives the calls that are allowed whatever their arguments.
+pub(super) fn calls() -> impl Iterator<Item = (&'static str, i64)> {
+    let groups = calls::EVERYWHERE.iter().chain(calls::OF_THIS_MACHINE);
+    groups.flat_map(|group| group.iter().copied())
 }
 
 /// Makes the filter of a command that reaches nothing but itself.

@@ -22,6 +22,11 @@ const NUMBER_AT: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
 const ARGUMENTS_AT: u32 = 16;
 
+/// The flags with which a file is made: it has a name, or none. The second is
+/// half of `O_TMPFILE`; the other half is `O_DIRECTORY`.
+pub(super) const MAKING: u32 = (libc::O_CREAT | UNNAMED).cast_unsigned();
+pub(super) const UNNAMED: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
+
 /// How many comparisons a jump can pass over: it has 8 bits.
 const JUMP_LIMIT: usize = 200;
 
@@ -220,7 +225,7 @@ fn program(answer: Answer) -> Vec<libc::sock_filter> {
                 program.extend([
                     equal(number(*call), 0, 4),
                     load(ARGUMENTS_AT + 8 * argument),
-                    jump(libc::BPF_JSET, libc::O_CREAT.cast_unsigned(), 0, 1),
+                    jump(libc::BPF_JSET, MAKING, 0, 1),
                     give(asked),
                     give(libc::SECCOMP_RET_ALLOW),
                 ]);

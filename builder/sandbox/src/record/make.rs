@@ -4,12 +4,13 @@
 //! Where that is root, the kernel makes them; elsewhere they are made here, in
 //! the same way, as an owner can be recorded of what is there alone.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::answer::Asked;
+use super::filter::{MAKING, UNNAMED};
 use super::identity::Capability;
 use super::notify::Reply;
 use super::owner::{Node, Owner};
@@ -45,7 +46,7 @@ pub(super) enum Made {
 /// Fails as the kernel would.
 pub(super) fn reply(asked: &Asked<'_>, named: &Named, making: Making) -> Result<Made, Errno> {
     let creates = match making {
-        Making::File { flags, .. } => flags & libc::O_CREAT != 0,
+        Making::File { flags, .. } => flags.cast_unsigned() & MAKING != 0,
         Making::Link { .. } | Making::Node { .. } => named.path.last() != Some(&b'/'),
         Making::Directory { .. } => true,
     };
@@ -58,12 +59,17 @@ pub(super) fn reply(asked: &Asked<'_>, named: &Named, making: Making) -> Result<
     if !creates || (nothing && device.is_none()) {
         return Ok(Made::ByTheKernel);
     }
+    if let Making::File { flags, mode } = making
+        && flags & UNNAMED != 0
+    {
+        return unnamed(asked, named, (flags, mode), identity.owner());
+    }
     // Why it is not found, the kernel says.
     let Ok(spot) = asked.target.spot(named) else {
         return Ok(Made::ByTheKernel);
     };
     asked.still_waits()?;
-    let owner = owner(asked, &spot, identity.owner())?;
+    let owner = owner(asked, spot.directory.as_fd(), identity.owner())?;
     let there = status_at(spot.directory.as_fd(), &spot.name);
     match (making, there) {
         // An empty one may be what this made.
@@ -89,12 +95,12 @@ pub(super) fn reply(asked: &Asked<'_>, named: &Named, making: Making) -> Result<
 }
 
 /// Says whose a new file in a directory is.
-fn owner(asked: &Asked<'_>, spot: &Spot, maker: Owner) -> Result<Owner, Errno> {
-    let status = status(spot.directory.as_fd())?;
+fn owner(asked: &Asked<'_>, directory: BorrowedFd<'_>, maker: Owner) -> Result<Owner, Errno> {
+    let status = status(directory)?;
     if status.st_mode & libc::S_ISGID == 0 {
         return Ok(maker);
     }
-    let file = spot.directory.try_clone().map_err(|_cause| Errno::MFILE)?;
+    let file = rustix::io::dup(directory)?;
     let parent = asked.desk.records.owner(asked.target, &Found { file, status });
     let group = parent.unwrap_or(Owner::ROOT).group;
     Ok(Owner { group, ..maker })
@@ -135,7 +141,7 @@ fn make(asked: &Asked<'_>, spot: &Spot, making: Making, owner: Owner) -> Result<
         }
     }
     let file = match &opened {
-        Some((file, _)) => file.try_clone().map_err(|_cause| Errno::MFILE)?,
+        Some((file, _)) => rustix::io::dup(file)?,
         None => {
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             rustix::fs::openat(directory, name, flags, Mode::empty())?
@@ -170,8 +176,30 @@ fn through_link(
     let Ok(file) = asked.target.open(named, wanted, permissions(mode)) else {
         return Ok(Made::ByTheKernel);
     };
-    let again = file.try_clone().map_err(|_cause| Errno::MFILE)?;
+    let again = rustix::io::dup(&file)?;
     record(asked, again, owner, None)?;
+    Ok(Made::Done(Reply::Opened(file, flags & libc::O_CLOEXEC != 0)))
+}
+
+/// Makes a file in a directory that has no name there.
+fn unnamed(
+    asked: &Asked<'_>,
+    named: &Named,
+    (flags, mode): (i32, u32),
+    maker: Owner,
+) -> Result<Made, Errno> {
+    let Ok(directory) = asked.target.find(named, Last::Followed) else {
+        return Ok(Made::ByTheKernel);
+    };
+    asked.still_waits()?;
+    let owner = owner(asked, directory.file.as_fd(), maker)?;
+    if owner == Owner::ROOT {
+        return Ok(Made::ByTheKernel);
+    }
+    let _umask = Umask::of(asked)?;
+    let wanted = OFlags::from_bits_retain(flags.cast_unsigned()) | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&directory.file, ".", wanted, permissions(mode))?;
+    record(asked, rustix::io::dup(&file)?, owner, None)?;
     Ok(Made::Done(Reply::Opened(file, flags & libc::O_CLOEXEC != 0)))
 }
 

@@ -53,6 +53,7 @@ pub(crate) enum Before {
     /// There may be. Looking for them costs time.
     Recorded,
     /// There are none.
+    #[allow(dead_code, reason = "only a caller that knows the layers can say it")]
     Nothing,
 }
 

@@ -219,7 +219,7 @@ impl Target<'_> {
             Last::Itself => OFlags::NOFOLLOW,
         };
         let file = match (descriptor_named(&named.path), last) {
-            (Some(descriptor), Last::Followed) => self.descriptor(descriptor)?,
+            (Some(descriptor), Last::Followed) => self.reach(&format!("fd/{descriptor}"))?,
             _ if named.path.is_empty() => self.base(named.directory)?,
             _ => self.open(named, OFlags::PATH | itself, Mode::empty())?,
         };

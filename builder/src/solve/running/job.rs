@@ -133,14 +133,17 @@ impl Run<'_> {
         ];
         let own = standing.iter().filter(|target| target.shape == Shape::File);
         let files = own.map(|target| target.path.clone()).zip(texts).collect();
+        let is_given = |kind: &PlannedKind| match kind {
+            PlannedKind::Secret { id, .. } => secrets.contains_key(id),
+            PlannedKind::Ssh { id, .. } => running.agents.contains_key(id),
+            _ => true,
+        };
+        let asked = (command.mounts.mounts.as_slice(), command.directory.as_str());
+        let targets = targets(tree, standing, asked, is_given)?;
         let root = Operation::directory_of(tree, &EntryPath::root());
         Ok(Job {
             root: root.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?,
-            stubs: stubs::stubs(
-                tree,
-                &targets(tree, standing, (&command.mounts.mounts, &command.directory))?,
-                self.time()?,
-            )?,
+            stubs: stubs::stubs(tree, &targets, self.time()?)?,
             time: times(self.time()?),
             files,
             command: Started {
@@ -191,9 +194,12 @@ fn targets(
     tree: &Tree,
     standing: Vec<Target>,
     (mounts, directory): (&[PlannedMount], &str),
+    is_given: impl Fn(&PlannedKind) -> bool,
 ) -> Result<Vec<Target>, Error> {
     let mut targets = standing;
-    let in_tree = mounts.iter().filter(|mount| mount.stub == Stub::Tree);
+    let in_tree = mounts
+        .iter()
+        .filter(|mount| mount.stub == Stub::Tree && is_given(&mount.kind));
     targets.extend(in_tree.map(|mount| Target {
         path: mount.target.clone(),
         shape: mount.shape,

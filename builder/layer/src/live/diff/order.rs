@@ -26,18 +26,8 @@ pub(super) fn changed(states: &States<'_>, names: &Names) -> Vec<Changed> {
     let kept = list.filter(|(_, state)| state.changed);
     let kept = kept.filter_map(|(at, state)| entry(states, state, names.first(at), at));
     let mut changed: Vec<Changed> = whiteouts.chain(kept).collect();
-    changed.sort_by(|one, other| steps(&one.entry).cmp(steps(&other.entry)));
+    changed.sort_by(|one, other| one.entry.layer_order(&other.entry));
     changed
-}
-
-/// Gives the names on the way to an entry, each behind whether it is there.
-fn steps(entry: &Entry) -> impl Iterator<Item = (bool, &[u8])> {
-    let mut names = entry.path.names().peekable();
-    std::iter::from_fn(move || {
-        let name = names.next()?;
-        let is_removed = names.peek().is_none() && entry.kind == Kind::Whiteout;
-        Some((!is_removed, name))
-    })
 }
 
 fn entry(states: &States<'_>, state: &State<'_>, first: usize, at: usize) -> Option<Changed> {

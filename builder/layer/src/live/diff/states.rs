@@ -211,8 +211,9 @@ fn clamped(time: Time, clamp: Clamp) -> Time {
 }
 
 /// Gives the attributes that a layer can have of what was seen.
-fn held(metadata: &Metadata, rights: Rights) -> impl Iterator<Item = (&Box<[u8]>, &Box<[u8]>)> {
+fn held(metadata: &Metadata, rights: Rights) -> impl Iterator<Item = (&[u8], &[u8])> {
     let xattrs = metadata.xattrs.iter();
+    let xattrs = xattrs.map(|(name, value)| (&**name, &**value));
     xattrs.filter(move |(name, _)| is_held(name, rights))
 }
 
@@ -220,14 +221,15 @@ fn is_held(name: &[u8], rights: Rights) -> bool {
     is_kept(name) && (rights.attributes == Given::Really || !name.starts_with(TRUSTED))
 }
 
-fn owned((name, value): (&Box<[u8]>, &Box<[u8]>)) -> (Box<[u8]>, Box<[u8]>) {
-    (name.clone(), value.clone())
+fn owned((name, value): (&[u8], &[u8])) -> (Box<[u8]>, Box<[u8]>) {
+    (name.into(), value.into())
 }
 
 /// Gives the attributes that something has: those that can not be seen stay
 /// what they were.
 fn attributes(now: &Metadata, then: &Metadata, rights: Rights) -> BTreeMap<Box<[u8]>, Box<[u8]>> {
     let unseen = then.xattrs.iter();
+    let unseen = unseen.map(|(name, value)| (&**name, &**value));
     let unseen = unseen.filter(|(name, _)| !is_held(name, rights));
     held(now, rights).chain(unseen).map(owned).collect()
 }

@@ -1,7 +1,9 @@
 //! Says what one thing is, with what was recorded of it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::rc::Rc;
 
 use oci::Digest;
@@ -18,6 +20,9 @@ use crate::live::{Form, Given, LINK_OWNERS, Marks, RECORDED_NODE, RECORDED_OWNER
 use crate::path::EntryPath;
 use crate::time::Time;
 
+/// Holds the owners of links by their names.
+type Owners = BTreeMap<Box<[u8]>, (u32, u32)>;
+
 /// Looks at things, and keeps what it saw.
 #[derive(Debug)]
 pub(super) struct Looker<'a> {
@@ -28,7 +33,7 @@ pub(super) struct Looker<'a> {
     /// The files that are to be digested, each inode once.
     files: BTreeMap<(u64, u64), Job>,
     /// The owners of links in the directory that was asked of last.
-    links: (EntryPath, BTreeMap<Box<[u8]>, (u32, u32)>),
+    links: (EntryPath, Owners),
 }
 
 impl<'a> Looker<'a> {
@@ -210,7 +215,7 @@ impl<'a> Looker<'a> {
             let attributes = attributes::read(self.directory, &visit)?;
             let owners = match attributes.get(LINK_OWNERS.as_bytes()) {
                 Some(record) => owners(record).ok_or_else(|| unreadable(LINK_OWNERS, &parent))?,
-                None => BTreeMap::new(),
+                None => Owners::new(),
             };
             self.links = (parent, owners);
         }
@@ -225,8 +230,7 @@ impl<'a> Looker<'a> {
             .directory
             .step(&parent, OFlags::RDONLY | OFlags::DIRECTORY)
             .map_err(|errno| self.failed("look at", path, errno))?;
-        let name = std::os::unix::ffi::OsStrExt::from_bytes(path.name().unwrap_or(b"."));
-        let name: &std::ffi::OsStr = name;
+        let name = OsStr::from_bytes(path.name().unwrap_or(b"."));
         let stat = rustix::fs::statat(&handle, name, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|errno| self.failed("look at", path, errno))?;
         Ok(Visit {
@@ -296,7 +300,7 @@ fn owner(record: &[u8]) -> Option<(u32, u32)> {
 }
 
 /// Reads `UID:GID NAME`, with a NUL behind each.
-fn owners(record: &[u8]) -> Option<BTreeMap<Box<[u8]>, (u32, u32)>> {
+fn owners(record: &[u8]) -> Option<Owners> {
     let entries = record.split(|byte| *byte == 0);
     let entries = entries.filter(|entry| !entry.is_empty());
     entries

@@ -20,7 +20,7 @@ use crate::exec::{Mount, MountKind};
 const BACKLOG: i32 = 64;
 
 /// Is a file system of files for one command. It is made when there is one.
-pub(super) struct Private {
+pub(in crate::exec) struct Private {
     scratch: PathBuf,
     directory: Option<OwnedFd>,
 }
@@ -30,6 +30,14 @@ impl Private {
         Self {
             scratch: scratch.to_path_buf(),
             directory: None,
+        }
+    }
+
+    /// Takes one that is there.
+    pub(in crate::exec) fn at(directory: OwnedFd) -> Self {
+        Self {
+            scratch: PathBuf::new(),
+            directory: Some(directory),
         }
     }
 
@@ -43,7 +51,7 @@ impl Private {
 
     /// Makes a file of a secret. Its content is read from the start, wherever
     /// others have read up to.
-    pub(super) fn secret(
+    pub(in crate::exec) fn secret(
         &mut self,
         name: &str,
         mount: &Mount,
@@ -85,7 +93,7 @@ impl Private {
 
 /// Mounts memory over a directory: such that is never swapped, where the
 /// kernel has it.
-fn memory(scratch: &Path) -> Result<OwnedFd, Error> {
+pub(in crate::exec) fn memory(scratch: &Path) -> Result<OwnedFd, Error> {
     let options = [("source", "tmpfs"), ("mode", "700"), ("noswap", "")];
     let failure = |source| Error::system("cannot make a place for secrets", source);
     let target = rustix::fs::open(scratch, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())

@@ -1,0 +1,271 @@
+//! The first process of the namespace of a runtime: it makes the bundle, starts
+//! the runtime, and watches what may end it. When it ends, the kernel kills
+//! everything in there.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio as Stream};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::thread::UnshareFlags;
+
+use crate::channel::Channel;
+use crate::error::{Error, ErrorKind};
+use crate::exec::{Ended, Handed, Job, MountKind, Step, encode, leave, relay_to};
+use crate::probe::{Check, denied};
+use crate::runtime::{bundle, said};
+use crate::tier::Ids;
+
+/// How long a runtime has to take a container away before the kernel does.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where runtimes find the programs that they start themselves.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Does all of it, says how it ended, and never returns.
+pub(super) fn main(
+    job: &Job,
+    program: &Path,
+    handed: Handed,
+    (control, mut reports): (BorrowedFd<'_>, Channel),
+) -> ! {
+    let ended = live(job, program, handed, control);
+    if let Ok(message) = encode(&ended) {
+        // A keeper that does not listen is dead, and so is then this process.
+        let _ = reports.send(&message, &[]);
+    }
+    leave(0)
+}
+
+fn live(
+    job: &Job,
+    program: &Path,
+    handed: Handed,
+    control: BorrowedFd<'_>,
+) -> Result<Ended, Error> {
+    let started = Instant::now();
+    let limit = job.step.limits.milliseconds.map(Duration::from_millis);
+    let deadline = limit.and_then(|limit| started.checked_add(limit));
+    let failed = |source| Error::system("cannot prepare the OCI runtime", source);
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    separate(&job.step.scratch)?;
+    let runtime = Runtime::new(job, program);
+    let agents = files(&job.step, &handed.descriptors)?;
+    let config = bundle::config(job)?;
+    put(&runtime.scratch.join(bundle::CONFIG), &config)?;
+    for (listener, agent) in agents {
+        relay_to(listener, agent)?;
+    }
+    let Handed {
+        output,
+        errors,
+        stop,
+        ..
+    } = handed;
+    let mut child = runtime.start(output, errors)?;
+    match until_end(&child, [stop.as_fd(), control], deadline)? {
+        None => runtime.ended(&mut child),
+        Some(ended) => {
+            runtime.delete();
+            Ok(ended)
+        }
+    }
+}
+
+/// Leaves the worker's mounts, for `/proc` of this namespace, and memory over
+/// the scratch directory.
+fn separate(scratch: &Path) -> Result<(), Error> {
+    // SAFETY: descriptors shared among threads, which is what is dangerous, are
+    // not unshared.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(|source| {
+        let context = "cannot make a mount namespace";
+        denied(Check::MountNamespace, context, source)
+    })?;
+    rustix::mount::mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .map_err(|source| Error::system("cannot keep mounts apart", source))?;
+    let harmless = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("proc", "/proc", "proc", harmless | MountFlags::NOEXEC, c"").map_err(
+        |source| {
+            let error = Error::system("cannot mount `/proc` for the OCI runtime", source);
+            error.with_kind(ErrorKind::Denied).with_hint(
+                "leave `--oci-runtime` out: wharf does with the `/proc` of this container",
+            )
+        },
+    )?;
+    // Such that is never swapped, where the kernel has it.
+    rustix::mount::mount("tmpfs", scratch, "tmpfs", harmless, c"mode=700,noswap")
+        .or_else(|_| rustix::mount::mount("tmpfs", scratch, "tmpfs", harmless, c"mode=700"))
+        .map_err(|source| Error::system("cannot make a place for the bundle", source))?;
+    // Names of sockets have to be short: they are made from here.
+    rustix::process::chdir(scratch)
+        .map_err(|source| Error::system("cannot go to the bundle", source))
+}
+
+/// Makes the files and sockets that mounts bring, and gives the sockets with
+/// the agents that they are of.
+fn files(step: &Step, descriptors: &[OwnedFd]) -> Result<Vec<(OwnedFd, PathBuf)>, Error> {
+    let mut agents = Vec::new();
+    for (number, mount) in step.mounts.iter().enumerate() {
+        let name = bundle::file(number);
+        let failed = |source: std::io::Error| {
+            let path = String::from_utf8_lossy(&mount.target).into_owned();
+            Error::system(format!("cannot make what is mounted at `{path}`"), source)
+        };
+        match &mount.kind {
+            MountKind::Bind { .. } | MountKind::Tmpfs { .. } => {}
+            MountKind::Secret {
+                descriptor,
+                mode,
+                uid,
+                gid,
+            } => {
+                let content = descriptors.get(*descriptor).ok_or_else(|| {
+                    Error::new(ErrorKind::Broken, "a secret came without its content")
+                })?;
+                fill(content, &name).map_err(failed)?;
+                own(&name, (*uid, *gid), *mode).map_err(|errno| failed(errno.into()))?;
+            }
+            MountKind::Agent {
+                source,
+                mode,
+                uid,
+                gid,
+            } => {
+                let listener = UnixListener::bind(&name).map_err(failed)?;
+                own(&name, (*uid, *gid), *mode).map_err(|errno| failed(errno.into()))?;
+                agents.push((listener.into(), source.clone()));
+            }
+        }
+    }
+    Ok(agents)
+}
+
+/// Copies all of a descriptor, wherever others have read up to, into a file.
+fn fill(content: &OwnedFd, name: &str) -> std::io::Result<()> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(name, flags, Mode::RUSR)?);
+    let mut content = File::from(content.try_clone()?);
+    // A pipe has no start to go back to.
+    let _ = std::io::Seek::rewind(&mut content);
+    std::io::copy(&mut content, &mut file).map(|_| ())
+}
+
+fn own(name: &str, (uid, gid): (u32, u32), mode: u32) -> Result<(), Errno> {
+    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    match rustix::fs::chownat(CWD, name, Some(user), Some(group), AtFlags::empty()) {
+        // An owner that is nobody here is root.
+        Ok(()) | Err(Errno::INVAL) => {}
+        Err(source) => return Err(source),
+    }
+    rustix::fs::chmod(name, Mode::from_raw_mode(mode & 0o7777))
+}
+
+fn put(path: &Path, text: &str) -> Result<(), Error> {
+    fs_err::write(path, text).map_err(|source| Error::system("cannot write the bundle", source))
+}
+
+/// Is a runtime, with what it is always told.
+struct Runtime<'job> {
+    program: &'job Path,
+    arguments: Vec<PathBuf>,
+    scratch: &'job Path,
+    id: String,
+}
+
+impl<'job> Runtime<'job> {
+    fn new(job: &'job Job, program: &'job Path) -> Self {
+        let scratch = job.step.scratch.as_path();
+        let mut arguments: Vec<PathBuf> = [
+            "--root".into(),
+            scratch.join("state"),
+            "--log".into(),
+            scratch.join(said::LOG),
+            "--log-format".into(),
+            "json".into(),
+        ]
+        .into();
+        let name = program.file_name().unwrap_or_default();
+        if matches!(job.tier.ids, Ids::Mapped { .. }) && name.to_string_lossy().starts_with("runc")
+        {
+            // Control groups are not to be had, and it may go without.
+            arguments.extend(["--rootless".into(), "true".into()]);
+        }
+        Self {
+            program,
+            arguments,
+            scratch,
+            // The name of its control group, too.
+            id: format!("wharf-{}-{}", job.parent, keeper(job)),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.program);
+        command
+            .env_clear()
+            .env("PATH", PATH)
+            .current_dir("/")
+            .args(&self.arguments)
+            .stdin(Stream::null());
+        command
+    }
+
+    fn start(&self, output: OwnedFd, errors: OwnedFd) -> Result<Child, Error> {
+        let mut command = self.command();
+        command
+            .args(["run", "--bundle"])
+            .args([self.scratch, Path::new(&self.id)])
+            .stdout(output)
+            .stderr(errors);
+        command.spawn().map_err(|source| {
+            let shown = self.program.display();
+            Error::system(format!("cannot start the OCI runtime `{shown}`"), source)
+        })
+    }
+
+    /// Says how the command ended, or why there was none.
+    fn ended(&self, child: &mut Child) -> Result<Ended, Error> {
+        let status = child
+            .wait()
+            .map_err(|source| Error::system("cannot wait for the OCI runtime", source))?;
+        match status.code() {
+            Some(0) => Ok(Ended::Code(0)),
+            Some(code) => match said::error(self.scratch) {
+                Some(error) => Err(error),
+                None => Ok(Ended::Code(code)),
+            },
+            None => {
+                let context = format!("the OCI runtime was killed: {status}");
+                Err(Error::new(ErrorKind::System, context))
+            }
+        }
+    }
+
+    /// Has the container killed and its control groups taken away. What it does
+    /// not kill, the kernel does.
+    fn delete(&self) {
+        for words in [&["kill", &self.id, "KILL"][..], &["delete", "--force", &self.id][..]] {
+            let mut command = self.command();
+            command.args(words).stdout(Stream::null()).stderr(Stream::null());
+            let Ok(mut child) = command.spawn() else {
+                continue;
+            };
+            let deadline = Instant::now().checked_add(PATIENCE);
+            match until_end(&child, [], deadline) {
+                Ok(None) => drop(child.wait()),
+                _ => drop(child.kill()),
+            }
+        }
+    }
+}
