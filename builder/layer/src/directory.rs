@@ -2,7 +2,7 @@
 //! resolved by the kernel below it, and no link is followed.
 
 mod held;
-mod remove;
+mod upkeep;
 mod write;
 
 use std::collections::BTreeMap;

@@ -23,7 +23,7 @@ pub use index::{LayerIndex, Record, Stored};
 pub use live::{
     Changed, Clamp, Diff, Form, Given, LINK_OWNERS, Marks, Memory, Observation, Operation,
     Performed, RECORDED_NODE, RECORDED_OWNER, Rights, Seen, SeenKind, Settlement, Skipped,
-    Source as ChangeSource, diff, observe, operations, perform, settle,
+    Source as ChangeSource, diff, observe, operations, perform, remove, settle,
 };
 pub use pass::{Framing, LAYER_FORMAT, THREADS_LIMIT, Written, write_layer};
 pub use path::{EntryPath, PathError};

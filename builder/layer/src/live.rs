@@ -10,12 +10,14 @@ mod found;
 mod observe;
 mod operation;
 mod perform;
+mod remove;
 mod settle;
 
 pub use diff::{Changed, Clamp, Diff, Source, diff};
 pub use observe::{Memory, Observation, Seen, SeenKind, observe};
 pub use operation::{Operation, operations};
 pub use perform::{Performed, Skipped, perform};
+pub use remove::remove;
 pub use settle::{Settlement, settle};
 
 /// Says what a directory is that a file system lies in.

@@ -20,20 +20,25 @@ mod mounts;
 mod place;
 mod relay;
 mod restrict;
-mod runtime;
 mod scope;
 mod start;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::runtime;
 use crate::tier::Tier;
 
-pub(crate) use keeper::step_main;
-pub use runtime::run_by;
+pub(crate) use capability::DEFAULT as DEFAULT_CAPABILITIES;
+pub(crate) use filter::{HOST_SOCKETS, NAMESPACES, PERSONALITIES, calls};
+pub(crate) use init::leave;
+pub(crate) use keeper::{Handed, fork, step_main};
+pub(crate) use mounts::{HIDDEN, READ_ONLY};
+pub(crate) use relay::start as relay_to;
+pub(crate) use wire::{Job, decode, encode};
 
 /// Is a command, and what it sees. Paths in `root` are absolute there, and
 /// have no links in them.
@@ -187,4 +192,24 @@ pub enum Ended {
 /// the hint what would; with [`ErrorKind::System`] otherwise.
 pub fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
     start::run(tier, step, stdio)
+}
+
+/// Does as [`run`], by an OCI runtime (`runc`, `crun`, `youki`), whose program
+/// is at this path. The command is the first process of its namespace, and a
+/// signal that ended it is a code from 129.
+///
+/// # Errors
+///
+/// Fails with [`ErrorKind::Unsupported`] in tiers without namespaces or with
+/// one user alone, and where the step has what no runtime can be told; with
+/// [`ErrorKind::Command`] when the program is not there or is none; with
+/// [`ErrorKind::System`] and what the runtime says otherwise.
+pub fn run_with(
+    runtime: &Path,
+    tier: &Tier,
+    step: &Step,
+    stdio: Stdio,
+) -> Result<Ended, Error> {
+    runtime::supported(tier)?;
+    start::run_with(runtime, tier, step, stdio)
 }

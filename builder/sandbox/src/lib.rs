@@ -13,12 +13,13 @@ mod error;
 mod exec;
 mod probe;
 mod record;
+mod runtime;
 mod tier;
 mod worker;
 
 pub use channel::{Channel, DESCRIPTOR_LIMIT, MESSAGE_LIMIT, Message};
 pub use error::{Error, ErrorKind};
-pub use exec::{Ended, Kept, Limits, Mount, MountKind, Network, Stdio, Step, run, run_by};
+pub use exec::{Ended, Kept, Limits, Mount, MountKind, Network, Stdio, Step, run, run_with};
 pub use probe::{Check, Facts, Finding, Given, Marks, Probe};
 pub use tier::{IdRange, Ids, Isolation, Tier, TierName, UnknownTier};
 pub use worker::{Killer, Launch, Worker, dispatch};

@@ -13,7 +13,8 @@
 //! devices; `/proc` and directory listings (`d_type`); access(2); credentials
 //! over sockets; what capget(2) tells, and what files and securebits(7) give of
 //! capabilities; files that openat2(2) makes with conditions on the path, and
-//! sockets, which are root's when others make them; programs of 32 bits.
+//! sockets and further names of symbolic links (link(2)), which are root's when
+//! others make them; programs of 32 bits.
 
 mod answer;
 mod attribute;

@@ -49,9 +49,11 @@ pub(crate) fn watch(
     control: BorrowedFd<'_>,
 ) -> Result<Ended, Error> {
     let (mut ours, theirs) = Channel::pair()?;
+    // The name of its control group, too.
+    let id = format!("wharf-{}-{}", job.parent, std::process::id());
     let Some(pid) = fork(libc::CLONE_NEWPID)? else {
         drop(ours);
-        first::main(job, program, handed, (control, theirs))
+        first::main(job, (program, &id), handed, (control, theirs))
     };
     let first = First(pid);
     drop((theirs, handed));

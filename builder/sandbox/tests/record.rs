@@ -118,6 +118,7 @@ fn run(how: &str, root: &str, program: &[String]) -> u8 {
         let kept = supervisor.join().unwrap().unwrap();
         if kept != record::Kept::All {
             eprintln!("some records are lost");
+            return code.max(1);
         }
     }
     code

@@ -48,7 +48,7 @@ pub enum SandboxChoice {
 }
 
 /// Says which program runs commands.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum OciRuntime {
     /// This one.
     #[default]

@@ -103,15 +103,10 @@ impl Home {
     pub(crate) fn hold(&self, link: &Digest) -> Result<Option<Lock>, Error> {
         let directory = self.path.join(LAYERS).join(chain::name(link));
         match fs_err::read_to_string(directory.join(CHAIN)) {
-            Ok(text) if text == link.to_string() => {}
-            Ok(_) => {
-                let message = format!(
-                    "`{}` is of another layer than it should be",
-                    directory.display()
-                );
-                return Err(Error::new(ErrorKind::Storage, message)
-                    .with_hint("`wharf prune` takes it away"));
-            }
+            Ok(text) if text == chain_text(link) => {}
+            // Of another layer, or of before the machine was started: nothing
+            // is synced here, so that it may be less than it was.
+            Ok(_) => return Ok(None),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(stored("read", &directory, error)),
         }
@@ -137,13 +132,21 @@ impl Home {
             fs_err::write(&path, text).map_err(|error| stored("write", &path, error))
         };
         write(SIZE, bytes.to_string())?;
-        write(CHAIN, link.to_string())?;
+        write(CHAIN, chain_text(link))?;
         let at = self.path.join(LAYERS).join(chain::name(link));
         let lock = Lock::wait(&fresh.join(LOCK), Held::Shared)?;
         match fs_err::rename(fresh, &at) {
             Ok(()) => return Ok(lock),
             Err(error) if at.exists() => drop(error),
             Err(error) => return Err(stored("write", &at, error)),
+        }
+        if self.hold(link)?.is_none() {
+            // It is of no use to anybody.
+            if let Some(_alone) = Lock::attempt(&at.join(LOCK), Held::Alone)? {
+                take_away(handle, &self.path, &at)?;
+            }
+            fs_err::rename(fresh, &at).map_err(|error| stored("write", &at, error))?;
+            return Ok(lock);
         }
         drop(lock);
         handle.remove(fresh)?;
@@ -215,6 +218,12 @@ impl Home {
         let message = format!("more than {CACHES_LIMIT} commands use the cache `{id}` at a time");
         Err(Error::new(ErrorKind::Storage, message))
     }
+}
+
+/// Says of which layer a directory is, and of which run of the machine.
+fn chain_text(link: &Digest) -> String {
+    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id");
+    format!("{link} {}", boot.unwrap_or_default().trim())
 }
 
 /// How many commands may have a cache of one name for themselves at a time.

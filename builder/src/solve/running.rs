@@ -19,7 +19,7 @@ use crate::blocking;
 use crate::error::{Error, ErrorKind};
 use crate::events::Outcome;
 use crate::plan::{CopyFrom, Step, excerpt};
-use crate::request::{Grant, OciRuntime, Reach, RunNetwork, Running, SandboxChoice};
+use crate::request::{Grant, Reach, RunNetwork, Running, SandboxChoice};
 use crate::solve::run::Run;
 use crate::solve::stage::StageState;
 use crate::step::owner::Names;
@@ -138,11 +138,6 @@ impl Run<'_> {
     /// Sees to it that a command asks for nothing that it may not have.
     fn allowed(&self, run: &dockerfile::Run) -> Result<(Network, Security), Error> {
         let running = &self.request.running;
-        if let OciRuntime::Program(program) = &running.runtime {
-            let message = format!("`{}` can not run commands for wharf yet", program.display());
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .with_hint("leave `--oci-runtime` out: wharf runs them itself"));
-        }
         let network = match (run.network(), running.network, running.reach) {
             (Network::Host, _, Reach::Hermetic) => {
                 let message = "the command asks for the network, and the build is hermetic";

@@ -9,6 +9,7 @@ use layer::{Directory, EntryPath, Marks, Memory, Time};
 use rustix::mount::{MountFlags, UnmountFlags};
 use sandbox::{Channel, Error, ErrorKind, Ids, Stdio, Tier};
 
+use crate::request::OciRuntime;
 use crate::worker::message::{Answer, Ask, Fault, FaultKind, Overlay};
 
 /// Answers until nobody asks any more.
@@ -86,9 +87,15 @@ impl Answering {
                 self.mounted.push(overlay.at);
             }
             Ask::Unmount { directory } => self.unmount_below(&directory)?,
-            Ask::Run { step } => {
+            Ask::Run { step, runtime } => {
                 let stdio = stdio(descriptors).ok_or_else(missing)?;
-                return Ok(Answer::Ended(sandbox::run(&self.tier, &step, stdio)?));
+                let ended = match &runtime {
+                    OciRuntime::Own => sandbox::run(&self.tier, &step, stdio)?,
+                    OciRuntime::Program(program) => {
+                        sandbox::run_with(program, &self.tier, &step, stdio)?
+                    }
+                };
+                return Ok(Answer::Ended(ended));
             }
             Ask::Observe {
                 directory,
@@ -191,7 +198,7 @@ fn remove(path: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     let name = EntryPath::parse(name.as_bytes()).map_err(|_wrong| missing())?;
-    Ok(Directory::open(parent)?.remove(&name)?)
+    Ok(layer::remove(&Directory::open(parent)?, &name)?)
 }
 
 fn missing() -> Fault {

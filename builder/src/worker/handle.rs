@@ -9,6 +9,7 @@ use sandbox::{Ended, Launch, Step, Tier, Worker};
 
 use crate::error::{Error, ErrorKind};
 use crate::layers::locked;
+use crate::request::OciRuntime;
 use crate::step::run::mounts::Shape;
 use crate::worker::message::{Answer, Ask, Fault, FaultKind, Overlay};
 
@@ -88,11 +89,19 @@ impl Handle {
         )
     }
 
-    /// Runs a command.
-    pub(crate) fn run(&self, step: Step, descriptors: &[OwnedFd]) -> Result<Ended, Error> {
+    /// Runs a command, by this program or a runtime.
+    pub(crate) fn run(
+        &self,
+        step: Step,
+        runtime: &OciRuntime,
+        descriptors: &[OwnedFd],
+    ) -> Result<Ended, Error> {
         let descriptors: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
-        let step = Box::new(step);
-        match self.ask(&Ask::Run { step }, &descriptors, "can not run the command")? {
+        let ask = Ask::Run {
+            step: Box::new(step),
+            runtime: runtime.clone(),
+        };
+        match self.ask(&ask, &descriptors, "can not run the command")? {
             (Answer::Ended(ended), _) => Ok(ended),
             _ => Err(astray()),
         }

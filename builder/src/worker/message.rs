@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use layer::{EntryPath, Form, Marks, Observation, Operation, Performed, Rights, Settlement, Time};
 use sandbox::{Ended, Step};
 
+use crate::request::OciRuntime;
+
 /// Is asked of a worker. Paths are of its file system.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Ask {
@@ -27,7 +29,10 @@ pub(crate) enum Ask {
     Unmount { directory: PathBuf },
     /// Run a command. The descriptors are its output, its errors, the one that
     /// stops it, and those that its mounts name.
-    Run { step: Box<Step> },
+    Run {
+        step: Box<Step>,
+        runtime: OciRuntime,
+    },
     /// Look at the upper directory of an overlay.
     Observe {
         directory: PathBuf,

@@ -195,6 +195,33 @@ fn without_a_sandbox_nothing_is_run() {
 }
 
 #[test]
+fn a_second_build_shows_what_is_not_the_same() {
+    let Some(home) = furnished("RUN echo same > /same\n") else {
+        return;
+    };
+    let same = build(&home, &["--verify"]);
+    same.ok();
+    let last = same.stderr.lines().last();
+    assert_eq!(last, Some("built twice, and to the same: 2 steps compared"));
+
+    let random = "RUN read u < /proc/sys/kernel/random/uuid; echo $u > /id; echo same > /same\n";
+    home.write(
+        "c/Dockerfile",
+        &format!("FROM scratch\nCOPY sh /bin/\n{random}"),
+    );
+    let output = "type=tar,dest=out.tar";
+    let different = build(&home, &["-q", "-t", "x:1", "--verify", "-o", output]);
+    let said = different.failed(9);
+    assert!(said.contains(" --> Dockerfile:3:1\n"), "{said}");
+    assert!(
+        said.contains("\n      /id: other content of the same size\nerror: a second build came to something else in 1 of 2 steps\nhint: "),
+        "{said}"
+    );
+    assert!(!home.path("out.tar").exists());
+    assert!(home.wharf(&["list"]).ok().contains("/x:1 "));
+}
+
+#[test]
 fn what_builds_keep_is_counted_and_taken_away() {
     let cache = "RUN --mount=type=cache,target=/c echo 12345 > /c/x; echo y > /y\n";
     let Some(home) = furnished(cache) else {

@@ -27,13 +27,59 @@ pub(crate) const RIGHTS: Rights = Rights {
     attributes: Given::Really,
 };
 
-/// Says whether owners, devices and mounts can be had.
-pub(crate) fn is_root() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        println!("left out: owners, devices and mounts are of root");
+/// Says whether owners and devices can be had: as root, but not as the root of
+/// a user namespace.
+pub(crate) fn has_owners() -> bool {
+    let scratch = scratch();
+    let device = scratch.path().join("device");
+    let made = Command::new("mknod")
+        .arg(&device)
+        .args(["c", "1", "3"])
+        .stderr(Stdio::null())
+        .status();
+    let made = made.is_ok_and(|status| status.success());
+    said(made && std::os::unix::fs::chown(device, Some(5), Some(6)).is_ok())
+}
+
+/// Says whether the kernel can lay one directory of tests over another.
+pub(crate) fn has_overlays() -> bool {
+    if !has_owners() {
+        return false;
     }
-    is_root
+    let scratch = scratch();
+    let names = ["lower", "upper", "work", "merged"];
+    let [lower, upper, work, merged] = names.map(|name| scratch.path().join(name));
+    for path in [&lower, &upper, &work, &merged] {
+        fs_err::create_dir(path).expect("as the test made it");
+    }
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
+    let mounted = Command::new("mount")
+        .args(["-t", "overlay", "overlay", "-o", &options])
+        .arg(&merged)
+        .stderr(Stdio::null())
+        .status();
+    let mounted = mounted.is_ok_and(|status| status.success());
+    if mounted {
+        let unmounted = Command::new("umount").arg(&merged).status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+    said(mounted)
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "whoever runs tests has to know which were left out"
+)]
+fn said(has: bool) -> bool {
+    if !has {
+        println!("left out: it needs owners, devices and mounts");
+    }
+    has
 }
 
 /// Is a file system as a tree and as a directory.

@@ -9,7 +9,7 @@ use rustix::thread::{
 use crate::error::Error;
 
 /// What commands in containers have by default, as container engines give it.
-pub(super) const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
+pub(crate) const DEFAULT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
     .union(CapabilitySet::FSETID)

@@ -34,15 +34,15 @@ const MACHINE: u32 = 0xc000_00b7;
 const LAST_KNOWN: u32 = 456;
 
 /// The flags of clone(2) that make namespaces.
-pub(super) const NAMESPACES: u64 = 0x7e02_0000;
+pub(crate) const NAMESPACES: u64 = 0x7e02_0000;
 
 /// What personality(2) may be set to: as usual, as an older Linux or with
 /// fewer surprises, both, or to be asked for.
-pub(super) const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+pub(crate) const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// The one kind of socket that a container has no business with: those to the
 /// host of a virtual machine.
-pub(super) const HOST_SOCKETS: u64 = 40;
+pub(crate) const HOST_SOCKETS: u64 = 40;
 
 /// As in linux/seccomp.h.
 const SET_MODE_FILTER: libc::c_ulong = 1;
@@ -106,7 +106,7 @@ fn usual() -> Result<BpfProgram, Error> {
 }
 
 /// Gives the calls that are allowed whatever their arguments.
-pub(super) fn calls() -> impl Iterator<Item = (&'static str, i64)> {
+pub(crate) fn calls() -> impl Iterator<Item = (&'static str, i64)> {
     let groups = calls::EVERYWHERE.iter().chain(calls::OF_THIS_MACHINE);
     groups.flat_map(|group| group.iter().copied())
 }

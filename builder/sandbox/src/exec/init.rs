@@ -51,7 +51,7 @@ pub(super) fn tell(reports: &mut Channel, report: &Report) {
 
 /// Ends this process at once: what the parent has registered for its own end
 /// is none of the child's business.
-pub(super) fn leave(code: i32) -> ! {
+pub(crate) fn leave(code: i32) -> ! {
     // SAFETY: it has no conditions.
     unsafe { libc::_exit(code) }
 }

@@ -21,6 +21,7 @@ use crate::exec::{Ended, MountKind, Step};
 use crate::exec::{descendants, init, relay};
 use crate::probe::{Check, denied};
 use crate::record::{Before, Supervision, supervise};
+use crate::runtime;
 use crate::tier::Isolation;
 
 /// Does what `__worker step` is started for: takes a job from standard input,
@@ -37,13 +38,13 @@ pub(crate) fn step_main() -> ExitCode {
 }
 
 /// Is what came with a job.
-pub(super) struct Handed {
-    pub(super) output: OwnedFd,
-    pub(super) errors: OwnedFd,
-    pub(super) stop: OwnedFd,
+pub(crate) struct Handed {
+    pub(crate) output: OwnedFd,
+    pub(crate) errors: OwnedFd,
+    pub(crate) stop: OwnedFd,
     /// Of agents whose sockets are in place already.
     pub(super) listeners: Vec<OwnedFd>,
-    pub(super) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 fn keep() -> Result<(), Error> {
@@ -63,7 +64,10 @@ fn keep() -> Result<(), Error> {
         return Ok(());
     }
     let answer = handed(descriptors, job.listeners)
-        .and_then(|handed| watch(&job, handed, input, channel.as_fd()));
+        .and_then(|handed| match &job.runtime {
+            None => watch(&job, handed, input, channel.as_fd()),
+            Some(program) => runtime::watch(&job, program, handed, channel.as_fd()),
+        });
     channel.send(&encode(&answer)?, &[])
 }
 
@@ -280,7 +284,7 @@ fn record(step: &Step, listener: OwnedFd) -> Result<(), Error> {
     clippy::useless_conversion,
     reason = "the type of a system call's result differs among machines"
 )]
-pub(super) fn fork(namespaces: i32) -> Result<Option<Pid>, Error> {
+pub(crate) fn fork(namespaces: i32) -> Result<Option<Pid>, Error> {
     let flags = i64::from(namespaces | libc::SIGCHLD);
     // SAFETY: a process with one thread, which this one is until the fork,
     // may go on with anything in the child. Without CLONE_VM and with no stack

@@ -17,10 +17,11 @@ use crate::exec::inside::{attach, copy_path, create, failed, find, make_director
 use crate::exec::restrict::{HARMLESS, attach_with};
 use crate::exec::wire::Job;
 use crate::exec::{Kept, Mount, MountKind};
+use private::Private;
 
 pub(super) use devices::{DEVICES, LINKS};
-pub(super) use kernel::{HIDDEN, READ_ONLY};
-pub(super) use private::{Private, fill, listen, memory, own};
+pub(crate) use kernel::{HIDDEN, READ_ONLY};
+pub(super) use private::{fill, listen, own};
 
 /// What commands read from: nothing.
 const NO_INPUT: &str = "/dev/null";

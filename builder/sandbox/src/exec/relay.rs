@@ -17,7 +17,7 @@ use crate::error::Error;
 const CONNECTION_LIMIT: usize = 64;
 
 /// Passes the connections of a listening socket on, until this process ends.
-pub(super) fn start(listener: OwnedFd, agent: PathBuf) -> Result<(), Error> {
+pub(crate) fn start(listener: OwnedFd, agent: PathBuf) -> Result<(), Error> {
     let listener = UnixListener::from(listener);
     Builder::new()
         .name("agent".to_owned())

@@ -18,15 +18,30 @@ const SELF: &str = "/proc/self/exe";
 /// Starts a keeper for a step, and waits for its end.
 pub(super) fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
     if tier.isolation == Isolation::Namespaces {
-        return keep(tier, step, stdio, &[]);
+        return keep((tier, None), step, stdio, &[]);
     }
     let placed = Placed::new(step, &stdio.descriptors)?;
-    let ended = keep(tier, step, stdio, &placed.listeners);
+    let ended = keep((tier, None), step, stdio, &placed.listeners);
     let restored = placed.restore();
     ended.and_then(|ended| restored.map(|()| ended))
 }
 
-fn keep(tier: &Tier, step: &Step, stdio: Stdio, listeners: &[OwnedFd]) -> Result<Ended, Error> {
+/// Starts a keeper for a step that an OCI runtime does, and waits for its end.
+pub(super) fn run_with(
+    runtime: &Path,
+    tier: &Tier,
+    step: &Step,
+    stdio: Stdio,
+) -> Result<Ended, Error> {
+    keep((tier, Some(runtime)), step, stdio, &[])
+}
+
+fn keep(
+    (tier, runtime): (&Tier, Option<&Path>),
+    step: &Step,
+    stdio: Stdio,
+    listeners: &[OwnedFd],
+) -> Result<Ended, Error> {
     let (mut channel, theirs) = Channel::pair()?;
     let mut child = Reaped(
         Command::new(program()?)
@@ -42,6 +57,7 @@ fn keep(tier: &Tier, step: &Step, stdio: Stdio, listeners: &[OwnedFd]) -> Result
     let job = Job {
         tier: tier.clone(),
         step: step.clone(),
+        runtime: runtime.map(Path::to_owned),
         parent: std::process::id(),
         listeners: listeners.len(),
     };

@@ -1,5 +1,7 @@
 //! What the processes of one command tell each other.
 
+use std::path::PathBuf;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +12,13 @@ use crate::tier::Tier;
 /// Is what a keeper is started for. With it come the descriptors of output,
 /// errors and stop, those of agents' sockets, and those that mounts name.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Job {
-    pub(super) tier: Tier,
-    pub(super) step: Step,
+pub(crate) struct Job {
+    pub(crate) tier: Tier,
+    pub(crate) step: Step,
+    /// The OCI runtime that does it, where that is not this program.
+    pub(crate) runtime: Option<PathBuf>,
     /// The process that started the keeper.
-    pub(super) parent: u32,
+    pub(crate) parent: u32,
     /// How many sockets of agents come along, for mounts that are in place
     /// already.
     pub(super) listeners: usize,
@@ -34,7 +38,7 @@ pub(super) enum Report {
     Ended(Ended),
 }
 
-pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     postcard::to_allocvec(value).map_err(|source| {
         Error::new(
             ErrorKind::Broken,
@@ -43,7 +47,7 @@ pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     })
 }
 
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     postcard::from_bytes(bytes).map_err(|source| {
         Error::new(
             ErrorKind::Broken,

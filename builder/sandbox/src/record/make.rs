@@ -81,11 +81,10 @@ pub(super) fn reply(asked: &Asked<'_>, named: &Named, making: Making) -> Result<
             Err(Errno::PERM)
         }
         (_, Err(Errno::NOENT)) => {
-            // What had the name before is gone.
-            if asked.desk.records.owner_of_link(&spot).is_some() {
-                asked.desk.records.set_link(&spot, None)?;
-            }
-            if owner == Owner::ROOT && device.is_none() {
+            // The record of what had the name before, or of all others.
+            let link = matches!(making, Making::Link { .. } | Making::Node { .. });
+            let recorded = link && asked.desk.records.owner_of_link(&spot).is_some();
+            if owner == Owner::ROOT && device.is_none() && !recorded {
                 return Ok(Made::ByTheKernel);
             }
             make(asked, &spot, making, owner)
@@ -213,9 +212,6 @@ fn record(
     let found = Found { file, status };
     if let Some(node) = node {
         asked.desk.records.set_node(&found, node)?;
-    }
-    if owner == Owner::ROOT {
-        return Ok(());
     }
     asked.desk.records.set_owner(asked.target, &found, owner)
 }

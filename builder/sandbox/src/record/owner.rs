@@ -1,5 +1,12 @@
 //! Owners and devices, as attributes spell them. It touches no file.
 
+use std::collections::BTreeMap;
+
+/// Stands in the attribute of a directory for all links that it does not
+/// name. File systems have room for some hundred names, and directories have
+/// thousands.
+const OTHERS: &[u8] = b"";
+
 /// Is whose a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Owner {
@@ -55,20 +62,47 @@ impl Node {
     }
 }
 
-/// Gives the owner that a directory's attribute has for a name.
+/// Gives the owner that a directory's attribute has for a name: its own, or
+/// that of the empty name, which is all others'.
 pub(super) fn owner_of_link(attribute: &[u8], name: &[u8]) -> Option<Owner> {
-    let (_, owner) = links(attribute).find(|(found, _)| *found == name)?;
+    let of = |name: &[u8]| links(attribute).find(|(found, _)| *found == name);
+    let (_, owner) = of(name).or_else(|| of(OTHERS))?;
     Some(owner)
 }
 
 /// Gives a directory's attribute with another owner for a name, ordered by
-/// name; `None` takes the record away.
+/// name; `None` is for a name that is gone.
 pub(super) fn with_link(attribute: &[u8], name: &[u8], owner: Option<Owner>) -> Vec<u8> {
-    let mut all: Vec<(&[u8], Owner)> = links(attribute).filter(|(found, _)| *found != name).collect();
+    let others = owner_of_link(attribute, OTHERS).unwrap_or(Owner::ROOT);
+    let mut all: Vec<(&[u8], Owner)> =
+        links(attribute).filter(|(found, _)| *found != name).collect();
+    let owner = owner.filter(|owner| *owner != others);
     all.extend(owner.map(|owner| (name, owner)));
-    all.sort_unstable();
-    let mut spelled = Vec::with_capacity(attribute.len() + name.len() + 24);
-    for (name, owner) in all {
+    spell(all)
+}
+
+/// Gives the shortest attribute for all links of a directory: whoever has most
+/// of them is named once.
+pub(super) fn shortest(all: &[(Vec<u8>, Owner)]) -> Vec<u8> {
+    let mut counts: BTreeMap<Owner, usize> = BTreeMap::new();
+    for (_, owner) in all {
+        *counts.entry(*owner).or_default() += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    let others = most.map_or(Owner::ROOT, |(owner, _)| owner);
+    let different = all.iter().filter(|(_, owner)| *owner != others);
+    let mut shortest: Vec<(&[u8], Owner)> =
+        different.map(|(name, owner)| (name.as_slice(), *owner)).collect();
+    if others != Owner::ROOT {
+        shortest.push((OTHERS, others));
+    }
+    spell(shortest)
+}
+
+fn spell(mut links: Vec<(&[u8], Owner)>) -> Vec<u8> {
+    links.sort_unstable();
+    let mut spelled = Vec::new();
+    for (name, owner) in links {
         spelled.extend_from_slice(owner.spell().as_bytes());
         spelled.push(b' ');
         spelled.extend_from_slice(name);
@@ -78,7 +112,7 @@ pub(super) fn with_link(attribute: &[u8], name: &[u8], owner: Option<Owner>) -> 
 }
 
 /// Reads what the attribute of a directory has; what can not be read is left out.
-pub(super) fn links(attribute: &[u8]) -> impl Iterator<Item = (&[u8], Owner)> {
+fn links(attribute: &[u8]) -> impl Iterator<Item = (&[u8], Owner)> {
     attribute.split(|byte| *byte == 0).filter_map(|entry| {
         let space = entry.iter().position(|byte| *byte == b' ')?;
         let (owner, name) = entry.split_at(space);
@@ -119,6 +153,21 @@ mod tests {
         let replaced = with_link(&two, b"b c", Some(other));
         assert_eq!(replaced, b"5:6 a\x005:6 b c\0");
         assert_eq!(with_link(&with_link(&replaced, b"a", None), b"b c", None), b"");
-        assert_eq!(owner_of_link(b"nonsense\0:1 a\x001:1 \0", b"a"), None);
+        assert_eq!(owner_of_link(b"nonsense\0:1 a\x001:1 b\0", b"a"), None);
+    }
+
+    #[test]
+    fn whoever_has_most_links_is_named_once() {
+        let app = Owner { user: 7, group: 8 };
+        let all = [("a", app), ("b", Owner::ROOT), ("c", app), ("d", app)];
+        let all = all.map(|(name, owner)| (name.as_bytes().to_vec(), owner));
+        let short = shortest(&all);
+        assert_eq!(short, b"7:8 \x000:0 b\0");
+        for (name, owner) in &all {
+            assert_eq!(owner_of_link(&short, name), Some(*owner));
+        }
+        assert_eq!(with_link(&short, b"e", Some(app)), short);
+        assert_eq!(with_link(&short, b"b", None), b"7:8 \0");
+        assert_eq!(with_link(&short, b"c", Some(Owner::ROOT)), b"7:8 \x000:0 b\x000:0 c\0");
     }
 }

@@ -6,10 +6,10 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, StatxFlags, XattrFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, XattrFlags};
 use rustix::io::Errno;
 
-use super::owner::{Node, Owner, owner_of_link, with_link};
+use super::owner::{Node, Owner, owner_of_link, shortest, with_link};
 use super::target::{Found, Spot, Target, descriptor_path, status_at};
 
 /// The names and forms of the attributes are those of the crate `layer`
@@ -129,7 +129,7 @@ impl Records {
             }
         } else {
             match target.spot_of(found) {
-                Some(spot) => self.set_link(&spot, (owner != Owner::ROOT).then_some(owner)),
+                Some(spot) => self.set_link(&spot, Some(owner)),
                 None => Err(Errno::NOTSUP),
             }
         };
@@ -146,7 +146,7 @@ impl Records {
         }
     }
 
-    /// Records whose the link of a name is; `None` takes the record away.
+    /// Records whose the link of a name is; `None` is for a name that is gone.
     ///
     /// # Errors
     ///
@@ -165,16 +165,8 @@ impl Records {
         }
         match rustix::fs::setxattr(&path, LINK_OWNERS, &after, XattrFlags::empty()) {
             Err(Errno::NOSPC | Errno::TOOBIG) => {
-                // Names that are gone need no record.
-                let mut living = after;
-                for (name, _) in super::owner::links(&before) {
-                    let status = status_at(spot.directory.as_fd(), name);
-                    if status.is_ok_and(|status| !has_attributes(&status)) {
-                        continue;
-                    }
-                    living = with_link(&living, name, None);
-                }
-                rustix::fs::setxattr(&path, LINK_OWNERS, &living, XattrFlags::empty())
+                let after = shortest(&living(spot, &after)?);
+                rustix::fs::setxattr(&path, LINK_OWNERS, &after, XattrFlags::empty())
             }
             other => other,
         }
@@ -240,6 +232,23 @@ fn links(spot: &Spot) -> Result<Vec<u8>, Errno> {
         Err(Errno::NODATA | Errno::NOTSUP) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// Lists everything of a directory that can not have attributes, with the
+/// owners that an attribute of it has.
+fn living(spot: &Spot, attribute: &[u8]) -> Result<Vec<(Vec<u8>, Owner)>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(&spot.directory, ".", flags, Mode::empty())?;
+    let mut all = Vec::new();
+    for entry in rustix::fs::Dir::new(directory)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        let status = status_at(spot.directory.as_fd(), &name);
+        if status.is_ok_and(|status| !has_attributes(&status)) {
+            let owner = owner_of_link(attribute, &name).unwrap_or(Owner::ROOT);
+            all.push((name, owner));
+        }
+    }
+    Ok(all)
 }
 
 fn absent_is_well(result: Result<(), Errno>) -> Result<(), Errno> {

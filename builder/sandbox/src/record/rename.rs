@@ -8,8 +8,9 @@ use rustix::io::Errno;
 
 use super::answer::Asked;
 use super::notify::Reply;
+use super::owner::Owner;
 use super::records::has_attributes;
-use super::target::status_at;
+use super::target::{Spot, status_at};
 
 /// Answers the calls that rename, and `None` to others.
 pub(super) fn reply(asked: &Asked<'_>, call: libc::c_long) -> Option<Result<Reply, Errno>> {
@@ -32,27 +33,28 @@ pub(super) fn reply(asked: &Asked<'_>, call: libc::c_long) -> Option<Result<Repl
         return Some(Ok(Reply::Continue));
     };
     let records = &asked.desk.records;
+    let is_link = |spot: &Spot| {
+        let status = status_at(spot.directory.as_fd(), &spot.name);
+        status.is_ok_and(|status| !has_attributes(&status))
+    };
+    let flags = RenameFlags::from_bits_retain(flags);
+    let exchanged = flags.contains(RenameFlags::EXCHANGE) && is_link(&to);
+    if !is_link(&from) && !exchanged {
+        // Records of other names are nobody's.
+        return Some(Ok(Reply::Continue));
+    }
     let of_from = records.owner_of_link(&from);
     let of_to = records.owner_of_link(&to);
     if of_from.is_none() && of_to.is_none() {
         return Some(Ok(Reply::Continue));
     }
-    let flags = RenameFlags::from_bits_retain(flags);
-    let is_there = |spot: &super::target::Spot| {
-        let status = status_at(spot.directory.as_fd(), &spot.name);
-        status.is_ok_and(|status| !has_attributes(&status))
-    };
     let rename = || {
         asked.still_waits()?;
-        // A record whose file is gone is nobody's.
-        let of_from = of_from.filter(|_| is_there(&from));
-        let of_to = of_to.filter(|_| is_there(&to));
         let directories = (from.directory.as_fd(), to.directory.as_fd());
         let (old, new) = (from.name.as_slice(), to.name.as_slice());
         rustix::fs::renameat_with(directories.0, old, directories.1, new, flags)?;
-        let exchanged = flags.contains(RenameFlags::EXCHANGE);
-        records.set_link(&from, of_to.filter(|_| exchanged))?;
-        records.set_link(&to, of_from)?;
+        records.set_link(&from, exchanged.then(|| of_to.unwrap_or(Owner::ROOT)))?;
+        records.set_link(&to, Some(of_from.unwrap_or(Owner::ROOT)))?;
         Ok(Reply::Value(0))
     };
     Some(rename())

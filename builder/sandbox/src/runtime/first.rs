@@ -32,11 +32,11 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Does all of it, says how it ended, and never returns.
 pub(super) fn main(
     job: &Job,
-    program: &Path,
+    (program, id): (&Path, &str),
     handed: Handed,
     (control, mut reports): (BorrowedFd<'_>, Channel),
 ) -> ! {
-    let ended = live(job, program, handed, control);
+    let ended = live(job, (program, id), handed, control);
     if let Ok(message) = encode(&ended) {
         // A keeper that does not listen is dead, and so is then this process.
         let _ = reports.send(&message, &[]);
@@ -46,7 +46,7 @@ pub(super) fn main(
 
 fn live(
     job: &Job,
-    program: &Path,
+    (program, id): (&Path, &str),
     handed: Handed,
     control: BorrowedFd<'_>,
 ) -> Result<Ended, Error> {
@@ -57,7 +57,7 @@ fn live(
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     separate(&job.step.scratch)?;
-    let runtime = Runtime::new(job, program);
+    let runtime = Runtime::new(job, program, id);
     let agents = files(&job.step, &handed.descriptors)?;
     let config = bundle::config(job)?;
     put(&runtime.scratch.join(bundle::CONFIG), &config)?;
@@ -71,7 +71,7 @@ fn live(
         ..
     } = handed;
     let mut child = runtime.start(output, errors)?;
-    match until_end(&child, [stop.as_fd(), control], deadline)? {
+    match until_end(&child, &[stop.as_fd(), control], deadline)? {
         None => runtime.ended(&mut child),
         Some(ended) => {
             runtime.delete();
@@ -184,7 +184,7 @@ struct Runtime<'job> {
 }
 
 impl<'job> Runtime<'job> {
-    fn new(job: &'job Job, program: &'job Path) -> Self {
+    fn new(job: &'job Job, program: &'job Path, id: &str) -> Self {
         let scratch = job.step.scratch.as_path();
         let mut arguments: Vec<PathBuf> = [
             "--root".into(),
@@ -205,8 +205,7 @@ impl<'job> Runtime<'job> {
             program,
             arguments,
             scratch,
-            // The name of its control group, too.
-            id: format!("wharf-{}-{}", job.parent, keeper(job)),
+            id: id.to_owned(),
         }
     }
 
@@ -262,10 +261,40 @@ impl<'job> Runtime<'job> {
                 continue;
             };
             let deadline = Instant::now().checked_add(PATIENCE);
-            match until_end(&child, [], deadline) {
+            match until_end(&child, &[], deadline) {
                 Ok(None) => drop(child.wait()),
                 _ => drop(child.kill()),
             }
+        }
+    }
+}
+
+/// Waits until a process has ended, for which it gives nothing, or has to.
+fn until_end(
+    child: &Child,
+    stops: &[BorrowedFd<'_>],
+    deadline: Option<Instant>,
+) -> Result<Option<Ended>, Error> {
+    let failed = |source| Error::system("cannot wait for the OCI runtime", source);
+    let process = rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty());
+    let process = process.map_err(failed)?;
+    loop {
+        let mut watched = vec![PollFd::new(&process, PollFlags::IN)];
+        watched.extend(stops.iter().map(|stop| PollFd::new(stop, PollFlags::IN)));
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut watched, timeout.as_ref()) {
+            Ok(0) => return Ok(Some(Ended::TimedOut)),
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(source) => return Err(failed(source)),
+        }
+        let mut happened = watched.iter().map(|one| !one.revents().is_empty());
+        if happened.next() == Some(true) {
+            return Ok(None);
+        }
+        if happened.any(|stopped| stopped) {
+            return Ok(Some(Ended::Stopped));
         }
     }
 }

@@ -251,7 +251,9 @@ impl Job {
         mounting.scripts()?;
         let step = self.step(prepared, std::mem::take(&mut mounting.mounts));
         // Caches are held until the command has ended.
-        snapshots.room().handle().run(step, &mounting.descriptors)
+        let room = snapshots.room();
+        room.handle()
+            .run(step, &self.command.runtime, &mounting.descriptors)
     }
 
     fn step(&self, prepared: &Prepared, mounts: Vec<sandbox::Mount>) -> sandbox::Step {

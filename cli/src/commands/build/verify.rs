@@ -6,13 +6,17 @@ use builder::{Difference, DifferenceKind, Origin, Prepared, Report, StepReport};
 
 use crate::diagnostics;
 use crate::progress::bytes;
-use crate::report::{Exit, count, ending, one_line, say};
+use crate::report::{Exit, count, ending, hinted, one_line, say};
 
 /// How many files of a step are named; more would hide the first ones.
 const FILES: usize = 20;
 
 /// How many pieces of advice are given for a step.
 const ADVICE: usize = 10;
+
+/// What became of the image.
+const KEPT: &str =
+    "the image of the first build is in the library, and was neither pushed nor written elsewhere";
 
 /// Says what came of comparing two builds, and fails where they differ.
 pub(super) fn tell(prepared: &Prepared, report: &Report, quiet: bool) -> anyhow::Result<()> {
@@ -37,7 +41,7 @@ pub(super) fn tell(prepared: &Prepared, report: &Report, quiet: bool) -> anyhow:
             one_line(&field.field)
         ));
     }
-    Err(ending(Exit::Different, sum(report)))
+    Err(hinted(ending(Exit::Different, sum(report)), KEPT))
 }
 
 fn sum(report: &Report) -> String {
@@ -145,7 +149,7 @@ mod tests {
 
     fn difference(kind: DifferenceKind, advice: Option<&'static str>) -> Difference {
         Difference {
-            path: serde_json::from_str("\"x\"").expect("a path"),
+            path: serde_json::from_slice(b"[120]").expect("a path"),
             kind,
             advice,
         }

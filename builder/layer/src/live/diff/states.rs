@@ -1,7 +1,7 @@
 //! What each thing that was seen is in the layer, and what is not there any
 //! more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::Metadata;
 use crate::error::{Error, ErrorKind};
@@ -10,7 +10,7 @@ use crate::live::observe::{Observation, Seen, SeenKind, TRUSTED, is_kept};
 use crate::live::{Given, Rights};
 use crate::path::EntryPath;
 use crate::time::Time;
-use crate::tree::{Node, NodeKind, Tree};
+use crate::tree::{ContentPlace, Node, NodeKind, Tree};
 
 /// The longest that clocks of file systems stand still: what is written after a
 /// command was started may have a time that is so much earlier, in nanoseconds.
@@ -102,7 +102,43 @@ impl<'a> States<'a> {
             let state = state(seen, old, clamp, rights);
             states.list.push(state);
         }
+        states.take_along();
         Ok(states)
+    }
+
+    /// Has the layer bring files along that did not change themselves but got
+    /// another name: they stay one file. Those that had several names before do
+    /// not: which of them are one file after a change depends on what lies below.
+    fn take_along(&mut self) {
+        let is_file = |state: &State<'_>| matches!(state.seen.kind, SeenKind::File { .. });
+        let files = || self.list.iter().filter(|state| is_file(state));
+        let named: BTreeSet<(u64, u64)> = files()
+            .filter(|state| state.changed && state.old.is_none())
+            .map(|state| state.seen.inode)
+            .collect();
+        let mut kept: BTreeMap<(u64, u64), (ContentPlace, Metadata)> = BTreeMap::new();
+        for state in files().filter(|state| !state.changed && named.contains(&state.seen.inode)) {
+            if let Some(NodeKind::File(file)) = state.old.map(|old| &old.kind) {
+                let about = (file.place, state.metadata.clone());
+                kept.insert(state.seen.inode, about);
+            }
+        }
+        if kept.is_empty() {
+            return;
+        }
+        let mut names: BTreeMap<ContentPlace, usize> = BTreeMap::new();
+        for (_, node) in self.before.walk(&EntryPath::root()) {
+            if let NodeKind::File(file) = &node.kind {
+                *names.entry(file.place).or_default() += 1;
+            }
+        }
+        kept.retain(|_, (place, _)| names.get(place) == Some(&1));
+        for state in &mut self.list {
+            if let Some((_, metadata)) = kept.get(&state.seen.inode) {
+                state.changed = true;
+                state.metadata = metadata.clone();
+            }
+        }
     }
 
     /// Takes down what was in a directory and is not in it now.

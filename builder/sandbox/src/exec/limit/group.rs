@@ -28,6 +28,8 @@ impl Group {
 
     fn below(above: &Path, most: u64) -> std::io::Result<Self> {
         let directory = above.join(format!("wharf-{}", std::process::id()));
+        // A keeper of this number may have been killed before it could.
+        let _ = fs_err::remove_dir(&directory);
         fs_err::create_dir(&directory)?;
         let made = Self::limit(above, &directory, most);
         match made {

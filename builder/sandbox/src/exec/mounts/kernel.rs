@@ -16,7 +16,7 @@ use crate::exec::{Kept, Network};
 
 /// What is hidden, as container runtimes do: keys, memory and timers of the
 /// machine, and the controls of its hardware.
-pub(in crate::exec) const HIDDEN: [&[u8]; 12] = [
+pub(crate) const HIDDEN: [&[u8]; 12] = [
     b"/proc/acpi",
     b"/proc/asound",
     b"/proc/interrupts",
@@ -35,7 +35,7 @@ pub(in crate::exec) const HIDDEN: [&[u8]; 12] = [
 const WORKERS_NETWORK: &[u8] = b"/sys/class/net";
 
 /// What can be read alone.
-pub(in crate::exec) const READ_ONLY: [&[u8]; 5] = [
+pub(crate) const READ_ONLY: [&[u8]; 5] = [
     b"/proc/bus",
     b"/proc/fs",
     b"/proc/irq",

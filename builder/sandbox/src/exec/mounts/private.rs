@@ -20,7 +20,7 @@ use crate::exec::{Mount, MountKind};
 const BACKLOG: i32 = 64;
 
 /// Is a file system of files for one command. It is made when there is one.
-pub(in crate::exec) struct Private {
+pub(super) struct Private {
     scratch: PathBuf,
     directory: Option<OwnedFd>,
 }
@@ -30,14 +30,6 @@ impl Private {
         Self {
             scratch: scratch.to_path_buf(),
             directory: None,
-        }
-    }
-
-    /// Takes one that is there.
-    pub(in crate::exec) fn at(directory: OwnedFd) -> Self {
-        Self {
-            scratch: PathBuf::new(),
-            directory: Some(directory),
         }
     }
 
@@ -51,7 +43,7 @@ impl Private {
 
     /// Makes a file of a secret. Its content is read from the start, wherever
     /// others have read up to.
-    pub(in crate::exec) fn secret(
+    pub(super) fn secret(
         &mut self,
         name: &str,
         mount: &Mount,
@@ -93,7 +85,7 @@ impl Private {
 
 /// Mounts memory over a directory: such that is never swapped, where the
 /// kernel has it.
-pub(in crate::exec) fn memory(scratch: &Path) -> Result<OwnedFd, Error> {
+fn memory(scratch: &Path) -> Result<OwnedFd, Error> {
     let options = [("source", "tmpfs"), ("mode", "700"), ("noswap", "")];
     let failure = |source| Error::system("cannot make a place for secrets", source);
     let target = rustix::fs::open(scratch, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())

@@ -1,0 +1,3 @@
+//! Commands by OCI runtimes.
+
+fn main() {}
