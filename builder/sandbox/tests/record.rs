@@ -5,7 +5,11 @@
 //! With arguments it is a small sandbox to try things in:
 //! `record HOW ROOT PROGRAM…`, where HOW is `recorded`, `first` (nothing was
 //! recorded before), `plain` or `bare`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it reports what it tests")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it reports what it tests"
+)]
 #![expect(clippy::unwrap_used, reason = "a failure is the result")]
 #![expect(unreachable_pub, reason = "the modules are those of the library")]
 
@@ -109,8 +113,17 @@ fn run(how: &str, root: &str, program: &[String]) -> u8 {
     }
     drop(theirs);
     let supervisor = receive(&ours).map(|listener| {
-        let before = if how == "first" { Before::Nothing } else { Before::Recorded };
-        let supervision = Supervision { user: 0, group: 0, groups: vec![0], before };
+        let before = if how == "first" {
+            Before::Nothing
+        } else {
+            Before::Recorded
+        };
+        let supervision = Supervision {
+            user: 0,
+            group: 0,
+            groups: vec![0],
+            before,
+        };
         std::thread::spawn(|| record::supervise(listener, supervision))
     });
     let code = wait(child);
@@ -174,7 +187,7 @@ fn wait(child: libc::pid_t) -> u8 {
 }
 
 fn enter(root: &str) {
-    use rustix::mount::{mount, mount_bind, mount_change, mount_bind_recursive, unmount};
+    use rustix::mount::{mount, mount_bind, mount_bind_recursive, mount_change, unmount};
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).unwrap();
     if root == "/" {
@@ -191,8 +204,14 @@ fn enter(root: &str) {
         fs_err::write(&there, "").unwrap();
         mount_bind(format!("/dev/{device}"), there).unwrap();
     }
-    for (link, to) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
-        std::os::unix::fs::symlink(format!("/proc/self/{to}"), inside(&format!("dev/{link}"))).unwrap();
+    for (link, to) in [
+        ("fd", "fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+    ] {
+        std::os::unix::fs::symlink(format!("/proc/self/{to}"), inside(&format!("dev/{link}")))
+            .unwrap();
     }
     rustix::process::chdir(root).unwrap();
     rustix::process::pivot_root(".", ".").unwrap();
@@ -208,7 +227,13 @@ fn send(socket: &OwnedFd, listener: Option<&OwnedFd>) {
     if !descriptors.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(b"!")], &mut ancillary, SendFlags::empty()).unwrap();
+    rustix::net::sendmsg(
+        socket,
+        &[IoSlice::new(b"!")],
+        &mut ancillary,
+        SendFlags::empty(),
+    )
+    .unwrap();
 }
 
 fn receive(socket: &OwnedFd) -> Option<OwnedFd> {
@@ -216,7 +241,13 @@ fn receive(socket: &OwnedFd) -> Option<OwnedFd> {
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     let mut buffers = [IoSliceMut::new(&mut byte)];
-    rustix::net::recvmsg(socket, &mut buffers, &mut ancillary, RecvFlags::CMSG_CLOEXEC).unwrap();
+    rustix::net::recvmsg(
+        socket,
+        &mut buffers,
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .unwrap();
     ancillary.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
@@ -245,7 +276,11 @@ fn checks() -> ExitCode {
         command.args(first);
         let here = here.to_str().unwrap();
         let inside = [program.to_str().unwrap(), "inside", name, here];
-        command.args(if first.is_empty() { &inside[1..] } else { &inside });
+        command.args(if first.is_empty() {
+            &inside[1..]
+        } else {
+            &inside
+        });
         command.output().unwrap()
     };
     let root = rustix::process::getuid().is_root();

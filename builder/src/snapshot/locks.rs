@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind};
@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 /// Is held for as long as it is there.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: OwnedFd,
+    file: OwnedFd,
 }
 
 /// Says who else may hold a lock.
@@ -44,6 +44,19 @@ impl Lock {
         Self::take(path, operation)
     }
 
+    /// Notes that it was used now.
+    pub(crate) fn touch(&self) -> Result<(), Errno> {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_NOW,
+        };
+        let times = Timestamps {
+            last_access: now,
+            last_modification: now,
+        };
+        rustix::fs::futimens(&self.file, &times)
+    }
+
     fn take(path: &Path, operation: FlockOperation) -> Result<Option<Self>, Error> {
         let failed = |errno: Errno| {
             let context = format!("can not lock `{}`", path.display());
@@ -64,7 +77,7 @@ impl Lock {
             let held = rustix::fs::fstat(&file).map_err(failed)?;
             match rustix::fs::stat(path) {
                 Ok(there) if (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino) => {
-                    return Ok(Some(Self { _file: file }));
+                    return Ok(Some(Self { file }));
                 }
                 Ok(_) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(failed(errno)),

@@ -20,6 +20,8 @@ use crate::worker::Handle;
 
 /// The directory of the files of a layer, a cache or a command.
 pub(crate) const FILES: &str = "f";
+/// How many bytes of layers stay unpacked when no build uses them.
+const KEPT_LIMIT: u64 = 20 * 1024 * 1024 * 1024;
 const LAYERS: &str = "layers";
 const CACHES: &str = "caches";
 const BUILDS: &str = "builds";
@@ -111,7 +113,11 @@ impl Home {
             Err(error) => return Err(stored("read", &directory, error)),
         }
         match Lock::wait(&directory.join(LOCK), Held::Shared) {
-            Ok(lock) => Ok(Some(lock)),
+            Ok(lock) => {
+                // Only tells which layer was not used for longest.
+                let _ = lock.touch();
+                Ok(Some(lock))
+            }
             // It was taken away just now.
             Err(_) if !directory.exists() => Ok(None),
             Err(error) => Err(error),
@@ -168,9 +174,36 @@ impl Home {
         Ok((path, lock))
     }
 
-    /// Takes away what builds left that are not there any more.
+    /// Takes away what builds left that are not there any more, and the layers
+    /// that were not used for longest where there are too many. Whatever can
+    /// not be done now, the next build does.
     pub(crate) fn clear_up(&self, handle: &Handle) {
-        // Whatever can not be done now, the next build does.
+        self.clear_rooms(handle);
+        let layers = entries(&self.path.join(LAYERS));
+        let mut bytes: u64 = layers.iter().map(|layer| size(layer)).sum();
+        if bytes <= KEPT_LIMIT {
+            return;
+        }
+        let used = |layer: &PathBuf| {
+            let lock = fs_err::metadata(layer.join(LOCK));
+            lock.and_then(|lock| lock.modified()).ok()
+        };
+        let mut by_age: Vec<_> = layers.iter().map(|layer| (used(layer), layer)).collect();
+        by_age.sort();
+        for (_, layer) in by_age {
+            if bytes <= KEPT_LIMIT {
+                return;
+            }
+            let of = size(layer);
+            let lock = Lock::attempt(&layer.join(LOCK), Held::Alone);
+            if matches!(lock, Ok(Some(_))) && take_away(handle, &self.path, layer).is_ok() {
+                bytes = bytes.saturating_sub(of);
+            }
+        }
+    }
+
+    /// Takes away what builds left that are not there any more.
+    fn clear_rooms(&self, handle: &Handle) {
         let Ok(_alone) = Lock::wait(&self.path.join(LOCK), Held::Alone) else {
             return;
         };

@@ -88,13 +88,21 @@ impl Asked<'_> {
     /// Reads a path that is seen from the working directory.
     pub(super) fn path(&self, path: usize) -> Result<Named, Errno> {
         let named = self.target.named(libc::AT_FDCWD, self.long(path))?;
-        if named.path.is_empty() { Err(Errno::NOENT) } else { Ok(named) }
+        if named.path.is_empty() {
+            Err(Errno::NOENT)
+        } else {
+            Ok(named)
+        }
     }
 
     /// Reads a path that is seen from a descriptor.
     pub(super) fn path_at(&self, directory: usize, path: usize) -> Result<Named, Errno> {
         let named = self.target.named(self.signed(directory), self.long(path))?;
-        if named.path.is_empty() { Err(Errno::NOENT) } else { Ok(named) }
+        if named.path.is_empty() {
+            Err(Errno::NOENT)
+        } else {
+            Ok(named)
+        }
     }
 
     /// Reads a path of a call that has flags, with which it may be empty.
@@ -160,9 +168,13 @@ impl Asked<'_> {
         }
         let reply = match call {
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_stat => self.path(0).map(|named| (named, Last::Followed, Sight::Stat(1))),
+            libc::SYS_stat => self
+                .path(0)
+                .map(|named| (named, Last::Followed, Sight::Stat(1))),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_lstat => self.path(0).map(|named| (named, Last::Itself, Sight::Stat(1))),
+            libc::SYS_lstat => self
+                .path(0)
+                .map(|named| (named, Last::Itself, Sight::Stat(1))),
             libc::SYS_fstat => Ok((self.open_file(0), Last::Itself, Sight::Stat(1))),
             libc::SYS_newfstatat => {
                 let named = self.flagged([0, 1, 3]);
@@ -170,7 +182,17 @@ impl Asked<'_> {
             }
             libc::SYS_statx => {
                 let named = self.flagged([0, 1, 2]);
-                named.map(|(named, last)| (named, last, Sight::Statx { flags: 2, mask: 3, to: 4 }))
+                named.map(|(named, last)| {
+                    (
+                        named,
+                        last,
+                        Sight::Statx {
+                            flags: 2,
+                            mask: 3,
+                            to: 4,
+                        },
+                    )
+                })
             }
             _ => return None,
         };
@@ -203,14 +225,29 @@ impl Asked<'_> {
     fn making(&self, call: libc::c_long) -> Option<Result<(Named, Making), Errno>> {
         let making = match call {
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_open => (self.path(0), Making::File { flags: self.signed(1), mode: self.word(2) }),
+            libc::SYS_open => (
+                self.path(0),
+                Making::File {
+                    flags: self.signed(1),
+                    mode: self.word(2),
+                },
+            ),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_creat => {
                 let flags = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
-                (self.path(0), Making::File { flags, mode: self.word(1) })
+                (
+                    self.path(0),
+                    Making::File {
+                        flags,
+                        mode: self.word(1),
+                    },
+                )
             }
             libc::SYS_openat => {
-                let making = Making::File { flags: self.signed(2), mode: self.word(3) };
+                let making = Making::File {
+                    flags: self.signed(2),
+                    mode: self.word(3),
+                };
                 (self.path_at(0, 1), making)
             }
             libc::SYS_openat2 => match self.how(2) {
@@ -221,15 +258,33 @@ impl Asked<'_> {
             libc::SYS_mkdir => (self.path(0), Making::Directory { mode: self.word(1) }),
             libc::SYS_mkdirat => (self.path_at(0, 1), Making::Directory { mode: self.word(2) }),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_symlink => (self.path(1), Making::Link { content: self.long(0) }),
-            libc::SYS_symlinkat => (self.path_at(1, 2), Making::Link { content: self.long(0) }),
+            libc::SYS_symlink => (
+                self.path(1),
+                Making::Link {
+                    content: self.long(0),
+                },
+            ),
+            libc::SYS_symlinkat => (
+                self.path_at(1, 2),
+                Making::Link {
+                    content: self.long(0),
+                },
+            ),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_mknod => {
-                (self.path(0), Making::Node { mode: self.word(1), device: self.word(2) })
-            }
-            libc::SYS_mknodat => {
-                (self.path_at(0, 1), Making::Node { mode: self.word(2), device: self.word(3) })
-            }
+            libc::SYS_mknod => (
+                self.path(0),
+                Making::Node {
+                    mode: self.word(1),
+                    device: self.word(2),
+                },
+            ),
+            libc::SYS_mknodat => (
+                self.path_at(0, 1),
+                Making::Node {
+                    mode: self.word(2),
+                    device: self.word(3),
+                },
+            ),
             _ => return None,
         };
         let (named, making) = making;

@@ -17,12 +17,18 @@ const LIST_LIMIT: usize = 65_536;
 /// Answers the calls of attributes, and `None` to others.
 pub(super) fn reply(asked: &Asked<'_>, call: libc::c_long) -> Option<Result<Reply, Errno>> {
     Some(match call {
-        libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_fsetxattr => refused(asked, Errno::PERM),
+        libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_fsetxattr => {
+            refused(asked, Errno::PERM)
+        }
         libc::SYS_removexattr | libc::SYS_lremovexattr | libc::SYS_fremovexattr => {
             refused(asked, Errno::NODATA)
         }
-        libc::SYS_listxattr => asked.path(0).and_then(|named| list(asked, &named, Last::Followed)),
-        libc::SYS_llistxattr => asked.path(0).and_then(|named| list(asked, &named, Last::Itself)),
+        libc::SYS_listxattr => asked
+            .path(0)
+            .and_then(|named| list(asked, &named, Last::Followed)),
+        libc::SYS_llistxattr => asked
+            .path(0)
+            .and_then(|named| list(asked, &named, Last::Itself)),
         libc::SYS_flistxattr => list(asked, &asked.open_file(0), Last::Itself),
         _ => return None,
     })
@@ -30,7 +36,11 @@ pub(super) fn reply(asked: &Asked<'_>, call: libc::c_long) -> Option<Result<Repl
 
 fn refused(asked: &Asked<'_>, error: Errno) -> Result<Reply, Errno> {
     let name = asked.target.string(asked.long(1))?;
-    Ok(if name.starts_with(PREFIX) { Reply::Failure(error) } else { Reply::Continue })
+    Ok(if name.starts_with(PREFIX) {
+        Reply::Failure(error)
+    } else {
+        Reply::Continue
+    })
 }
 
 /// Lists the names without those of records.

@@ -49,7 +49,9 @@ fn three(asked: &Asked<'_>, numbers: Numbers) -> Result<Reply, Errno> {
     asked.still_waits()?;
     let three = [numbers.real, numbers.effective, numbers.saved];
     for (index, number) in three.into_iter().enumerate() {
-        asked.target.write(asked.long(index), &number.to_ne_bytes())?;
+        asked
+            .target
+            .write(asked.long(index), &number.to_ne_bytes())?;
     }
     Ok(Reply::Value(0))
 }
@@ -63,7 +65,11 @@ fn groups(asked: &Asked<'_>) -> Result<Reply, Errno> {
         if room < count {
             return Err(Errno::INVAL);
         }
-        let bytes: Vec<u8> = identity.groups.iter().flat_map(|group| group.to_ne_bytes()).collect();
+        let bytes: Vec<u8> = identity
+            .groups
+            .iter()
+            .flat_map(|group| group.to_ne_bytes())
+            .collect();
         asked.still_waits()?;
         asked.target.write(asked.long(1), &bytes)?;
     }

@@ -87,7 +87,8 @@ impl Family {
         self.changed = true;
         let becoming = Some((program.0, program.1, Arc::new(identity)));
         let identity = before;
-        self.known.insert(target.thread, Member { identity, becoming });
+        self.known
+            .insert(target.thread, Member { identity, becoming });
     }
 
     /// Notes that a process ends: its children will have another parent.
@@ -129,7 +130,10 @@ impl Family {
     fn settle_children(&mut self, target: Target<'_>) {
         let identity = self.identity(target);
         for child in target.children() {
-            let child = Target { thread: child, ..target };
+            let child = Target {
+                thread: child,
+                ..target
+            };
             if !self.known.contains_key(&child.thread) {
                 self.keep(child, Arc::clone(&identity));
             }
@@ -139,13 +143,17 @@ impl Family {
     fn keep(&mut self, target: Target<'_>, identity: Arc<Identity>) {
         if self.known.len() >= self.kept.saturating_add(SWEEP) {
             self.known.retain(|thread, _| {
-                let asked = Target { thread: *thread, ..target };
+                let asked = Target {
+                    thread: *thread,
+                    ..target
+                };
                 asked.lives()
             });
             self.kept = self.known.len();
         }
         let becoming = None;
-        self.known.insert(target.thread, Member { identity, becoming });
+        self.known
+            .insert(target.thread, Member { identity, becoming });
     }
 }
 
@@ -173,7 +181,9 @@ impl Target<'_> {
             text.extend(chunk.iter().take(length));
         }
         let text = String::from_utf8_lossy(&text);
-        text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
+        text.split_ascii_whitespace()
+            .filter_map(|number| number.parse().ok())
+            .collect()
     }
 
     fn lives(&self) -> bool {

@@ -98,7 +98,11 @@ impl Identity {
     pub(super) fn start(&mut self) {
         let root = self.user.real == 0 || self.user.effective == 0;
         self.permitted = if root { u64::MAX } else { 0 };
-        self.effective = if self.user.effective == 0 { u64::MAX } else { 0 };
+        self.effective = if self.user.effective == 0 {
+            u64::MAX
+        } else {
+            0
+        };
         self.keeps = false;
         self.user.take(self.user.effective);
         self.group.take(self.group.effective);
@@ -191,7 +195,12 @@ impl Numbers {
     /// # Errors
     ///
     /// Fails with `PERM` where that is not allowed.
-    pub(super) fn set_two(&mut self, real: u32, effective: u32, privileged: bool) -> Result<(), Errno> {
+    pub(super) fn set_two(
+        &mut self,
+        real: u32,
+        effective: u32,
+        privileged: bool,
+    ) -> Result<(), Errno> {
         let before = *self;
         let known = [KEPT, before.real, before.effective];
         if !privileged

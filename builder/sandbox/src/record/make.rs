@@ -100,7 +100,10 @@ fn owner(asked: &Asked<'_>, directory: BorrowedFd<'_>, maker: Owner) -> Result<O
         return Ok(maker);
     }
     let file = rustix::io::dup(directory)?;
-    let parent = asked.desk.records.owner(asked.target, &Found { file, status });
+    let parent = asked
+        .desk
+        .records
+        .owner(asked.target, &Found { file, status });
     let group = parent.unwrap_or(Owner::ROOT).group;
     Ok(Owner { group, ..maker })
 }
@@ -177,7 +180,10 @@ fn through_link(
     };
     let again = rustix::io::dup(&file)?;
     record(asked, again, owner, None)?;
-    Ok(Made::Done(Reply::Opened(file, flags & libc::O_CLOEXEC != 0)))
+    Ok(Made::Done(Reply::Opened(
+        file,
+        flags & libc::O_CLOEXEC != 0,
+    )))
 }
 
 /// Makes a file in a directory that has no name there.
@@ -199,15 +205,13 @@ fn unnamed(
     let wanted = OFlags::from_bits_retain(flags.cast_unsigned()) | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&directory.file, ".", wanted, permissions(mode))?;
     record(asked, rustix::io::dup(&file)?, owner, None)?;
-    Ok(Made::Done(Reply::Opened(file, flags & libc::O_CLOEXEC != 0)))
+    Ok(Made::Done(Reply::Opened(
+        file,
+        flags & libc::O_CLOEXEC != 0,
+    )))
 }
 
-fn record(
-    asked: &Asked<'_>,
-    file: OwnedFd,
-    owner: Owner,
-    node: Option<Node>,
-) -> Result<(), Errno> {
+fn record(asked: &Asked<'_>, file: OwnedFd, owner: Owner, node: Option<Node>) -> Result<(), Errno> {
     let status = status(file.as_fd())?;
     let found = Found { file, status };
     if let Some(node) = node {

@@ -83,7 +83,8 @@ impl Listener {
     /// it, and what was opened of it by number is its.
     pub(super) fn is_waiting(&self, waiting: &Waiting) -> bool {
         let mut id = waiting.id;
-        self.ioctl(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw mut id).is_ok()
+        self.ioctl(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw mut id)
+            .is_ok()
     }
 
     /// Answers a call. One whose caller is gone needs no answer.
@@ -113,7 +114,11 @@ impl Listener {
             flags: ADD_AND_SEND,
             srcfd: file.as_raw_fd().cast_unsigned(),
             newfd: 0,
-            newfd_flags: if cloexec { libc::O_CLOEXEC.cast_unsigned() } else { 0 },
+            newfd_flags: if cloexec {
+                libc::O_CLOEXEC.cast_unsigned()
+            } else {
+                0
+            },
         };
         self.ioctl(libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut handed)
     }

@@ -74,8 +74,9 @@ pub(super) fn owner_of_link(attribute: &[u8], name: &[u8]) -> Option<Owner> {
 /// name; `None` is for a name that is gone.
 pub(super) fn with_link(attribute: &[u8], name: &[u8], owner: Option<Owner>) -> Vec<u8> {
     let others = owner_of_link(attribute, OTHERS).unwrap_or(Owner::ROOT);
-    let mut all: Vec<(&[u8], Owner)> =
-        links(attribute).filter(|(found, _)| *found != name).collect();
+    let mut all: Vec<(&[u8], Owner)> = links(attribute)
+        .filter(|(found, _)| *found != name)
+        .collect();
     let owner = owner.filter(|owner| *owner != others);
     all.extend(owner.map(|owner| (name, owner)));
     spell(all)
@@ -91,8 +92,9 @@ pub(super) fn shortest(all: &[(Vec<u8>, Owner)]) -> Vec<u8> {
     let most = counts.into_iter().max_by_key(|(_, count)| *count);
     let others = most.map_or(Owner::ROOT, |(owner, _)| owner);
     let different = all.iter().filter(|(_, owner)| *owner != others);
-    let mut shortest: Vec<(&[u8], Owner)> =
-        different.map(|(name, owner)| (name.as_slice(), *owner)).collect();
+    let mut shortest: Vec<(&[u8], Owner)> = different
+        .map(|(name, owner)| (name.as_slice(), *owner))
+        .collect();
     if others != Owner::ROOT {
         shortest.push((OTHERS, others));
     }
@@ -132,9 +134,16 @@ mod tests {
 
     #[test]
     fn spelled_owners_and_devices_read_the_same() {
-        let owner = Owner { user: 7, group: u32::MAX - 1 };
+        let owner = Owner {
+            user: 7,
+            group: u32::MAX - 1,
+        };
         assert_eq!(Owner::parse(owner.spell().as_bytes()), Some(owner));
-        let node = Node { kind: libc::S_IFBLK, major: 8, minor: 1 };
+        let node = Node {
+            kind: libc::S_IFBLK,
+            major: 8,
+            minor: 1,
+        };
         assert_eq!(node.spell(), "b 8:1");
         assert_eq!(Node::parse(b"b 8:1"), Some(node));
         for wrong in ["", "b", "b8:1", "p 1:1", "c 1", "c 1:-1", "c 4294967296:0"] {
@@ -144,7 +153,10 @@ mod tests {
 
     #[test]
     fn links_are_ordered_and_replaced() {
-        let app = Owner { user: 1000, group: 1000 };
+        let app = Owner {
+            user: 1000,
+            group: 1000,
+        };
         let other = Owner { user: 5, group: 6 };
         let one = with_link(b"", b"b c", Some(app));
         let two = with_link(&one, b"a", Some(other));
@@ -152,7 +164,10 @@ mod tests {
         assert_eq!(owner_of_link(&two, b"b c"), Some(app));
         let replaced = with_link(&two, b"b c", Some(other));
         assert_eq!(replaced, b"5:6 a\x005:6 b c\0");
-        assert_eq!(with_link(&with_link(&replaced, b"a", None), b"b c", None), b"");
+        assert_eq!(
+            with_link(&with_link(&replaced, b"a", None), b"b c", None),
+            b""
+        );
         assert_eq!(owner_of_link(b"nonsense\0:1 a\x001:1 b\0", b"a"), None);
     }
 
@@ -168,6 +183,9 @@ mod tests {
         }
         assert_eq!(with_link(&short, b"e", Some(app)), short);
         assert_eq!(with_link(&short, b"b", None), b"7:8 \0");
-        assert_eq!(with_link(&short, b"c", Some(Owner::ROOT)), b"7:8 \x000:0 b\x000:0 c\0");
+        assert_eq!(
+            with_link(&short, b"c", Some(Owner::ROOT)),
+            b"7:8 \x000:0 b\x000:0 c\0"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! the file system has them, memory for as long as the command runs where not.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +27,10 @@ const ATTRIBUTE_LIMIT: usize = 65_536;
 /// The longest `UID:GID` or `c MAJOR:MINOR`, and more.
 const SHORT_LIMIT: usize = 64;
 
+/// Up to which length the attribute of a directory names every link: a file
+/// system may have 4 KiB for all attributes together.
+const LINKS_WELL: usize = 2048;
+
 /// How many owners are kept in memory: those of files that can not have
 /// attributes, which are few.
 const MEMORY_LIMIT: usize = 1_000_000;
@@ -36,24 +40,25 @@ const MEMORY_LIMIT: usize = 1_000_000;
 pub(super) struct Records {
     /// Whether there may be any.
     some: AtomicBool,
-    /// Whether some are gone when the command ends.
-    lost: AtomicBool,
-    /// Those of files that can not have attributes.
-    memory: Mutex<BTreeMap<Key, Owner>>,
+    /// Those of files that can not have attributes, and whether a layer would
+    /// have the file.
+    memory: Mutex<BTreeMap<Key, (Owner, bool)>>,
     /// Held while the attribute of a directory is changed.
     changing: Mutex<()>,
 }
 
 /// Tells files apart, also from ones that are gone: device, number, and when
 /// it was made, in seconds and nanoseconds.
-type Key = (u64, u64, i64, u32);
+type Key = ((u32, u32), u64, i64, u32);
+
+/// Is names with their owners.
+type Links = Vec<(Vec<u8>, Owner)>;
 
 impl Records {
     /// Begins. `some` says whether there may be records already.
     pub(super) fn new(some: bool) -> Self {
         Self {
             some: AtomicBool::new(some),
-            lost: AtomicBool::new(false),
             memory: Mutex::default(),
             changing: Mutex::default(),
         }
@@ -66,7 +71,7 @@ impl Records {
 
     /// Says whether records are gone when the command ends.
     pub(super) fn lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        lock(&self.memory).values().any(|(_, counts)| *counts)
     }
 
     /// Gives whose a file is, where that is recorded.
@@ -74,20 +79,22 @@ impl Records {
         if !self.some() {
             return None;
         }
-        let recorded = if has_attributes(&found.status) {
-            let mut value = [0_u8; SHORT_LIMIT];
-            let path = descriptor_path(found.file.as_fd());
-            let length = rustix::fs::getxattr(path, RECORDED_OWNER, &mut value).ok();
-            length.and_then(|length| Owner::parse(value.get(..length)?))
-        } else {
-            let spot = target.spot_of(found);
-            spot.and_then(|spot| self.owner_of_link(&spot))
-        };
-        recorded.or_else(|| {
-            let memory = lock(&self.memory);
-            // Asked only where there is something: it is a call to the kernel.
-            if memory.is_empty() { None } else { memory.get(&key(found)?).copied() }
-        })
+        // It is asked only where there is something: that is a call to the
+        // kernel. What an attribute has of such a file is older.
+        let memory = lock(&self.memory);
+        if !memory.is_empty()
+            && let Some((owner, _)) = key(found).and_then(|key| memory.get(&key))
+        {
+            return Some(*owner);
+        }
+        drop(memory);
+        if !has_attributes(&found.status) {
+            return self.owner_of_link(&target.spot_of(found)?);
+        }
+        let mut value = [0_u8; SHORT_LIMIT];
+        let path = descriptor_path(found.file.as_fd());
+        let length = rustix::fs::getxattr(path, RECORDED_OWNER, &mut value).ok()?;
+        Owner::parse(value.get(..length)?)
     }
 
     /// Gives the device that a file stands for, where it does.
@@ -163,13 +170,48 @@ impl Records {
         if after.is_empty() {
             return absent_is_well(rustix::fs::removexattr(path, LINK_OWNERS));
         }
-        match rustix::fs::setxattr(&path, LINK_OWNERS, &after, XattrFlags::empty()) {
-            Err(Errno::NOSPC | Errno::TOOBIG) => {
-                let after = shortest(&living(spot, &after)?);
-                rustix::fs::setxattr(&path, LINK_OWNERS, &after, XattrFlags::empty())
-            }
-            other => other,
+        let none = XattrFlags::empty();
+        if after.len() <= LINKS_WELL {
+            return rustix::fs::setxattr(&path, LINK_OWNERS, &after, none);
         }
+        let (living, remembered) = self.living(spot, &after)?;
+        let short = shortest(&living);
+        rustix::fs::setxattr(&path, LINK_OWNERS, &short, none)?;
+        let mut memory = lock(&self.memory);
+        for key in remembered {
+            memory.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Lists everything of a directory that can not have attributes, with the
+    /// owners that an attribute of it has, or memory; and what memory has.
+    fn living(&self, spot: &Spot, attribute: &[u8]) -> Result<(Links, Vec<Key>), Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(&spot.directory, ".", flags, Mode::empty())?;
+        let (mut all, mut remembered) = (Links::new(), Vec::new());
+        for entry in rustix::fs::Dir::new(directory)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            let status = status_at(spot.directory.as_fd(), &name);
+            if !status.is_ok_and(|status| !has_attributes(&status)) {
+                continue;
+            }
+            let memory = lock(&self.memory);
+            let key = match memory.is_empty() || name == spot.name {
+                true => None,
+                false => key_at(spot.directory.as_fd(), &name, AtFlags::SYMLINK_NOFOLLOW),
+            };
+            let known = key.and_then(|key| Some((key, memory.get(&key)?.0)));
+            let owner = match known {
+                Some((key, owner)) => {
+                    remembered.push(key);
+                    owner
+                }
+                None => owner_of_link(attribute, &name).unwrap_or(Owner::ROOT),
+            };
+            all.push((name, owner));
+        }
+        Ok((all, remembered))
     }
 
     /// Records that an empty file stands for a device.
@@ -180,7 +222,12 @@ impl Records {
     pub(super) fn set_node(&self, found: &Found, node: Node) -> Result<(), Errno> {
         self.some.store(true, Ordering::Release);
         let path = descriptor_path(found.file.as_fd());
-        rustix::fs::setxattr(path, RECORDED_NODE, node.spell().as_bytes(), XattrFlags::empty())
+        rustix::fs::setxattr(
+            path,
+            RECORDED_NODE,
+            node.spell().as_bytes(),
+            XattrFlags::empty(),
+        )
     }
 
     fn remember(&self, found: &Found, owner: Owner) -> Result<(), Errno> {
@@ -189,10 +236,11 @@ impl Records {
         if memory.len() >= MEMORY_LIMIT {
             return Err(Errno::NOSPC);
         }
-        memory.insert(key, owner);
-        if matches!(kind(&found.status), libc::S_IFREG | libc::S_IFDIR | libc::S_IFLNK) {
-            self.lost.store(true, Ordering::Release);
-        }
+        let counts = !matches!(
+            kind(&found.status),
+            libc::S_IFSOCK | libc::S_IFCHR | libc::S_IFBLK
+        );
+        memory.insert(key, (owner, counts));
         Ok(())
     }
 
@@ -234,23 +282,6 @@ fn links(spot: &Spot) -> Result<Vec<u8>, Errno> {
     }
 }
 
-/// Lists everything of a directory that can not have attributes, with the
-/// owners that an attribute of it has.
-fn living(spot: &Spot, attribute: &[u8]) -> Result<Vec<(Vec<u8>, Owner)>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(&spot.directory, ".", flags, Mode::empty())?;
-    let mut all = Vec::new();
-    for entry in rustix::fs::Dir::new(directory)? {
-        let name = entry?.file_name().to_bytes().to_vec();
-        let status = status_at(spot.directory.as_fd(), &name);
-        if status.is_ok_and(|status| !has_attributes(&status)) {
-            let owner = owner_of_link(attribute, &name).unwrap_or(Owner::ROOT);
-            all.push((name, owner));
-        }
-    }
-    Ok(all)
-}
-
 fn absent_is_well(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
@@ -259,10 +290,15 @@ fn absent_is_well(result: Result<(), Errno>) -> Result<(), Errno> {
 }
 
 fn key(found: &Found) -> Option<Key> {
-    let wanted = StatxFlags::BTIME;
-    let more = rustix::fs::statx(&found.file, "", AtFlags::EMPTY_PATH, wanted).ok()?;
-    let made = more.stx_btime;
-    Some((found.status.st_dev, found.status.st_ino, made.tv_sec, made.tv_nsec))
+    key_at(found.file.as_fd(), b"", AtFlags::EMPTY_PATH)
+}
+
+fn key_at(directory: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> Option<Key> {
+    let wanted = StatxFlags::BTIME | StatxFlags::INO;
+    let status = rustix::fs::statx(directory, name, flags, wanted).ok()?;
+    let made = status.stx_btime;
+    let device = (status.stx_dev_major, status.stx_dev_minor);
+    Some((device, status.stx_ino, made.tv_sec, made.tv_nsec))
 }
 
 /// Locks; what a thread left that panicked is still whole, as every change of

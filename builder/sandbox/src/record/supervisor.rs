@@ -125,7 +125,11 @@ pub(crate) fn supervise(listener: OwnedFd, supervision: Supervision) -> Result<K
         work(&desk, &queue, &ended)
     });
     worked.map_err(|errno| Error::system("a thread can not answer", errno))?;
-    Ok(if desk.records.lost() { Kept::Some } else { Kept::All })
+    Ok(if desk.records.lost() {
+        Kept::Some
+    } else {
+        Kept::All
+    })
 }
 
 /// Answers calls, one after the other, until there is nobody to ask.
@@ -164,9 +168,14 @@ fn work(desk: &Desk, queue: &Mutex<()>, ended: &AtomicBool) -> Result<(), Errno>
 /// Says whether there is another call already.
 fn is_next(listener: &Listener) -> bool {
     let mut polled = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     poll(&mut polled, Some(&now)).is_ok()
-        && polled.iter().any(|one| one.revents().contains(PollFlags::IN))
+        && polled
+            .iter()
+            .any(|one| one.revents().contains(PollFlags::IN))
 }
 
 /// Waits for a call; `None` when whoever made it is gone.
@@ -180,7 +189,9 @@ fn next(listener: &Listener) -> Result<Option<super::notify::Waiting>, Errno> {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error),
     }
-    let events = polled.iter().fold(PollFlags::empty(), |all, one| all | one.revents());
+    let events = polled
+        .iter()
+        .fold(PollFlags::empty(), |all, one| all | one.revents());
     if events.contains(PollFlags::IN) {
         return match listener.receive() {
             Ok(waiting) => Ok(Some(waiting)),

@@ -68,7 +68,9 @@ impl Roots {
             return Err(root);
         }
         let mut root = Some(root);
-        let kept = self.first.get_or_init(|| root.take().expect("it was not taken before"));
+        let kept = self
+            .first
+            .get_or_init(|| root.take().expect("it was not taken before"));
         root.map_or(Ok(kept.as_fd()), Err)
     }
 }
@@ -129,7 +131,9 @@ impl Target<'_> {
         let mut string = Vec::new();
         let mut chunk = [0_u8; CHUNK];
         while string.len() < PATH_LIMIT {
-            let at = address.checked_add(string.len() as u64).ok_or(Errno::FAULT)?;
+            let at = address
+                .checked_add(string.len() as u64)
+                .ok_or(Errno::FAULT)?;
             // Up to a border, behind which may be nothing.
             let length = CHUNK - usize::try_from(at % CHUNK as u64).unwrap_or(0);
             let chunk = chunk.get_mut(..length).ok_or(Errno::FAULT)?;
@@ -154,7 +158,10 @@ impl Target<'_> {
         let mut bytes = vec![0_u8; count.saturating_mul(4)];
         self.read(address, &mut bytes)?;
         let (numbers, _) = bytes.as_chunks::<4>();
-        Ok(numbers.iter().map(|number| u32::from_ne_bytes(*number)).collect())
+        Ok(numbers
+            .iter()
+            .map(|number| u32::from_ne_bytes(*number))
+            .collect())
     }
 
     /// Reads as many bytes of it as the buffer has.
@@ -166,8 +173,9 @@ impl Target<'_> {
         let there = vector(address, buffer.len())?;
         // SAFETY: `here` is the buffer, which nobody else has; `there` is an
         // address of another process, which the kernel checks.
-        let done =
-            unsafe { libc::process_vm_readv(self.number()?, &raw const here, 1, &raw const there, 1, 0) };
+        let done = unsafe {
+            libc::process_vm_readv(self.number()?, &raw const here, 1, &raw const there, 1, 0)
+        };
         complete(done, buffer.len())
     }
 
@@ -184,8 +192,9 @@ impl Target<'_> {
         let there = vector(address, bytes.len())?;
         // SAFETY: `here` is only read; `there` is an address of another
         // process, which the kernel checks.
-        let done =
-            unsafe { libc::process_vm_writev(self.number()?, &raw const here, 1, &raw const there, 1, 0) };
+        let done = unsafe {
+            libc::process_vm_writev(self.number()?, &raw const here, 1, &raw const there, 1, 0)
+        };
         complete(done, bytes.len())
     }
 
@@ -234,9 +243,16 @@ impl Target<'_> {
     /// Fails as the thread would have failed, and with `INVAL` where the last
     /// part is no name.
     pub(super) fn spot(&self, named: &Named) -> Result<Spot, Errno> {
-        let end = named.path.iter().rposition(|byte| *byte != b'/').ok_or(Errno::INVAL)?;
+        let end = named
+            .path
+            .iter()
+            .rposition(|byte| *byte != b'/')
+            .ok_or(Errno::INVAL)?;
         let path = named.path.get(..=end).ok_or(Errno::INVAL)?;
-        let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        let start = path
+            .iter()
+            .rposition(|byte| *byte == b'/')
+            .map_or(0, |slash| slash + 1);
         let (parent, name) = path.split_at(start);
         if matches!(name, b"" | b"." | b"..") {
             return Err(Errno::INVAL);
@@ -276,7 +292,12 @@ impl Target<'_> {
     pub(super) fn open(&self, named: &Named, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
         if named.path.first() == Some(&b'/') {
-            return inside(self.root()?.as_fd(), &named.path, (flags, mode), ResolveFlags::IN_ROOT);
+            return inside(
+                self.root()?.as_fd(),
+                &named.path,
+                (flags, mode),
+                ResolveFlags::IN_ROOT,
+            );
         }
         let base = self.base(named.directory)?;
         if !named.path.starts_with(b"..") {
@@ -290,7 +311,12 @@ impl Target<'_> {
         let mut path = self.path_of(base.as_fd())?;
         path.push(b'/');
         path.extend_from_slice(&named.path);
-        inside(self.root()?.as_fd(), &path, (flags, mode), ResolveFlags::IN_ROOT)
+        inside(
+            self.root()?.as_fd(),
+            &path,
+            (flags, mode),
+            ResolveFlags::IN_ROOT,
+        )
     }
 
     /// Gives the path of a file from the thread's root.
@@ -392,7 +418,11 @@ fn status_of(
             flags.bits(),
         )
     };
-    if result == 0 { Ok(status) } else { Err(last_error()) }
+    if result == 0 {
+        Ok(status)
+    } else {
+        Err(last_error())
+    }
 }
 
 /// Gives the error of the call before.

@@ -29,6 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Where runtimes find the programs that they start themselves.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Where the runtime keeps what it knows of containers, in the bundle.
+const STATE: &str = "state";
+
+const NO_RUNTIME: &str = "is it an OCI runtime, as runc, crun and youki?";
+
 /// Does all of it, says how it ended, and never returns.
 pub(super) fn main(
     job: &Job,
@@ -188,7 +193,7 @@ impl<'job> Runtime<'job> {
         let scratch = job.step.scratch.as_path();
         let mut arguments: Vec<PathBuf> = [
             "--root".into(),
-            scratch.join("state"),
+            scratch.join(STATE),
             "--log".into(),
             scratch.join(said::LOG),
             "--log-format".into(),
@@ -238,17 +243,19 @@ impl<'job> Runtime<'job> {
         let status = child
             .wait()
             .map_err(|source| Error::system("cannot wait for the OCI runtime", source))?;
-        match status.code() {
-            Some(0) => Ok(Ended::Code(0)),
-            Some(code) => match said::error(self.scratch) {
-                Some(error) => Err(error),
-                None => Ok(Ended::Code(code)),
-            },
-            None => {
-                let context = format!("the OCI runtime was killed: {status}");
-                Err(Error::new(ErrorKind::System, context))
-            }
+        let Some(code) = status.code() else {
+            let context = format!("the OCI runtime was killed: {status}");
+            return Err(Error::new(ErrorKind::System, context));
+        };
+        if let Some(error) = said::error(self.scratch).filter(|_| code != 0) {
+            return Err(error);
         }
+        if !self.scratch.join(STATE).exists() {
+            let shown = self.program.display();
+            let context = format!("`{shown}` made no container, and ended with code {code}");
+            return Err(Error::new(ErrorKind::System, context).with_hint(NO_RUNTIME));
+        }
+        Ok(Ended::Code(code))
     }
 
     /// Has the container killed and its control groups taken away. What it does

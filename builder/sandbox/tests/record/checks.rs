@@ -7,7 +7,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, StatxFlags, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, StatxFlags, Uid, XattrFlags,
+};
 use rustix::io::Errno;
 
 /// A check, which gets an empty directory.
@@ -32,7 +34,10 @@ pub const ALL: &[(&str, Check)] = &[
 ];
 
 /// Checks that real root does not pass.
-pub const OWN: &[(&str, Check)] = &[("records-are-hidden", records_are_hidden), ("many-links", many_links)];
+pub const OWN: &[(&str, Check)] = &[
+    ("records-are-hidden", records_are_hidden),
+    ("many-links", many_links),
+];
 
 fn chown(path: &Path, user: u32, group: u32) {
     std::os::unix::fs::lchown(path, Some(user), Some(group)).unwrap();
@@ -67,7 +72,12 @@ fn call(number: libc::c_long, arguments: [u32; 3]) -> Result<i64, Errno> {
 const KEPT: u32 = u32::MAX;
 
 fn owners_are_seen(here: &Path) {
-    let (file, dir, link, fifo) = (here.join("f"), here.join("d"), here.join("l"), here.join("p"));
+    let (file, dir, link, fifo) = (
+        here.join("f"),
+        here.join("d"),
+        here.join("l"),
+        here.join("p"),
+    );
     fs_err::write(&file, "x").unwrap();
     fs_err::create_dir(&dir).unwrap();
     symlink("f", &link).unwrap();
@@ -80,8 +90,13 @@ fn owners_are_seen(here: &Path) {
         chown(path, KEPT, 98);
         chown(path, 20 + user, KEPT);
         assert_eq!(of(path), (20 + user, 98), "{path:?}");
-        let status = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::UID).unwrap();
-        assert_eq!((status.stx_uid, status.stx_gid), (20 + user, 98), "{path:?}");
+        let status =
+            rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::UID).unwrap();
+        assert_eq!(
+            (status.stx_uid, status.stx_gid),
+            (20 + user, 98),
+            "{path:?}"
+        );
     }
     assert_eq!(fs_err::metadata(&link).unwrap().uid(), 30, "it is followed");
     let open = fs_err::File::open(&file).unwrap();
@@ -96,7 +111,12 @@ fn owners_are_seen(here: &Path) {
 
 fn a_change_takes_bits_away(here: &Path) {
     let file = here.join("f");
-    for (before, after) in [(0o6755, 0o755), (0o2644, 0o2644), (0o4644, 0o644), (0o2755, 0o755)] {
+    for (before, after) in [
+        (0o6755, 0o755),
+        (0o2644, 0o2644),
+        (0o4644, 0o644),
+        (0o2755, 0o755),
+    ] {
         fs_err::write(&file, "").unwrap();
         set_mode(&file, before);
         chown(&file, 5, 5);
@@ -108,7 +128,9 @@ fn a_change_takes_bits_away(here: &Path) {
     chown(&dir, 5, 5);
     assert_eq!(mode(&dir), 0o6755);
     // cap_net_raw=ep, version 2.
-    let capability = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let capability = [
+        1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
     let name = "security.capability";
     rustix::fs::setxattr(&file, name, &capability, XattrFlags::empty()).unwrap();
     assert_eq!(rustix::fs::getxattr_query(&file, name), Ok(20));
@@ -129,18 +151,30 @@ fn files_without_rights(here: &Path) {
         set_mode(&dir, bits);
         chown(&dir, 3, 4);
         chown(&dir.join("l"), 5, 6);
-        assert_eq!((of(&dir), mode(&dir), of(&dir.join("l"))), ((3, 4), bits, (5, 6)));
+        assert_eq!(
+            (of(&dir), mode(&dir), of(&dir.join("l"))),
+            ((3, 4), bits, (5, 6))
+        );
     }
 }
 
 fn devices(here: &Path) {
     let make = |name: &str, kind, device| {
-        rustix::fs::mknodat(CWD, here.join(name), kind, Mode::from_raw_mode(0o666), device)
+        rustix::fs::mknodat(
+            CWD,
+            here.join(name),
+            kind,
+            Mode::from_raw_mode(0o666),
+            device,
+        )
     };
     make("c", FileType::CharacterDevice, libc::makedev(1, 3)).unwrap();
     make("b", FileType::BlockDevice, libc::makedev(7, 300)).unwrap();
     make("r", FileType::RegularFile, 0).unwrap();
-    assert_eq!(make("c", FileType::CharacterDevice, libc::makedev(1, 3)), Err(Errno::EXIST));
+    assert_eq!(
+        make("c", FileType::CharacterDevice, libc::makedev(1, 3)),
+        Err(Errno::EXIST)
+    );
     for (name, kind, device) in [("c", libc::S_IFCHR, (1, 3)), ("b", libc::S_IFBLK, (7, 300))] {
         let path = here.join(name);
         let status = path.metadata().unwrap();
@@ -150,12 +184,21 @@ fn devices(here: &Path) {
         assert_eq!((more.stx_rdev_major, more.stx_rdev_minor), device, "{name}");
         assert_eq!(u32::from(more.stx_mode), kind | 0o644, "{name}");
         chown(&path, 8, 9);
-        assert_eq!((of(&path), path.metadata().unwrap().mode()), ((8, 9), kind | 0o644));
+        assert_eq!(
+            (of(&path), path.metadata().unwrap().mode()),
+            ((8, 9), kind | 0o644)
+        );
     }
-    assert_eq!(here.join("r").metadata().unwrap().mode(), libc::S_IFREG | 0o644);
+    assert_eq!(
+        here.join("r").metadata().unwrap().mode(),
+        libc::S_IFREG | 0o644
+    );
     set_mode(here, 0o777);
     call(libc::SYS_setuid, [1000, 0, 0]).unwrap();
-    assert_eq!(make("x", FileType::CharacterDevice, libc::makedev(1, 3)), Err(Errno::PERM));
+    assert_eq!(
+        make("x", FileType::CharacterDevice, libc::makedev(1, 3)),
+        Err(Errno::PERM)
+    );
 }
 
 fn links_keep_their_owner(here: &Path) {
@@ -221,13 +264,33 @@ fn capabilities_are_kept(_here: &Path) {
     call(libc::SYS_prctl, [8, 1, 0]).unwrap();
     call(libc::SYS_setuid, [33, 0, 0]).unwrap();
     assert_eq!(call(libc::SYS_setgid, [33, 0, 0]), Err(Errno::PERM));
-    let [_, permitted, inheritable, _, permitted_more, inheritable_more] = sets;
-    let sets = [permitted, permitted, inheritable, permitted_more, permitted_more, inheritable_more];
+    let [
+        _,
+        permitted,
+        inheritable,
+        _,
+        permitted_more,
+        inheritable_more,
+    ] = sets;
+    let sets = [
+        permitted,
+        permitted,
+        inheritable,
+        permitted_more,
+        permitted_more,
+        inheritable_more,
+    ];
     // SAFETY: as above.
-    assert_eq!(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) }, 0);
+    assert_eq!(
+        unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) },
+        0
+    );
     call(libc::SYS_setgid, [33, 0, 0]).unwrap();
     // SAFETY: as above.
-    assert_eq!(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), [0_u32; 6].as_ptr()) }, 0);
+    assert_eq!(
+        unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), [0_u32; 6].as_ptr()) },
+        0
+    );
     assert_eq!(call(libc::SYS_setgid, [0; 3]), Err(Errno::PERM));
 }
 
@@ -240,15 +303,27 @@ fn new_files(here: &Path) {
     let mode_of = |name: &str| mode(&at(name));
     fs_err::write(at("f"), "content").unwrap();
     assert_eq!(fs_err::read(at("f")).unwrap(), b"content");
-    fs_err::OpenOptions::new().append(true).create_new(true).open(at("x")).unwrap();
-    let again = fs_err::OpenOptions::new().append(true).create_new(true).open(at("x"));
+    fs_err::OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .open(at("x"))
+        .unwrap();
+    let again = fs_err::OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .open(at("x"));
     assert_eq!(again.unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
     let read_only = OFlags::CREATE | OFlags::WRONLY;
     let open = rustix::fs::openat(CWD, at("r"), read_only, Mode::from_raw_mode(0o444)).unwrap();
     rustix::io::write(&open, b"once").unwrap();
     let flags = rustix::io::fcntl_getfd(&open).unwrap();
     assert!(flags.is_empty(), "nobody asked for `O_CLOEXEC`");
-    let unnamed = rustix::fs::openat(CWD, here, OFlags::TMPFILE | OFlags::RDWR, Mode::from_raw_mode(0o640));
+    let unnamed = rustix::fs::openat(
+        CWD,
+        here,
+        OFlags::TMPFILE | OFlags::RDWR,
+        Mode::from_raw_mode(0o640),
+    );
     link_from(&unnamed.unwrap(), &at("u"));
     fs_err::create_dir(at("d")).unwrap();
     symlink("nowhere", at("l")).unwrap();
@@ -259,8 +334,14 @@ fn new_files(here: &Path) {
     }
     let modes = ["f", "r", "u", "d", "p"].map(mode_of);
     assert_eq!(modes, [0o640, 0o440, 0o640, 0o750, 0o640]);
-    assert_eq!(fs_err::create_dir(at("d")).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
-    assert_eq!(fs_err::write(at("no/f"), "").unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(
+        fs_err::create_dir(at("d")).unwrap_err().kind(),
+        std::io::ErrorKind::AlreadyExists
+    );
+    assert_eq!(
+        fs_err::write(at("no/f"), "").unwrap_err().kind(),
+        std::io::ErrorKind::NotFound
+    );
 }
 
 /// Gives an unnamed file a name, by the way that needs no rights.
@@ -360,8 +441,14 @@ fn programs_of_others(here: &Path) {
     assert!(child(|| {
         call(libc::SYS_setgid, [1000, 0, 0]).unwrap();
         call(libc::SYS_setuid, [1000, 0, 0]).unwrap();
-        assert_eq!((output(&["-u"]), output(&["-ru"])), ("33".to_owned(), "1000".to_owned()));
-        assert_eq!((output(&["-g"]), output(&["-rg"])), ("44".to_owned(), "1000".to_owned()));
+        assert_eq!(
+            (output(&["-u"]), output(&["-ru"])),
+            ("33".to_owned(), "1000".to_owned())
+        );
+        assert_eq!(
+            (output(&["-g"]), output(&["-rg"])),
+            ("44".to_owned(), "1000".to_owned())
+        );
         assert_eq!(call(libc::SYS_geteuid, [0; 3]), Ok(1000));
     }));
 }
@@ -389,7 +476,14 @@ fn paths(here: &Path) {
     let uid = |user| Some(Uid::from_raw(user));
     rustix::fs::chownat(&dir, "../f", uid(200), None, AtFlags::empty()).unwrap();
     assert_eq!(of(&at("f")).0, 200);
-    rustix::fs::chownat(&dir, "", uid(201), Some(Gid::from_raw(5)), AtFlags::EMPTY_PATH).unwrap();
+    rustix::fs::chownat(
+        &dir,
+        "",
+        uid(201),
+        Some(Gid::from_raw(5)),
+        AtFlags::EMPTY_PATH,
+    )
+    .unwrap();
     assert_eq!(of(&at("a")), (201, 5));
     let missing = rustix::fs::chownat(&dir, "nothing", uid(1), None, AtFlags::empty());
     assert_eq!(missing, Err(Errno::NOENT));
@@ -397,15 +491,24 @@ fn paths(here: &Path) {
     assert_eq!(through, Err(Errno::NOTDIR));
     // SAFETY: the path is at no address, which is what is tried.
     let nowhere = unsafe { libc::syscall(libc::SYS_fchownat, libc::AT_FDCWD, 1, 1, 1, 0) };
-    assert_eq!((nowhere, std::io::Error::last_os_error().raw_os_error()), (-1, Some(libc::EFAULT)));
+    assert_eq!(
+        (nowhere, std::io::Error::last_os_error().raw_os_error()),
+        (-1, Some(libc::EFAULT))
+    );
     let long = CString::new("x/".repeat(3000)).unwrap();
-    assert_eq!(rustix::fs::chown(&*long, uid(1), None), Err(Errno::NAMETOOLONG));
+    assert_eq!(
+        rustix::fs::chown(&*long, uid(1), None),
+        Err(Errno::NAMETOOLONG)
+    );
     // A file that has no name.
     let open = fs_err::File::open(at("f")).unwrap();
     fs_err::remove_file(at("f")).unwrap();
     rustix::fs::fchown(&open, uid(9), None).unwrap();
     assert_eq!(open.metadata().unwrap().uid(), 9);
-    assert_eq!(rustix::fs::chownat(CWD, "/proc/self/fd/999", uid(1), None, AtFlags::empty()), Err(Errno::NOENT));
+    assert_eq!(
+        rustix::fs::chownat(CWD, "/proc/self/fd/999", uid(1), None, AtFlags::empty()),
+        Err(Errno::NOENT)
+    );
 }
 
 fn others_may_not(here: &Path) {
@@ -419,7 +522,8 @@ fn others_may_not(here: &Path) {
     call(libc::SYS_setgid, [60, 0, 0]).unwrap();
     call(libc::SYS_setuid, [50, 0, 0]).unwrap();
     let change = |path: &Path, user: u32, group: u32| {
-        let code = std::os::unix::fs::lchown(path, Some(user), Some(group)).map_err(|error| error.raw_os_error());
+        let code = std::os::unix::fs::lchown(path, Some(user), Some(group))
+            .map_err(|error| error.raw_os_error());
         code.map_or_else(|code| code.unwrap(), |()| 0)
     };
     assert_eq!(change(&own, KEPT, 70), 0);
@@ -484,6 +588,20 @@ fn many_links(here: &Path) {
         chown(&link, 1000, 1000);
     }
     for number in 0..1000 {
-        assert_eq!(of(&here.join(format!("link-{number}"))), (1000, 1000), "{number}");
+        assert_eq!(
+            of(&here.join(format!("link-{number}"))),
+            (1000, 1000),
+            "{number}"
+        );
     }
+    for number in 0..1000 {
+        let link = here.join(format!("link-{number}"));
+        chown(&link, 77, 88);
+        assert_eq!(of(&link), (77, 88), "{number}");
+    }
+    symlink("x", here.join("new")).unwrap();
+    assert_eq!(of(&here.join("new")), (0, 0));
+    assert_eq!(of(&here.join("link-1")), (77, 88));
+    let length = rustix::fs::getxattr_query(here, "user.wharf.links").unwrap();
+    assert!(length < 100, "{length} bytes");
 }

@@ -64,12 +64,7 @@ impl<'a> Mounting<'a> {
     /// Makes the files that every command sees in the place of the image's.
     pub(super) fn standing(&mut self) -> Result<(), Error> {
         for (number, (target, text)) in self.job.files.iter().enumerate() {
-            let source = self.prepared.own().join(format!("e{number}"));
-            fs_err::write(&source, text).map_err(stored)?;
-            // A command that looks sees no time of this machine.
-            let flags = rustix::fs::AtFlags::empty();
-            rustix::fs::utimensat(rustix::fs::CWD, &source, &self.job.time, flags)
-                .map_err(|errno| stored(errno.into()))?;
+            let source = self.own_file(&format!("e{number}"), text)?;
             let kind = MountKind::Bind {
                 source,
                 read_only: false,
@@ -152,17 +147,30 @@ impl<'a> Mounting<'a> {
 
     /// Makes the scripts that are started.
     pub(super) fn scripts(&mut self) -> Result<(), Error> {
-        const ACCESS: Access = Access {
-            mode: SCRIPT_MODE,
-            uid: 0,
-            gid: 0,
-        };
-        for script in &self.job.command.scripts {
-            let kind = self.in_memory(script.content.as_bytes(), &ACCESS)?;
-            let target = format!("{SCRIPTS}/{}", script.name).into_bytes();
-            self.mounts.push(Mount { target, kind });
+        for (number, script) in self.job.command.scripts.iter().enumerate() {
+            let source = self.own_file(&format!("s{number}"), script.content.as_bytes())?;
+            let mode = rustix::fs::Mode::from_raw_mode(SCRIPT_MODE);
+            rustix::fs::chmod(&source, mode).map_err(|errno| stored(errno.into()))?;
+            self.mounts.push(Mount {
+                target: format!("{SCRIPTS}/{}", script.name).into_bytes(),
+                kind: MountKind::Bind {
+                    source,
+                    read_only: true,
+                },
+            });
         }
         Ok(())
+    }
+
+    /// Writes a file for this command alone. Whoever looks at it sees no time
+    /// of this machine.
+    fn own_file(&self, name: &str, content: &[u8]) -> Result<PathBuf, Error> {
+        let path = self.prepared.own().join(name);
+        fs_err::write(&path, content).map_err(stored)?;
+        let flags = rustix::fs::AtFlags::empty();
+        rustix::fs::utimensat(rustix::fs::CWD, &path, &self.job.time, flags)
+            .map_err(|errno| stored(errno.into()))?;
+        Ok(path)
     }
 
     /// Has a file in memory come along.
