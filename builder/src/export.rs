@@ -10,11 +10,11 @@ use ::image::Images;
 use layer::{Contents as _, Directory, Entry, EntryPath, Kind, Metadata, NodeKind, Tree};
 
 use crate::blocking;
-use crate::contents::Shelf;
 use crate::error::{Error, ErrorKind};
 use crate::events::Silent;
 use crate::image::LayerOf;
-use crate::layers::Layers;
+use crate::pack::contents::Shelf;
+use crate::pack::layers::Layers;
 use crate::request::Cache;
 use crate::solve::{Built, here};
 

@@ -10,17 +10,15 @@
 
 mod base;
 mod blocking;
-mod contents;
 mod context;
 mod error;
 mod events;
 mod export;
 mod fetch;
 mod image;
-mod layers;
+mod pack;
 mod plan;
 mod prepare;
-mod recipe;
 mod request;
 mod snapshot;
 mod solve;
@@ -33,7 +31,9 @@ pub use dockerfile::{
     format, outline, outline_default, parse, targets, to_dockerfile, to_json,
 };
 pub use layer::THREADS_LIMIT;
-pub use sandbox::{Check, Finding, Launch, Limits, Probe, TierName, UnknownTier};
+pub use sandbox::{
+    Check, Facts, Finding, Given, Launch, Limits, Marks, Probe, TierName, UnknownTier,
+};
 
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};

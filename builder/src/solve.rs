@@ -20,7 +20,7 @@ use crate::context::Filtered;
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::{Event, Progress};
 use crate::image::{LayerOf, compose};
-use crate::layers::Layers;
+use crate::pack::layers::Layers;
 use crate::plan::Plan;
 use crate::prepare::Prepared;
 use crate::request::{Cache, Request, SandboxChoice};

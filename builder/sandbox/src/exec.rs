@@ -204,12 +204,7 @@ pub fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
 /// one user alone, and where the step has what no runtime can be told; with
 /// [`ErrorKind::Command`] when the program is not there or is none; with
 /// [`ErrorKind::System`] and what the runtime says otherwise.
-pub fn run_with(
-    runtime: &Path,
-    tier: &Tier,
-    step: &Step,
-    stdio: Stdio,
-) -> Result<Ended, Error> {
+pub fn run_with(runtime: &Path, tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
     runtime::supported(tier)?;
     start::run_with(runtime, tier, step, stdio)
 }

@@ -8,6 +8,12 @@
 //!
 //! The crate knows nothing of images, layers or Dockerfiles.
 
+#![allow(
+    unsafe_code,
+    reason = "this is the crate that may: forks, filters and their notifications have no other way (ADR 0009)"
+)]
+#![deny(unsafe_op_in_unsafe_fn, reason = "each call has a proof of its own")]
+
 mod channel;
 mod error;
 mod exec;

@@ -19,6 +19,10 @@ mod checks;
 #[expect(dead_code, reason = "the library uses all of it")]
 mod error;
 #[path = "../src/record"]
+#[allow(
+    unused_imports,
+    reason = "the tests beside the modules have no main function here"
+)]
 mod record {
     mod answer;
     mod attribute;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use dockerfile::Ignore;
 use layer::{EntryPath, Kind, LayerIndex, Metadata, Node, NodeKind, Time, Tree};
 
-use crate::contents::{Bounded, CONTEXT, Unpacked};
 use crate::context::directory::normalize;
 use crate::context::{Context, Files, Look, Unusual, leads_nowhere};
 use crate::error::{Error, ErrorKind};
+use crate::pack::contents::{Bounded, CONTEXT, Unpacked};
 use crate::request::{Fidelity, Modes, Xattrs};
 
 /// Is an archive that was read.

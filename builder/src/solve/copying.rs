@@ -10,12 +10,12 @@ use dockerfile::{Copy, Text};
 use layer::{EntryPath, Tree};
 
 use crate::blocking;
-use crate::contents::{CONTEXT, Shelf};
 use crate::context::archive::Archive;
 use crate::context::{Context, Filtered, Look, Wanted};
 use crate::error::{Error, ErrorKind};
+use crate::pack::contents::{CONTEXT, Shelf};
+use crate::pack::recipe::Recipe;
 use crate::plan::CopyFrom;
-use crate::recipe::Recipe;
 use crate::request::Modes;
 use crate::solve::run::{Run, placed};
 use crate::solve::stage::StageState;

@@ -9,15 +9,15 @@ use oci::Digest;
 
 use crate::base::BaseImage;
 use crate::blocking;
-use crate::contents::Shelf;
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
 use crate::fetch;
 use crate::image::{ImageConfig, LayerOf};
-use crate::layers::Layers;
+use crate::pack::contents::Shelf;
+use crate::pack::layers::Layers;
+use crate::pack::recipe::{Content, Recipe};
 use crate::plan::{Base, CopyFrom, ImageName, Plan, Step, excerpt};
-use crate::recipe::{Content, Recipe};
 use crate::request::Request;
 use crate::solve::bases::Bases;
 use crate::solve::running::Sandbox;

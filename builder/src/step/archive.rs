@@ -5,8 +5,8 @@ use std::io::Read;
 
 use layer::{Contents, File};
 
-use crate::contents::Shelf;
 use crate::error::Error;
+use crate::pack::contents::Shelf;
 
 /// The bytes of a block of a tar archive.
 const BLOCK: usize = 512;

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use layer::{EntryPath, File, Metadata, Time, Tree};
 
 use crate::error::{Error, ErrorKind};
+use crate::pack::recipe::Recipe;
 use crate::plan::excerpt;
-use crate::recipe::Recipe;
 use crate::step::mode::Mode;
 use crate::step::owner::Owner;
 

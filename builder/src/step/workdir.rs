@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use layer::{EntryPath, Follow, Metadata, Node, Time, Tree};
 
 use crate::error::{Error, ErrorKind};
-use crate::recipe::{Item, Recipe};
+use crate::pack::recipe::{Item, Recipe};
 use crate::step::owner::Owner;
 
 /// Gives the path from the root that a path means in a working directory; a

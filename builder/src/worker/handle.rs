@@ -8,7 +8,7 @@ use layer::{EntryPath, Form, Observation, Operation, Performed, Rights, Settleme
 use sandbox::{Ended, Launch, Step, Tier, Worker};
 
 use crate::error::{Error, ErrorKind};
-use crate::layers::locked;
+use crate::pack::layers::locked;
 use crate::request::OciRuntime;
 use crate::step::run::mounts::Shape;
 use crate::worker::message::{Answer, Ask, Fault, FaultKind, Overlay};

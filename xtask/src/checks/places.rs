@@ -7,8 +7,16 @@ use crate::repository::TextFile;
 /// The lock file names where each crate comes from; cargo writes it.
 const WRITTEN_BY_CARGO: &str = "Cargo.lock";
 
-/// First folders of paths that are private to one machine.
-const PRIVATE_FOLDERS: &[&str] = &["work", "root"];
+/// Folders that are private to one machine: where this repository lies, and
+/// where root keeps its tools. Images have homes of root and folders to work in,
+/// too.
+const PRIVATE_FOLDERS: &[(&str, &[&str])] = &[
+    ("work", &["main", "shared", ".library"]),
+    (
+        "root",
+        &[".cargo", ".rustup", ".docker", ".config", ".local"],
+    ),
+];
 
 /// Hosts of package registries, in two parts so that this list does not find
 /// itself. Clients know their registry by themselves; a mirror is configured
@@ -36,8 +44,11 @@ pub(crate) fn check(files: &[TextFile]) -> Vec<Finding> {
             let mut add = |message: String| {
                 findings.push(Finding::at(Rule::Place, &file.path, index + 1, message));
             };
-            for folder in PRIVATE_FOLDERS {
-                if has_private_path(line, folder) {
+            for (folder, inner) in PRIVATE_FOLDERS {
+                if inner
+                    .iter()
+                    .any(|inner| has_private_path(line, folder, inner))
+                {
                     add(format!(
                         "a path under `/{folder}` is private to one machine"
                     ));
@@ -52,8 +63,8 @@ pub(crate) fn check(files: &[TextFile]) -> Vec<Finding> {
 }
 
 /// Whether an absolute path into the folder stands in the line.
-fn has_private_path(line: &str, folder: &str) -> bool {
-    let path = format!("/{folder}/");
+fn has_private_path(line: &str, folder: &str, inner: &str) -> bool {
+    let path = format!("/{folder}/{inner}");
     let continues_a_path = |c: char| c.is_alphanumeric() || "._-/}>~)*".contains(c);
     line.match_indices(&path).any(|(start, _)| {
         let before = line[..start].chars().next_back();
@@ -68,18 +79,11 @@ mod tests {
 
     #[test]
     fn private_paths_are_found() {
-        for line in [
-            "cd /DIR/main",
-            "\"/DIR/.docker\"",
-            "path=/DIR/x",
-            "(/DIR/x)",
-        ] {
-            for folder in PRIVATE_FOLDERS {
-                let files = [file(
-                    "a.md",
-                    &format!("x\n{}\n", line.replace("DIR", folder)),
-                )];
-                let found = check(&files);
+        for line in ["cd /DIR", "\"/DIR/x\"", "path=/DIR/x", "(/DIR/x)"] {
+            for (folder, inner) in PRIVATE_FOLDERS {
+                let folder = format!("{folder}/{}", inner[0]);
+                let text = format!("x\n{}\n", line.replace("DIR", &folder));
+                let found = check(&[file("a.md", &text)]);
                 assert_eq!(found.len(), 1, "{line}");
                 assert_eq!(found[0].line, 2);
             }
@@ -91,12 +95,12 @@ mod tests {
         for line in [
             "lib/DIR/x",
             "$HOME/DIR/x",
-            "/DIRs/x",
+            "/works/main",
             "./DIR/x",
             "~/DIR/x",
-            "/DIR",
+            "/work/src",
         ] {
-            let files = [file("a.md", &line.replace("DIR", "work"))];
+            let files = [file("a.md", &line.replace("DIR", "work/main"))];
             assert_eq!(check(&files), [], "{line}");
         }
     }

@@ -63,11 +63,10 @@ fn keep() -> Result<(), Error> {
     if parent != Some(job.parent) {
         return Ok(());
     }
-    let answer = handed(descriptors, job.listeners)
-        .and_then(|handed| match &job.runtime {
-            None => watch(&job, handed, input, channel.as_fd()),
-            Some(program) => runtime::watch(&job, program, handed, channel.as_fd()),
-        });
+    let answer = handed(descriptors, job.listeners).and_then(|handed| match &job.runtime {
+        None => watch(&job, handed, input, channel.as_fd()),
+        Some(program) => runtime::watch(&job, program, handed, channel.as_fd()),
+    });
     channel.send(&encode(&answer)?, &[])
 }
 

@@ -24,8 +24,22 @@ const TERMINALS: u32 = 5;
 
 /// The names of resource limits, by the kernel's numbers.
 const RESOURCES: [&str; 16] = [
-    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
-    "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
 ];
 
 /// The names of capabilities, by the kernel's numbers.
@@ -78,7 +92,7 @@ const NOT_UTF8: &str = "leave `--oci-runtime` out: wharf itself takes any bytes"
 const NO_LIMIT: &str = "leave `--oci-runtime` out: wharf itself limits processes here, too; or \
     take `--sandbox=root` as root";
 
-/// Names the file in the scratch directory of what a mount brings.
+/// Names the file or directory in the scratch directory that a mount brings.
 pub(super) fn file(number: usize) -> String {
     format!("file-{number}")
 }
@@ -108,14 +122,21 @@ fn process(step: &Step) -> Result<Value, Error> {
         Ok(format!("{name}={value}"))
     });
     let variables: Result<Vec<_>, Error> = variables.collect();
-    let limits = step.limits.resources.iter().map(|(&number, &(soft, hard))| {
-        let name = usize::try_from(number).ok();
-        let name = name.and_then(|number| RESOURCES.get(number)).ok_or_else(|| {
-            let context = format!("an OCI runtime has no name for the resource limit {number}");
-            Error::new(ErrorKind::Unsupported, context)
-        })?;
-        Ok(json!({ "type": format!("RLIMIT_{name}"), "soft": soft, "hard": hard }))
-    });
+    let limits = step
+        .limits
+        .resources
+        .iter()
+        .map(|(&number, &(soft, hard))| {
+            let name = usize::try_from(number).ok();
+            let name = name
+                .and_then(|number| RESOURCES.get(number))
+                .ok_or_else(|| {
+                    let context =
+                        format!("an OCI runtime has no name for the resource limit {number}");
+                    Error::new(ErrorKind::Unsupported, context)
+                })?;
+            Ok(json!({ "type": format!("RLIMIT_{name}"), "soft": soft, "hard": hard }))
+        });
     let limits: Result<Vec<_>, Error> = limits.collect();
     Ok(json!({
         "terminal": false,
@@ -167,7 +188,13 @@ fn usual(job: &Job) -> Vec<Value> {
             &["nosuid", "strictatime", "mode=755", "size=65536k"],
         ),
     ];
-    let mut terminals = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    let mut terminals = vec![
+        "nosuid",
+        "noexec",
+        "newinstance",
+        "ptmxmode=0666",
+        "mode=0620",
+    ];
     let group = format!("gid={TERMINALS}");
     if has_terminals(&job.tier) {
         terminals.push(&group);
@@ -222,12 +249,10 @@ fn mounted(step: &Step, wanted: &Mount, number: usize) -> Result<Value, Error> {
             let options = ["rbind", "rprivate", "nosuid", "nodev", access];
             mount(target, "bind", path(source)?, &options)
         }
-        MountKind::Tmpfs { size, mode } => {
-            let mode = format!("mode={:o}", mode & 0o7777);
-            let size = size.map(|size| format!("size={size}"));
-            let mut options = vec!["nosuid", "nodev", mode.as_str()];
-            options.extend(size.as_deref());
-            mount(target, "tmpfs", "tmpfs", &options)
+        MountKind::Tmpfs { .. } => {
+            let source = step.scratch.join(file(number));
+            let options = ["bind", "rprivate", "nosuid", "nodev", "rw"];
+            mount(target, "bind", path(&source)?, &options)
         }
         MountKind::Secret { .. } | MountKind::Agent { .. } => {
             let source = step.scratch.join(file(number));
@@ -262,7 +287,10 @@ fn linux(job: &Job) -> Result<Value, Error> {
     if step.network == Network::None {
         namespaces.push("network");
     }
-    let namespaces: Vec<Value> = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
+    let namespaces: Vec<Value> = namespaces
+        .iter()
+        .map(|kind| json!({ "type": kind }))
+        .collect();
     let mut linux = json!({ "namespaces": namespaces });
     let mut resources = json!({});
     if let Some(most) = step.limits.processes {

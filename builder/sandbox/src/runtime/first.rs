@@ -2,6 +2,7 @@
 //! the runtime, and watches what may end it. When it ends, the kernel kills
 //! everything in there.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -117,7 +118,7 @@ fn separate(scratch: &Path) -> Result<(), Error> {
         .map_err(|source| Error::system("cannot go to the bundle", source))
 }
 
-/// Makes the files and sockets that mounts bring, and gives the sockets with
+/// Makes the files, directories and sockets that mounts bring, and gives the sockets with
 /// the agents that they are of.
 fn files(step: &Step, descriptors: &[OwnedFd]) -> Result<Vec<(OwnedFd, PathBuf)>, Error> {
     let mut agents = Vec::new();
@@ -128,7 +129,11 @@ fn files(step: &Step, descriptors: &[OwnedFd]) -> Result<Vec<(OwnedFd, PathBuf)>
             Error::system(format!("cannot make what is mounted at `{path}`"), source)
         };
         match &mount.kind {
-            MountKind::Bind { .. } | MountKind::Tmpfs { .. } => {}
+            MountKind::Bind { .. } => {}
+            MountKind::Tmpfs { size, mode } => {
+                fs_err::create_dir(&name).map_err(failed)?;
+                memory(&name, *size, *mode).map_err(|errno| failed(errno.into()))?;
+            }
             MountKind::Secret {
                 descriptor,
                 mode,
@@ -154,6 +159,18 @@ fn files(step: &Step, descriptors: &[OwnedFd]) -> Result<Vec<(OwnedFd, PathBuf)>
         }
     }
     Ok(agents)
+}
+
+/// Mounts memory. Runtimes that do it themselves give it the mode of what it is
+/// mounted onto.
+fn memory(directory: &str, size: Option<u64>, mode: u32) -> Result<(), Errno> {
+    let mut options = format!("mode={:o}", mode & 0o7777);
+    if let Some(size) = size {
+        options.push_str(&format!(",size={size}"));
+    }
+    let options = CString::new(options).map_err(|_nul| Errno::INVAL)?;
+    let harmless = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("tmpfs", directory, "tmpfs", harmless, options.as_c_str())
 }
 
 /// Copies all of a descriptor, wherever others have read up to, into a file.
@@ -261,9 +278,15 @@ impl<'job> Runtime<'job> {
     /// Has the container killed and its control groups taken away. What it does
     /// not kill, the kernel does.
     fn delete(&self) {
-        for words in [&["kill", &self.id, "KILL"][..], &["delete", "--force", &self.id][..]] {
+        for words in [
+            &["kill", &self.id, "KILL"][..],
+            &["delete", "--force", &self.id][..],
+        ] {
             let mut command = self.command();
-            command.args(words).stdout(Stream::null()).stderr(Stream::null());
+            command
+                .args(words)
+                .stdout(Stream::null())
+                .stderr(Stream::null());
             let Ok(mut child) = command.spawn() else {
                 continue;
             };

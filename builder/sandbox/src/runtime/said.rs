@@ -77,13 +77,19 @@ mod tests {
         assert!(text.ends_with("(exit code 126)"), "{text}");
         let (kind, text) = said("cannot mount `/x`: no such file or directory");
         assert_eq!(kind, ErrorKind::System);
-        assert_eq!(text, "the OCI runtime says: cannot mount `/x`: no such file or directory");
+        assert_eq!(
+            text,
+            "the OCI runtime says: cannot mount `/x`: no such file or directory"
+        );
     }
 
     #[test]
     fn nothing_said() {
         assert_eq!(parse(""), None);
-        assert_eq!(parse("{\"level\":\"warning\",\"msg\":\"slow\"}\n[]\n{\"level\":3}"), None);
+        assert_eq!(
+            parse("{\"level\":\"warning\",\"msg\":\"slow\"}\n[]\n{\"level\":3}"),
+            None
+        );
         let youki = "{\"level\":\"ERROR\",\"fields\":{\"message\":\"broken\"}}";
         let found = parse(youki).map(|error| error.to_string());
         assert_eq!(found.as_deref(), Some("the OCI runtime says: broken"));

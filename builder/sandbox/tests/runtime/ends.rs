@@ -29,7 +29,10 @@ fn codes(mut scene: Scene) {
     assert_eq!(scene.sh("exit 7").ended, Ok(Ended::Code(7)));
     assert_eq!(scene.sh("exit 127").ended, Ok(Ended::Code(127)));
     // The first process of a namespace gets none of its own signals.
-    assert_eq!(scene.sh("sh -c 'kill -9 $$'").ended, Ok(Ended::Code(137)));
+    assert_eq!(
+        scene.sh("sh -c 'kill -9 $$'; exit $?").ended,
+        Ok(Ended::Code(137))
+    );
     let gave = scene.sh("echo out; echo err >&2; false");
     assert_eq!(
         (gave.output.as_str(), gave.errors.as_str()),

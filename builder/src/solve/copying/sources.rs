@@ -8,11 +8,11 @@ use dockerfile::{Copy, Ignore, Source as Written, Text};
 use layer::{ContentPlace, EntryPath, File, Metadata};
 
 use crate::blocking;
-use crate::contents::{Brought, Shelf};
 use crate::context::archive::{Archive, Subject};
 use crate::context::{ContextSource, Look, Opened, Wanted};
 use crate::error::{Error, ErrorKind};
 use crate::fetch::{self, Checksum, GitSource, Remote, Way};
+use crate::pack::contents::{Brought, Shelf};
 use crate::request::{Fidelity, Modes, Reach, Xattrs};
 use crate::solve::copying::filled;
 use crate::solve::run::Run;

@@ -8,8 +8,8 @@ use layer::{EntryPath, Metadata};
 
 use crate::context::{Context, Opened, Why};
 use crate::error::{Error, ErrorKind};
+use crate::pack::recipe::Recipe;
 use crate::plan::CopyFrom;
-use crate::recipe::Recipe;
 use crate::solve::run::Run;
 use crate::step::copy::{self, Copied, Copying, Failure, Source};
 

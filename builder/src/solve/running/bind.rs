@@ -11,12 +11,12 @@ use layer::{ContentPlace, Entry, EntryPath, Kind, LayerIndex, Node, NodeKind, Tr
 use oci::Digest;
 
 use crate::blocking;
-use crate::contents::{CONTEXT, Shelf};
 use crate::context::{Look, Wanted};
 use crate::error::{Error, ErrorKind};
-use crate::layers;
+use crate::pack::contents::{CONTEXT, Shelf};
+use crate::pack::layers;
+use crate::pack::recipe::{Content, Item, Recipe};
 use crate::plan::CopyFrom;
-use crate::recipe::{Content, Item, Recipe};
 use crate::solve::run::{Run, placed};
 use crate::step::run::mounts::{self, Shape};
 

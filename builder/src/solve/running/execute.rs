@@ -9,12 +9,12 @@ use layer::{Clamp, Diff, EntryPath, Tree};
 use sandbox::Ended;
 
 use crate::blocking;
-use crate::contents::{Brought, Shelf};
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Stream};
 use crate::image::LayerOf;
-use crate::layers::locked;
-use crate::recipe::{Content, Item, Recipe};
+use crate::pack::contents::{Brought, Shelf};
+use crate::pack::layers::locked;
+use crate::pack::recipe::{Content, Item, Recipe};
 use crate::snapshot::{Chain, Prepared, Snapshots};
 use crate::solve::run::Run;
 use crate::solve::running::Command;

@@ -8,7 +8,7 @@ use layer::{EntryPath, Operation, Tree};
 use sandbox::{Ended, Kept};
 
 use crate::error::{Error, ErrorKind};
-use crate::layers::locked;
+use crate::pack::layers::locked;
 use crate::plan::excerpt;
 use crate::request::OciRuntime;
 use crate::snapshot::{Chain, Prepared, Snapshots};

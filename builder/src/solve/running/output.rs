@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress, Stream};
-use crate::layers::locked;
+use crate::pack::layers::locked;
 use crate::step::run::mask::Mask;
 
 /// How many lines an error repeats.

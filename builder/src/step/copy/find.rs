@@ -10,8 +10,8 @@ use layer::{
 };
 
 use crate::error::{Error, ErrorKind};
+use crate::pack::recipe::Content;
 use crate::plan::excerpt;
-use crate::recipe::Content;
 use crate::step::copy::patterns::Wanted;
 use crate::step::copy::{Copying, Failure, Source};
 use crate::step::glob::{self, Glob};

@@ -8,7 +8,7 @@ use layer::{
 };
 
 use crate::error::{Error, ErrorKind};
-use crate::recipe::{Content, Item, Recipe};
+use crate::pack::recipe::{Content, Item, Recipe};
 use crate::step::copy::find::{self, Extent, Found};
 use crate::step::copy::patterns::{Fate, Walk, Wanted};
 use crate::step::copy::{Copied, Copying, Existing, Failure, Source, no_directory};

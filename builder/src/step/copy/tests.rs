@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use layer::{ContentPlace, Entry, Kind, Metadata, Node, NodeKind};
 
 use super::*;
-use crate::recipe::{Content, Item};
+use crate::pack::recipe::{Content, Item};
 use crate::step::mode;
 
 mod archives;

@@ -10,7 +10,7 @@ use crate::tool::{self, Tool};
 use crate::{fixtures, site};
 
 /// Longest that one command may take, in seconds.
-const TIME_LIMIT: &str = "600";
+const TIME_LIMIT: &str = "300";
 
 /// The user who has a range of further numbers, and the one who has none.
 const MAPPED: (u32, &str) = (4001, "mapped");

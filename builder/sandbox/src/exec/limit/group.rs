@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
+/// What the names of groups start with, before the number of the keeper.
+const PREFIX: &str = "wharf-";
+
 /// How often the kernel is asked to take a group away whose processes have
 /// ended: it sometimes hears of that a little later.
 const ATTEMPTS: u32 = 100;
@@ -27,9 +30,8 @@ impl Group {
     }
 
     fn below(above: &Path, most: u64) -> std::io::Result<Self> {
-        let directory = above.join(format!("wharf-{}", std::process::id()));
-        // A keeper of this number may have been killed before it could.
-        let _ = fs_err::remove_dir(&directory);
+        tidy(above);
+        let directory = above.join(format!("{PREFIX}{}", std::process::id()));
         fs_err::create_dir(&directory)?;
         let made = Self::limit(above, &directory, most);
         match made {
@@ -70,6 +72,22 @@ impl Drop for Group {
                 }
                 _ => return,
             }
+        }
+    }
+}
+
+/// Takes away the groups of keepers that were killed before they could. One
+/// with processes in it stays: the kernel sees to that.
+fn tidy(above: &Path) {
+    for entry in fs_err::read_dir(above).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let keeper = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let Some(keeper) = keeper.and_then(|keeper| keeper.parse::<u32>().ok()) else {
+            continue;
+        };
+        let is_own = keeper == std::process::id();
+        if is_own || !Path::new("/proc").join(keeper.to_string()).exists() {
+            let _ = fs_err::remove_dir(entry.path());
         }
     }
 }

@@ -13,11 +13,11 @@ use layer::{ContentPlace, Contents, LayerIndex};
 use oci::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 
 use crate::blocking;
-use crate::contents::{Bounded, Shelf, Unpacked};
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress};
 use crate::image::LayerOf;
-use crate::recipe::{Content, Item, Recipe};
+use crate::pack::contents::{Bounded, Shelf, Unpacked};
+use crate::pack::recipe::{Content, Item, Recipe};
 use crate::request::{Cache, Request};
 
 /// Reads and makes layers.
