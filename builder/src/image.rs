@@ -1,6 +1,7 @@
 //! The image that a build ends in: its config and manifest, written anew and
 //! always alike, over layers that are kept as they are.
 
+pub(crate) mod base;
 mod config;
 mod manifest;
 

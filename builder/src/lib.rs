@@ -8,7 +8,6 @@
 //! The crate prints nothing and reads neither environment nor clock: events
 //! tell how a build comes on, and times are asked for.
 
-mod base;
 mod blocking;
 mod context;
 mod error;

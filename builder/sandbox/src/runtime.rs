@@ -48,6 +48,7 @@ pub(crate) fn watch(
     handed: Handed,
     control: BorrowedFd<'_>,
 ) -> Result<Ended, Error> {
+    outlive_the_worker()?;
     let (mut ours, theirs) = Channel::pair()?;
     // The name of its control group, too.
     let id = format!("wharf-{}-{}", job.parent, std::process::id());
@@ -67,6 +68,15 @@ pub(crate) fn watch(
             "what watches over the OCI runtime ended without a word",
         )),
     }
+}
+
+/// Has this process go on when the worker is killed: the first process sees
+/// that, has the container taken away with its control groups, and ends.
+fn outlive_the_worker() -> Result<(), Error> {
+    let failed = |source| Error::system("cannot prepare the keeper of a runtime", source);
+    rustix::process::set_parent_process_death_signal(None).map_err(failed)?;
+    // Whoever kills the worker kills its group.
+    rustix::process::setsid().map(drop).map_err(failed)
 }
 
 /// Is the first process of a namespace. Dropped, everything in there is dead.

@@ -5,11 +5,7 @@
 //! With arguments it is a small sandbox to try things in:
 //! `record HOW ROOT PROGRAM…`, where HOW is `recorded`, `first` (nothing was
 //! recorded before), `plain` or `bare`.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "it reports what it tests"
-)]
+#![expect(clippy::print_stderr, reason = "it reports what it tests")]
 #![expect(clippy::unwrap_used, reason = "a failure is the result")]
 #![expect(unreachable_pub, reason = "the modules are those of the library")]
 
@@ -260,51 +256,48 @@ fn receive(socket: &OwnedFd) -> Option<OwnedFd> {
 
 /// Makes every check: recorded, and where this is root without anything too.
 fn checks() -> ExitCode {
-    let program = std::env::current_exe().unwrap();
-    let mut failed = false;
-    let mut report = |how: &str, name: &str, output: &std::process::Output| {
-        let well = output.status.success();
-        println!("{how} {name}: {}", if well { "ok" } else { "FAILED" });
-        if !well {
-            failed = true;
-            println!("{}", String::from_utf8_lossy(&output.stderr));
-        }
-    };
-    let start = |user: Option<u32>, first: &[&str], name: &str| {
-        let directory = tempfile::tempdir().unwrap();
-        let here = directory.path();
-        if user.is_some() {
-            std::os::unix::fs::chown(here, user, user).unwrap();
-        }
-        let mut command = Command::new(&program);
-        command.args(first);
-        let here = here.to_str().unwrap();
-        let inside = [program.to_str().unwrap(), "inside", name, here];
-        command.args(if first.is_empty() {
-            &inside[1..]
-        } else {
-            &inside
-        });
-        command.output().unwrap()
-    };
+    let arguments = libtest_mimic::Arguments::from_args();
     let root = rustix::process::getuid().is_root();
-    let nobody = root.then_some(NOBODY);
-    let known = start(nobody, &["bare", "/"], "nothing");
-    if !known.status.success() {
-        let why = String::from_utf8_lossy(&known.stderr);
-        println!("skipped: no user namespace for whoever has no rights: {why}");
-        return ExitCode::SUCCESS;
-    }
+    let known = start("bare", "nothing");
+    let mut trials = Vec::new();
+    let mut add = |how: &'static str, name: &'static str| {
+        let trial = libtest_mimic::Trial::test(format!("{how}::{name}"), move || {
+            start(how, name).map_err(libtest_mimic::Failed::from)
+        });
+        // Where nobody can have a namespace there is nothing to test.
+        trials.push(trial.with_ignored_flag(how != "root" && known.is_err()));
+    };
     for (name, _) in checks::ALL {
         if root {
-            report("root", name, &start(None, &[], name));
+            add("root", name);
         }
-        report("first", name, &start(nobody, &["first", "/"], name));
+        add("first", name);
+        add("recorded", name);
     }
-    for (name, _) in checks::ALL.iter().chain(checks::OWN) {
-        report("recorded", name, &start(nobody, &["recorded", "/"], name));
+    for (name, _) in checks::OWN {
+        add("recorded", name);
     }
-    ExitCode::from(u8::from(failed))
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Makes a check in a process of its own; gives what it says when it fails.
+fn start(how: &str, name: &str) -> Result<(), String> {
+    let program = std::env::current_exe().unwrap();
+    let program = program.to_str().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let mut command = Command::new(program);
+    if how != "root" {
+        if rustix::process::getuid().is_root() {
+            std::os::unix::fs::chown(here, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        command.args([how, "/", program]);
+    }
+    let output = command.args(["inside", name]).arg(here).output().unwrap();
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
 }
 
 /// Makes one check, inside.

@@ -16,7 +16,8 @@ use crate::blocking;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress};
 use crate::image::LayerOf;
-use crate::pack::contents::{Bounded, Shelf, Unpacked};
+use crate::pack::checked::{Halt, Tapped, pour, verified};
+use crate::pack::contents::{Shelf, Unpacked};
 use crate::pack::recipe::{Content, Item, Recipe};
 use crate::request::{Cache, Request};
 
@@ -484,125 +485,4 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Tells of the bytes that are read.
-struct Tapped<R, F> {
-    reader: R,
-    tell: F,
-}
-
-impl<R: Read, F: FnMut(&[u8])> Tapped<R, F> {
-    fn new(reader: R, tell: F) -> Self {
-        Self { reader, tell }
-    }
-}
-
-impl<R: Read, F: FnMut(&[u8])> Read for Tapped<R, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer)?;
-        (self.tell)(buffer.get(..read).unwrap_or_default());
-        Ok(read)
-    }
-}
-
-/// Reads a layer without its compression, and checks what it holds.
-struct Unpacking<'a> {
-    plain: Bounded<Box<dyn Read + Send + 'a>>,
-    hasher: Hasher,
-    layer: Digest,
-}
-
-/// Says why a layer was not read to its end.
-enum Halt {
-    /// Of what is in it.
-    Content(Error),
-    /// Of something else.
-    Other(Error),
-}
-
-/// Has a layer read, and checks all of it.
-fn verified<T>(
-    packed: &mut (impl Read + Send),
-    layer: Digest,
-    diff_id: &Digest,
-    take: impl FnOnce(&mut Unpacking<'_>) -> Result<T, Halt>,
-) -> Result<T, Error> {
-    let read = |packed| {
-        let mut checked = Unpacking::new(packed, layer).map_err(Halt::Content)?;
-        let taken = take(&mut checked)?;
-        checked.finish(diff_id).map_err(Halt::Content)?;
-        Ok(taken)
-    };
-    match read(&mut *packed) {
-        Ok(taken) => Ok(taken),
-        Err(Halt::Other(error)) => Err(error),
-        // Bytes that were not promised may look like anything: whether they
-        // were, only the last of them tells, and then that is the reason.
-        Err(Halt::Content(error)) => match io::copy(packed, &mut io::sink()) {
-            Ok(_) => Err(error),
-            Err(broken) => Err(unreadable(layer, broken)),
-        },
-    }
-}
-
-fn unreadable(layer: Digest, error: io::Error) -> Error {
-    let context = format!("the layer `{layer}` can not be read");
-    Error::caused(ErrorKind::Storage, context, error)
-}
-
-/// Writes what is read to a file, and tells the failures of the two apart.
-fn pour(
-    plain: &mut impl Read,
-    file: &mut fs_err::File,
-    layer: Digest,
-    stored: impl Fn(io::Error) -> Error,
-) -> Result<(), Halt> {
-    let mut buffer = vec![0; PIECE];
-    loop {
-        let size = plain
-            .read(&mut buffer)
-            .map_err(|error| Halt::Content(unreadable(layer, error)))?;
-        let piece = buffer.get(..size).unwrap_or_default();
-        if piece.is_empty() {
-            return Ok(());
-        }
-        io::Write::write_all(file, piece).map_err(|error| Halt::Other(stored(error)))?;
-    }
-}
-
-impl<'a> Unpacking<'a> {
-    fn new(packed: impl Read + Send + 'a, layer: Digest) -> Result<Self, Error> {
-        let plain = layer::decompress(packed)
-            .map_err(|error| Error::layer(format!("the layer `{layer}` can not be read"), error))?;
-        Ok(Self {
-            plain: Bounded::new(plain),
-            hasher: Hasher::unbroken(Algorithm::Sha256),
-            layer,
-        })
-    }
-
-    /// Reads the rest, and compares the whole with what the config says.
-    fn finish(mut self, diff_id: &Digest) -> Result<(), Error> {
-        let layer = self.layer;
-        io::copy(&mut self, &mut io::sink()).map_err(|error| unreadable(layer, error))?;
-        let actual = self.hasher.finish();
-        if diff_id.algorithm() == Algorithm::Sha256 && actual != *diff_id {
-            return Err(Error::new(
-                ErrorKind::Mismatch,
-                format!(
-                    "the layer `{layer}` holds `{actual}`, and its config promises `{diff_id}`"
-                ),
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl Read for Unpacking<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.plain.read(buffer)?;
-        self.hasher.update(buffer.get(..read).unwrap_or_default());
-        Ok(read)
-    }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use ::image::{Images, Library};
 
-use crate::base::{self, BaseImage};
 use crate::error::Error;
+use crate::image::base::{self, BaseImage};
 use crate::plan::{ImageName, Plan};
 
 /// Holds the images that were found, by platform and name.

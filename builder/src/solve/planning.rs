@@ -8,9 +8,9 @@ use dockerfile::{
     BaseFacts, Diagnostic, Dockerfile, Facts, Families, Ignore, Instruction, Kind, Severity,
 };
 
-use crate::base::BaseImage;
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::image::Runtime;
+use crate::image::base::BaseImage;
 use crate::plan::{self, Base, Plan, PlannedStage, SYNTAX, UNSUPPORTED, Wish, excerpt};
 use crate::prepare::Prepared;
 use crate::request::Request;
@@ -173,7 +173,7 @@ impl<'a> Planning<'a> {
             if self.facts.contains_key(&stage.number) || !seen.insert(stage.number) {
                 continue;
             }
-            let base = crate::base::find_here(images, name, &stage.platform).await;
+            let base = crate::image::base::find_here(images, name, &stage.platform).await;
             if let Ok(Some(base)) = base {
                 grown |= self.learn(stage, &base).unwrap_or_default();
             }

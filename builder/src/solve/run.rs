@@ -7,12 +7,12 @@ use dockerfile::Kind;
 use layer::{NodeKind, Time, Tree};
 use oci::Digest;
 
-use crate::base::BaseImage;
 use crate::blocking;
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
 use crate::fetch;
+use crate::image::base::BaseImage;
 use crate::image::{ImageConfig, LayerOf};
 use crate::pack::contents::Shelf;
 use crate::pack::layers::Layers;

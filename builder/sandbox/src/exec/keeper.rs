@@ -97,6 +97,10 @@ fn watch(
     let limit = ProcessLimit::new(&job.step.limits)?;
     if job.tier.isolation == Isolation::Chroot {
         descendants::adopt()?;
+        // No namespace takes the others along: this process outlives the one
+        // above for as long as that takes, which `control` tells.
+        rustix::process::set_parent_process_death_signal(None)
+            .map_err(|source| Error::system("cannot prepare a keeper", source))?;
     }
     let listeners = std::mem::take(&mut handed.listeners);
     let (mut running, stop) = Running::start(job, handed, input, &limit)?;

@@ -63,7 +63,7 @@ fn no_runtime(mut scene: Scene) {
 }
 
 fn left_behind(mut scene: Scene) {
-    let word = format!("9871{}", std::process::id());
+    let word = format!("9871{}", scene.worker.id());
     let gave = scene.sh(&format!("setsid sleep {word} & sleep {word} & exit 5"));
     assert_eq!(gave.ended, Ok(Ended::Code(5)));
     assert!(!runs(&word));
@@ -81,7 +81,7 @@ fn soon(is_so: impl Fn() -> bool) {
 }
 
 fn stopped(mut scene: Scene) {
-    let word = format!("9872{}", std::process::id());
+    let word = format!("9872{}", scene.worker.id());
     let (stop, end) = pipe();
     let step = scene.script(&format!("trap '' TERM; setsid sleep {word} & sleep {word}"));
     let (asked, scratch) = (word.clone(), scene.scratch());
@@ -94,11 +94,11 @@ fn stopped(mut scene: Scene) {
     assert_eq!(scene.go_until(&step, &[], stop).ended, Ok(Ended::Stopped));
     assert!(!runs(&word));
     watch.join().unwrap();
-    assert_eq!(groups(), Vec::<String>::new());
+    assert_eq!(groups(&scene), Vec::<String>::new());
 }
 
 fn timed_out(mut scene: Scene) {
-    let word = format!("9873{}", std::process::id());
+    let word = format!("9873{}", scene.worker.id());
     let mut step = scene.script(&format!("setsid sleep {word} & sleep {word}"));
     step.limits.milliseconds = Some(700);
     assert_eq!(scene.go(&step, &[]).ended, Ok(Ended::TimedOut));
@@ -106,7 +106,7 @@ fn timed_out(mut scene: Scene) {
 }
 
 fn worker_killed(mut scene: Scene) {
-    let word = format!("9874{}", std::process::id());
+    let word = format!("9874{}", scene.worker.id());
     let step = scene.script(&format!("setsid sleep {word} & sleep {word}"));
     let killer = scene.worker.killer();
     let asked = word.clone();
@@ -117,6 +117,7 @@ fn worker_killed(mut scene: Scene) {
     scene.go(&step, &[]).refused(ErrorKind::Broken);
     watch.join().unwrap();
     soon(|| !runs(&word));
+    soon(|| groups(&scene).is_empty());
 }
 
 fn processes(mut scene: Scene) {
@@ -132,9 +133,9 @@ fn processes(mut scene: Scene) {
     }
 }
 
-/// Lists the control groups that steps of these tests have left.
-fn groups() -> Vec<String> {
-    let own = format!("wharf-{}-", std::process::id());
+/// Lists the control groups that the steps of a worker have left.
+fn groups(scene: &Scene) -> Vec<String> {
+    let own = format!("wharf-{}-", scene.worker.id());
     let mut all = vec![Path::new("/sys/fs/cgroup").to_owned()];
     let mut found = Vec::new();
     while let Some(directory) = all.pop() {

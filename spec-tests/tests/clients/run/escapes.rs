@@ -286,6 +286,7 @@ fn time(scene: &Scene<'_>, place: &Place) {
 
 /// Ends wharf in the middle of a command by a signal.
 fn ended(scene: &Scene<'_>, place: &Place, signal: &str) {
+    let _cleaner = Cleaner;
     let before = mounts();
     let line = scene.line("long", "RUN echo f > /f\nRUN (sleep 4714 &); sleep 4714\n");
     let mut command = place.command(&format!("build {} {line}", place.flags));
@@ -325,6 +326,20 @@ fn ended(scene: &Scene<'_>, place: &Place, signal: &str) {
     place.builds(&scene.line("after", "RUN echo f > /f\nRUN test -e /f\n"));
 }
 
+/// Ends what a failed case left, so that the next is not blamed for it.
+struct Cleaner;
+
+impl Drop for Cleaner {
+    fn drop(&mut self) {
+        for (number, _) in found("shared/wharf\0")
+            .into_iter()
+            .chain(found("sleep\x004714"))
+        {
+            Tool::from_line("kill -KILL").succeeds(&number.to_string());
+        }
+    }
+}
+
 /// Fills the disk on which the library is.
 fn full_disk(cage: &Cage, scene: &Scene<'_>) {
     let place = &places::of_machine(cage)[0];
@@ -333,7 +348,7 @@ fn full_disk(cage: &Cage, scene: &Scene<'_>) {
     Tool::from_line("mount -t tmpfs -o size=48m tmpfs").run(home);
     let before = mounts();
     place.builds(&scene.line("fits", "RUN echo f > /f\n"));
-    let line = scene.line("full", "RUN head -c 400000000 /dev/zero > /large\n");
+    let line = scene.line("full", "RUN dd if=/dev/zero of=/large bs=1M count=400\n");
     let said = place.refuses(&line);
     assert!(said.contains("No space left"), "{said}");
     place.builds(&scene.line("fits-again", "RUN echo g > /g\n"));
