@@ -12,7 +12,7 @@ const WRITTEN_BY_CARGO: &str = "Cargo.lock";
 /// too.
 const PRIVATE_FOLDERS: &[(&str, &[&str])] = &[
     ("work", &["main", "shared", ".library"]),
-    ("root", &[".cargo", ".rustup", ".docker"]),
+    ("root", &[".rustup", ".docker", ".cargo/bin"]),
 ];
 
 /// Hosts of package registries, in two parts so that this list does not find

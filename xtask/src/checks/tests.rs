@@ -83,7 +83,7 @@ fn all_runs_every_check() {
                 "x/src/long.rs",
                 &format!("//! Doc.\n{}", "x;\n".repeat(501)),
             ),
-            file("notes.md", concat!("/ro", "ot/.cargo/x")),
+            file("notes.md", concat!("/ro", "ot/.rustup/x")),
         ],
         packages: vec![package(
             "oci",

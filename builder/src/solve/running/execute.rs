@@ -3,10 +3,11 @@
 
 use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use layer::{Clamp, Diff, EntryPath, Tree};
-use sandbox::Ended;
+use sandbox::{Ended, Limits};
 
 use crate::blocking;
 use crate::error::{Error, ErrorKind};
@@ -127,7 +128,7 @@ impl Run<'_> {
         drop(stop);
         told.and(also)?;
         let (prepared, ended) = ran?;
-        if let Some(error) = failed(ended, &last) {
+        if let Some(error) = failed(ended, &self.request.running.limits, &last) {
             let error = self.foreign(stage, error);
             blocking::run(move || locked(&sandbox).discard(&prepared)).await?;
             return Err(error);
@@ -251,18 +252,25 @@ fn recipe(changed: Vec<layer::Changed>, origin: u32) -> (Recipe, Vec<EntryPath>)
 }
 
 /// Says why a command failed, if it did.
-fn failed(ended: Ended, last: &LastLines) -> Option<Error> {
+fn failed(ended: Ended, limits: &Limits, last: &LastLines) -> Option<Error> {
     let message = match ended {
         Ended::Code(0) => return None,
         Ended::Code(code) => format!("the command failed with code {code}"),
         Ended::Signal(number) => format!("the command was killed by signal {number}"),
-        Ended::TimedOut => "the command took longer than it may, and was killed".to_owned(),
+        Ended::TimedOut => {
+            let limit = Duration::from_millis(limits.milliseconds.unwrap_or_default());
+            format!("the command took longer than {limit:?}, and was killed")
+        }
         Ended::Stopped => "the command was stopped".to_owned(),
     };
     let said = last.text();
-    Some(match said.is_empty() {
+    let error = match said.is_empty() {
         true => Error::new(ErrorKind::Command, message),
         false => Error::caused(ErrorKind::Command, message, LastSaid(said)),
+    };
+    Some(match ended {
+        Ended::TimedOut => error.with_hint("`--run-timeout` gives commands more time"),
+        _ => error,
     })
 }
 

@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use dockerfile::Sharing;
 use layer::{EntryPath, Form, Metadata, Operation, Tree};
-use sandbox::{Mount, MountKind};
+use sandbox::{Isolation, Mount, MountKind};
 
 use crate::error::{Error, ErrorKind};
 use crate::snapshot::{Cache, Prepared, Snapshots};
@@ -201,7 +202,12 @@ impl<'a> Mounting<'a> {
                 access,
                 ..
             } => {
-                let cache = self.snapshots.home().cache(id, *sharing)?;
+                // What is moved in, nobody else can have meanwhile.
+                let sharing = match (self.snapshots.tier().isolation, sharing) {
+                    (Isolation::Chroot, Sharing::Shared) => Sharing::Locked,
+                    (_, sharing) => *sharing,
+                };
+                let cache = self.snapshots.home().cache(id, sharing)?;
                 if !cache.files.exists() {
                     self.fill(&cache, access, packed)?;
                 }

@@ -155,7 +155,7 @@ RUN : $ROUND; cd / && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev
     find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./etc -o -path ./tmp \) \
     -prune -o ! -type d -exec stat -c '%n %F %a %u %g %Y %h %s' {} + >> /tmp/seen && \
     find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./etc -o -path ./tmp \) \
-    -prune -o -type l -exec readlink {} + >> /tmp/seen && \
+    -prune -o -type l -exec readlink {} \; >> /tmp/seen && \
     ls -i /x/f /x/d/h /usr/hard/* /x/third | awk '{ if (!($1 in n)) n[$1] = ++c; print $2, n[$1] }' \
     >> /tmp/seen && cat /srv/file /x/d/h /srv/deep/a/new >> /tmp/seen && \
     sort /tmp/seen > /seen && rm /tmp/seen
@@ -206,6 +206,9 @@ fn seen(cage: &Cage, cases: &mut Cases) {
 fn look(cage: &Cage, place: &Place, line: &str) -> String {
     let layout = cage.path("shared/seen-layout");
     let root = cage.path("seen-root");
+    for left in [&layout, &root, &cage.path("seen-unpacked")] {
+        let _ = fs_err::remove_dir_all(left);
+    }
     // By a place for everybody to write to, since the places are different users.
     Tool::from_line("mkdir -m 1777").run(&layout.display().to_string());
     let archive = layout.join("seen.tar");
