@@ -5,7 +5,11 @@
 //! With arguments it is a small sandbox to try things in:
 //! `record HOW ROOT PROGRAM…`, where HOW is `recorded`, `first` (nothing was
 //! recorded before), `plain` or `bare`.
-#![expect(clippy::print_stderr, reason = "it reports what it tests")]
+#![allow(
+    unsafe_code,
+    reason = "it does what the commands do that are answered, and forks"
+)]
+#![expect(clippy::print_stderr, reason = "it reports what is lost")]
 #![expect(clippy::unwrap_used, reason = "a failure is the result")]
 #![expect(unreachable_pub, reason = "the modules are those of the library")]
 

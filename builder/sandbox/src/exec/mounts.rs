@@ -19,6 +19,7 @@ use crate::exec::wire::Job;
 use crate::exec::{Kept, Mount, MountKind};
 use private::Private;
 
+pub(crate) use devices::make as make_devices;
 pub(super) use devices::{DEVICES, LINKS};
 pub(crate) use kernel::{HIDDEN, READ_ONLY};
 pub(super) use private::{fill, listen, own};

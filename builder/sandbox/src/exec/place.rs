@@ -13,7 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, FsWord, Mode, OFlags, makedev, mkdirat, mknodat, symlinkat,
+    AtFlags, CWD, FileType, FsWord, Mode, OFlags, Timespec, Timestamps, makedev, mkdirat, mknodat,
+    symlinkat,
 };
 use rustix::io::Errno;
 
@@ -44,6 +45,8 @@ pub(super) struct Placed {
 /// Is one place.
 struct Entry {
     parent: OwnedFd,
+    /// When the directory was changed before anything was put there.
+    times: Timestamps,
     name: Vec<u8>,
     /// Where that is what was there before.
     aside: Option<PathBuf>,
@@ -75,10 +78,23 @@ impl Placed {
             let mut mounts = step.mounts.iter();
             mounts.try_for_each(|mount| placed.mount(&root, &step.mounts, mount, descriptors))
         });
-        match done {
+        match done.and_then(|()| placed.give_times_back()) {
             Ok(()) => Ok(placed),
             Err(error) => placed.restore().and(Err(error)),
         }
+    }
+
+    /// Has directories look as if nothing was put there.
+    fn give_times_back(&self) -> Result<(), Error> {
+        // Of several in one directory, the first knows its time.
+        for entry in self.entries.iter().rev() {
+            let flags = AtFlags::empty();
+            rustix::fs::utimensat(&entry.parent, ".", &entry.times, flags).map_err(failed(
+                "cannot set the time of the directory of",
+                &entry.name,
+            ))?;
+        }
+        Ok(())
     }
 
     /// Takes everything out again, the last first.
@@ -145,6 +161,7 @@ impl Placed {
             found => found,
         };
         let parent = parent.map_err(failure)?;
+        let times = times_of(&parent).map_err(failure)?;
         let aside = self.scratch.join(format!("aside-{}", self.entries.len()));
         let aside = match rustix::fs::renameat(&parent, name, CWD, &aside) {
             Ok(()) => Some(aside),
@@ -153,6 +170,7 @@ impl Placed {
         };
         self.entries.push(Entry {
             parent,
+            times,
             name: name.to_vec(),
             aside,
             back: None,
@@ -252,6 +270,18 @@ impl Placed {
             .and_then(|()| rustix::fs::chmodat(&directory, "shm", shared, AtFlags::empty()))
             .map_err(failed("cannot make", b"/dev/shm"))
     }
+}
+
+fn times_of(directory: &OwnedFd) -> Result<Timestamps, Errno> {
+    let found = rustix::fs::statat(directory, ".", AtFlags::empty())?;
+    let time = |seconds, nanoseconds: u64| Timespec {
+        tv_sec: seconds,
+        tv_nsec: i64::try_from(nanoseconds).unwrap_or_default(),
+    };
+    Ok(Timestamps {
+        last_access: time(found.st_atime, found.st_atime_nsec),
+        last_modification: time(found.st_mtime, found.st_mtime_nsec),
+    })
 }
 
 impl Drop for Placed {

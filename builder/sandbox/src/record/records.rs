@@ -29,7 +29,11 @@ const SHORT_LIMIT: usize = 64;
 
 /// Up to which length the attribute of a directory names every link: a file
 /// system may have 4 KiB for all attributes together.
-const LINKS_WELL: usize = 2048;
+const LINKS_WELL: usize = 3072;
+
+/// After how many owners that had no room there it is tried again: all names
+/// of the directory are looked at.
+const RETRY: usize = 32;
 
 /// How many owners are kept in memory: those of files that can not have
 /// attributes, which are few.
@@ -173,6 +177,9 @@ impl Records {
         let none = XattrFlags::empty();
         if after.len() <= LINKS_WELL {
             return rustix::fs::setxattr(&path, LINK_OWNERS, &after, none);
+        }
+        if !lock(&self.memory).len().is_multiple_of(RETRY) {
+            return Err(Errno::NOSPC);
         }
         let (living, remembered) = self.living(spot, &after)?;
         let short = shortest(&living);

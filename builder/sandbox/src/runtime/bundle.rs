@@ -19,8 +19,8 @@ pub(super) const CONFIG: &str = "config.json";
 /// The mask of new files' modes.
 const UMASK: u32 = 0o022;
 
-/// The group of terminals in images.
-const TERMINALS: u32 = 5;
+/// The directory in the scratch directory whose `dev` commands see.
+pub(super) const ROOM: &str = "room";
 
 /// The names of resource limits, by the kernel's numbers.
 const RESOURCES: [&str; 16] = [
@@ -100,7 +100,7 @@ pub(super) fn file(number: usize) -> String {
 /// Writes the configuration of a step.
 pub(super) fn config(job: &Job) -> Result<String, Error> {
     let step = &job.step;
-    let mut mounts = usual(job);
+    let mut mounts = usual(job)?;
     for (number, mount) in step.mounts.iter().enumerate() {
         mounts.push(mounted(step, mount, number)?);
     }
@@ -176,38 +176,20 @@ fn capabilities(step: &Step) -> Value {
 }
 
 /// Lists the mounts that every command has.
-fn usual(job: &Job) -> Vec<Value> {
+fn usual(job: &Job) -> Result<Vec<Value>, Error> {
     let step = &job.step;
-    let mut all = vec![
+    // A runtime leaves one alone that is bound, so that all have the same.
+    let devices = step.scratch.join(ROOM).join("dev");
+    Ok(vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         system(&job.tier, step),
         mount(
             "/dev",
-            "tmpfs",
-            "tmpfs",
-            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+            "bind",
+            path(&devices)?,
+            &["rbind", "rprivate", "nosuid"],
         ),
-    ];
-    let mut terminals = vec![
-        "nosuid",
-        "noexec",
-        "newinstance",
-        "ptmxmode=0666",
-        "mode=0620",
-    ];
-    let group = format!("gid={TERMINALS}");
-    if has_terminals(&job.tier) {
-        terminals.push(&group);
-    }
-    all.push(mount("/dev/pts", "devpts", "devpts", &terminals));
-    let shared = ["nosuid", "noexec", "nodev", "mode=1777", "size=64m"];
-    all.push(mount("/dev/shm", "tmpfs", "shm", &shared));
-    let kinds = fs_err::read_to_string("/proc/filesystems").unwrap_or_default();
-    if kinds.split_whitespace().any(|kind| kind == "mqueue") {
-        let options = ["nosuid", "noexec", "nodev"];
-        all.push(mount("/dev/mqueue", "mqueue", "mqueue", &options));
-    }
-    all
+    ])
 }
 
 /// Says where `/sys` is from. In a user namespace, that of another network can
@@ -226,17 +208,6 @@ fn system(tier: &Tier, step: &Step) -> Value {
             mount("/sys", "bind", "/sys", &options)
         }
         _ => mount("/sys", "sysfs", "sysfs", &options),
-    }
-}
-
-/// Says whether the group of terminals is one here.
-fn has_terminals(tier: &Tier) -> bool {
-    match &tier.ids {
-        Ids::Mapped { groups, .. } => groups.iter().any(|range| {
-            let behind = TERMINALS.checked_sub(range.inside);
-            behind.is_some_and(|behind| behind < range.count)
-        }),
-        _ => true,
     }
 }
 
@@ -283,7 +254,8 @@ fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> Value {
 
 fn linux(job: &Job) -> Result<Value, Error> {
     let step = &job.step;
-    let mut namespaces = vec!["pid", "ipc", "uts", "mount"];
+    // That of messages is the runtime's own already, with their file system.
+    let mut namespaces = vec!["pid", "uts", "mount"];
     if step.network == Network::None {
         namespaces.push("network");
     }

@@ -19,7 +19,7 @@ use rustix::thread::UnshareFlags;
 
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
-use crate::exec::{Ended, Handed, Job, MountKind, Step, encode, leave, relay_to};
+use crate::exec::{Ended, Handed, Job, MountKind, Step, encode, leave, make_devices, relay_to};
 use crate::probe::{Check, denied};
 use crate::runtime::{bundle, said};
 use crate::tier::Ids;
@@ -64,6 +64,7 @@ fn live(
     rustix::process::umask(Mode::from_raw_mode(0o022));
     separate(&job.step.scratch)?;
     let runtime = Runtime::new(job, program, id);
+    devices(&runtime.scratch.join(bundle::ROOM))?;
     let agents = files(&job.step, &handed.descriptors)?;
     let config = bundle::config(job)?;
     put(&runtime.scratch.join(bundle::CONFIG), &config)?;
@@ -80,21 +81,24 @@ fn live(
     match until_end(&child, &[stop.as_fd(), control], deadline)? {
         None => runtime.ended(&mut child),
         Some(ended) => {
-            runtime.delete();
+            runtime.delete(&child);
             Ok(ended)
         }
     }
 }
 
 /// Leaves the worker's mounts, for `/proc` of this namespace, and memory over
-/// the scratch directory.
+/// the scratch directory. Messages are those of the command: its `/dev` has
+/// their file system.
 fn separate(scratch: &Path) -> Result<(), Error> {
     // SAFETY: descriptors shared among threads, which is what is dangerous, are
     // not unshared.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(|source| {
-        let context = "cannot make a mount namespace";
-        denied(Check::MountNamespace, context, source)
-    })?;
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::NEWIPC) }.map_err(
+        |source| {
+            let context = "cannot make the namespaces of mounts and messages";
+            denied(Check::MountNamespace, context, source)
+        },
+    )?;
     rustix::mount::mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
@@ -116,6 +120,20 @@ fn separate(scratch: &Path) -> Result<(), Error> {
     // Names of sockets have to be short: they are made from here.
     rustix::process::chdir(scratch)
         .map_err(|source| Error::system("cannot go to the bundle", source))
+}
+
+/// Makes `/dev` below a directory, as the own sandbox does.
+fn devices(room: &Path) -> Result<(), Error> {
+    let failed = |source| Error::system("cannot make a place for devices", source);
+    fs_err::create_dir_all(room.join("dev")).map_err(failed)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let room =
+        rustix::fs::open(room, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+    // Modes are given as they are to be.
+    let before = rustix::process::umask(Mode::empty());
+    let made = make_devices(&room);
+    rustix::process::umask(before);
+    made
 }
 
 /// Makes the files, directories and sockets that mounts bring, and gives the sockets with
@@ -277,24 +295,26 @@ impl<'job> Runtime<'job> {
 
     /// Has the container killed and its control groups taken away. What it does
     /// not kill, the kernel does.
-    fn delete(&self) {
-        for words in [
-            &["kill", &self.id, "KILL"][..],
-            &["delete", "--force", &self.id][..],
-        ] {
-            let mut command = self.command();
-            command
-                .args(words)
-                .stdout(Stream::null())
-                .stderr(Stream::null());
-            let Ok(mut child) = command.spawn() else {
-                continue;
-            };
-            let deadline = Instant::now().checked_add(PATIENCE);
-            match until_end(&child, &[], deadline) {
-                Ok(None) => drop(child.wait()),
-                _ => drop(child.kill()),
-            }
+    fn delete(&self, run: &Child) {
+        self.tell(&["kill", &self.id, "KILL"]);
+        // Mostly that one clears up.
+        let _ = until_end(run, &[], Instant::now().checked_add(PATIENCE));
+        self.tell(&["delete", "--force", &self.id]);
+    }
+
+    fn tell(&self, words: &[&str]) {
+        let mut command = self.command();
+        command
+            .args(words)
+            .stdout(Stream::null())
+            .stderr(Stream::null());
+        let Ok(mut child) = command.spawn() else {
+            return;
+        };
+        let deadline = Instant::now().checked_add(PATIENCE);
+        match until_end(&child, &[], deadline) {
+            Ok(None) => drop(child.wait()),
+            _ => drop(child.kill()),
         }
     }
 }

@@ -409,19 +409,19 @@ fn records_are_hidden(here: &Path) {
 }
 
 fn many_links(here: &Path) {
-    for number in 0..1000 {
+    for number in 0..600 {
         let link = here.join(format!("link-{number}"));
         symlink("x", &link).unwrap();
         chown(&link, 1000, 1000);
     }
-    for number in 0..1000 {
+    for number in 0..600 {
         assert_eq!(
             of(&here.join(format!("link-{number}"))),
             (1000, 1000),
             "{number}"
         );
     }
-    for number in 0..1000 {
+    for number in 0..600 {
         let link = here.join(format!("link-{number}"));
         chown(&link, 77, 88);
         assert_eq!(of(&link), (77, 88), "{number}");

@@ -233,6 +233,12 @@ fn build(scene: &Scene<'_>, projects: &Projects, number: usize, case: &Written, 
     contained.retain(|path, _| {
         !is_of_container(path) || wanted.contains_key(path) || base.contains_key(path)
     });
+    // Docker lays files of its own over these.
+    for path in ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"] {
+        if let Some(what) = base.get(path) {
+            contained.insert(path.to_owned(), what.clone());
+        }
+    }
     for files in [&made.files, &contained] {
         let mut found = changes(files, base);
         if !case.opaque.is_empty() {

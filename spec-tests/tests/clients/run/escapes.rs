@@ -89,6 +89,7 @@ impl<'a> Scene<'a> {
         let base = base::layout(cage, "shared/equipped", &base::equipped(cage));
         let context = cage.make("shared/context");
         shelves::fill(&context);
+        Tool::from_line("chmod -R a+rX").run(&context.display().to_string());
         let canary = cage.make("shared/canary");
         for name in ["word", "a.txt"] {
             fs_err::write(canary.join(name), CANARY).expect("a writable directory");
@@ -159,16 +160,28 @@ const TRICKS: &[(&str, &str, bool)] = &[
         "touch /sys/kernel/uevent_helper && echo > /sys/kernel/uevent_helper",
         true,
     ),
-    ("memory", "mknod /m c 1 1 && head -c 1 /m", true),
-    ("messages", "mknod /k c 1 11 && head -c 1 /k", true),
-    ("disk", "mknod /d b 7 0 && head -c 1 /d", true),
+    (
+        "memory",
+        "mknod /m c 1 1 && test $(head -c 1 /m | wc -c) = 1",
+        true,
+    ),
+    (
+        "messages",
+        "mknod /k c 1 11 && test $(head -c 1 /k | wc -c) = 1",
+        true,
+    ),
+    (
+        "disk",
+        "mknod /d b 7 0 && test $(head -c 1 /d | wc -c) = 1",
+        true,
+    ),
     ("root-of-1", "cat /proc/1/root/CANARY/word", true),
     ("directory-of-1", "cat /proc/1/cwd/CANARY/word", true),
     ("canary", "cat CANARY/word", false),
     ("dots", "cat /../../../../../../../../CANARY/word", false),
     ("chroot", "odd escape CANARY/word", true),
     ("init", "kill -9 1 && sleep 1 && ! kill -0 1", true),
-    ("clock", "date -s 2001-01-01", true),
+    ("clock", "date -s 2001-01-01; test $(date +%Y) = 2001", true),
     ("module", "insmod /etc/motd", true),
     ("swap", "swapoff -a && test -s /proc/swaps && false", true),
 ];

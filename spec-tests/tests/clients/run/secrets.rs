@@ -29,6 +29,9 @@ const OF_FILE: &str = "zq7-file-XKDMW-hidden";
 const OF_VARIABLE: &str = "zq7-variable-PVNRT-hidden";
 const OF_AGENT: &str = "zq7-agent-HJLBC-hidden";
 
+/// How all of them begin.
+const BEGINNING: &[u8] = b"zq7-";
+
 /// What they are in other spellings, which commands may print as well.
 const SPELLINGS: &[&str] = &["zq7-file-XKDMW", "zq7-variable-PVNRT", "zq7-agent-HJLBC"];
 
@@ -60,7 +63,9 @@ fn nothing_keeps_secrets() {
     Cage::run(test, NEEDS, |cage, cases| {
         let daemon = Daemon::start(cage);
         let base = base::layout(cage, "shared/equipped", &base::equipped(cage));
-        shelves::fill(&cage.make("shared/context"));
+        let context = cage.make("shared/context");
+        shelves::fill(&context);
+        Tool::from_line("chmod -R a+rX").run(&context.display().to_string());
         let secret = cage.path("shared/secret");
         fs_err::write(&secret, OF_FILE).expect("a writable directory");
         Tool::from_line("chmod 0444").run(&secret.display().to_string());
@@ -113,8 +118,7 @@ fn kept(cage: &Cage, place: &Place, base: &str) {
     fs_err::create_dir_all(parent).expect("a writable directory");
     Tool::from_line("chmod 0777").run(&parent.display().to_string());
     let came = place.says(&format!(
-        "--metadata-file {}.json --output type=oci,dest={} {}",
-        archive.display(),
+        "--output type=oci,dest={} {}",
         archive.display(),
         line(cage, base, lines)
     ));
@@ -127,8 +131,6 @@ fn kept(cage: &Cage, place: &Place, base: &str) {
         silent(command, came.line.as_bytes());
     }
     walk(parent);
-    // A container's own files lie below docker's directory, a volume's beside it.
-    walk(Path::new(place.home()));
     fs_err::remove_dir_all(parent).expect("made above");
 }
 
@@ -140,6 +142,7 @@ fn agent(cage: &Cage, place: &Place, base: &str) {
                  ls -l $SSH_AUTH_SOCK && env && cat /proc/self/mountinfo | grep -c agent; true\n\
                  RUN --mount=type=ssh odd connect $SSH_AUTH_SOCK\n\
                  RUN test -z \"$SSH_AUTH_SOCK\"\n";
+    let place = place.with_variable("SECRET_WORD", OF_VARIABLE);
     let came = place.says(&format!(
         "--ssh default={} {}",
         socket.display(),
@@ -163,21 +166,19 @@ fn key(cage: &Cage, place: &Place, base: &str) {
     assert_eq!(first, other);
 }
 
-/// Looks into all that this test keeps: libraries, volumes, docker's own layers, logs.
+/// Looks into all that this test keeps: libraries, volumes, what containers wrote, and
+/// directories for what is temporary.
 fn everywhere(cage: &Cage, cases: &mut Cases) {
     cases.run("everything that is kept", || {
-        for name in [
-            "homes",
-            "volumes",
-            "docker-data/overlay2",
-            "docker-data/vfs",
-            "tmp",
-            "home",
-        ] {
+        for name in ["homes", "volumes", "tmp", "home"] {
             let path = cage.path(name);
             if path.is_dir() {
                 walk(&path);
             }
+        }
+        let layers = fs_err::read_dir(cage.path("docker-data/overlay2"));
+        for layer in layers.into_iter().flatten().flatten() {
+            walk(&layer.path().join("diff/tmp"));
         }
     });
 }
@@ -217,15 +218,17 @@ fn plain(path: &Path, bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Looks for every secret.
+/// Looks for every secret. All begin with the same letters, which are rare.
 fn silent(what: &str, bytes: &[u8]) {
-    for secret in SPELLINGS {
-        let mut windows = bytes.windows(secret.len());
-        let at = windows.position(|window| window == secret.as_bytes());
-        let around = at.map(|at| {
-            let end = bytes.len().min(at + 200);
-            String::from_utf8_lossy(&bytes[at.saturating_sub(200)..end]).into_owned()
-        });
-        assert!(around.is_none(), "{what} has `{secret}`: {around:?}");
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == BEGINNING[0]) {
+        rest = &rest[at..];
+        let end = rest.len().min(200);
+        if rest.starts_with(BEGINNING) {
+            let around = String::from_utf8_lossy(&rest[..end]);
+            let is_one = SPELLINGS.iter().any(|one| around.starts_with(one));
+            assert!(!is_one, "{what} has {around}");
+        }
+        rest = &rest[1..];
     }
 }

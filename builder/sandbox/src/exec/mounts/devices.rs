@@ -36,7 +36,7 @@ pub(in crate::exec) const LINKS: [(&str, &str); 4] = [
 const SHARED_MEMORY: &str = "64m";
 
 /// Mounts `/dev` and what is in it.
-pub(super) fn make(root: &OwnedFd) -> Result<(), Error> {
+pub(crate) fn make(root: &OwnedFd) -> Result<(), Error> {
     let path: &[u8] = b"/dev";
     let options = [("source", "tmpfs"), ("mode", "755"), ("size", "65536k")];
     let target = find(root, path).map_err(failed("cannot mount onto", path))?;
