@@ -13,42 +13,42 @@ use dockerfile::Span;
 use layer::LayerIndex;
 use oci::Digest;
 
-pub use advice::advice;
+use advice::advice;
 pub use config::FieldDifference;
 pub use files::{Difference, DifferenceKind};
 
 /// The most files of one step that a report names.
-pub const DIFFERENCES_LIMIT: usize = 1000;
+pub(crate) const DIFFERENCES_LIMIT: usize = 1000;
 
 /// Is what one of the builds came to.
 #[derive(Debug, Clone, Default)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// All instructions that were done, in the order of doing.
-    pub steps: Vec<StepEvidence>,
+    pub(crate) steps: Vec<StepEvidence>,
     /// The bytes of the image's config.
-    pub config: Vec<u8>,
+    pub(crate) config: Vec<u8>,
 }
 
 /// Is what one instruction came to.
 #[derive(Debug, Clone)]
-pub struct StepEvidence {
+pub(crate) struct StepEvidence {
     /// The stage, by its name or its number from 0.
-    pub stage: String,
+    pub(crate) stage: String,
     /// The instruction as it is written, in one line.
-    pub text: String,
+    pub(crate) text: String,
     /// Where it stands in the Dockerfile.
-    pub span: Span,
+    pub(crate) span: Span,
     /// The layer that it made, if it made one.
-    pub layer: Option<LayerEvidence>,
+    pub(crate) layer: Option<LayerEvidence>,
 }
 
 /// Is a layer that an instruction made.
 #[derive(Debug, Clone)]
-pub struct LayerEvidence {
+pub(crate) struct LayerEvidence {
     /// The digest of what it holds, uncompressed.
-    pub diff_id: Digest,
+    pub(crate) diff_id: Digest,
     /// What it says.
-    pub index: Arc<LayerIndex>,
+    pub(crate) index: Arc<LayerIndex>,
 }
 
 /// Is what comparing two builds came to.
@@ -100,7 +100,7 @@ pub enum Origin {
 /// Compares two builds. Steps are the same by their place in the Dockerfile, so
 /// that the order in which stages were built may be another one.
 #[must_use]
-pub fn compare(first: &Evidence, second: &Evidence) -> Report {
+pub(crate) fn compare(first: &Evidence, second: &Evidence) -> Report {
     let mut others: BTreeMap<Key<'_>, &StepEvidence> = BTreeMap::new();
     for (key, step) in keyed(&second.steps) {
         others.insert(key, step);

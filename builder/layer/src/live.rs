@@ -9,6 +9,7 @@ mod diff;
 mod found;
 mod observe;
 mod operation;
+mod owners;
 mod perform;
 mod remove;
 mod settle;
@@ -64,11 +65,15 @@ pub enum Given {
 }
 
 /// The attribute that records an owner: `UID:GID` in decimal. It is absent
-/// where both are 0. Symbolic links can not have it: theirs are in
-/// [`LINK_OWNERS`] of the directory that they are in.
+/// where both are 0. Symbolic links, named pipes and sockets can not have it:
+/// theirs are in [`LINK_OWNERS`] of the directory that they are in.
 pub const RECORDED_OWNER: &str = "user.wharf.owner";
-/// The attribute of a directory that records the owners of symbolic links in
-/// it: `UID:GID NAME` with a NUL behind each, ordered by name.
+/// The attribute of a directory that records the owners of what is in it and
+/// can not have attributes: symbolic links, named pipes and sockets. It is
+/// `UID:GID NAME` with a NUL behind each, ordered by name. An empty name is for
+/// all names that are not listed, `0:0` then being one to be listed; without
+/// it those are root's. It is there where the list would be longer than 3072
+/// bytes. Names that are not there, or are of other things, say nothing.
 pub const LINK_OWNERS: &str = "user.wharf.links";
 /// The attribute that records a device: `c MAJOR:MINOR` or `b MAJOR:MINOR`, on
 /// an empty regular file.

@@ -280,7 +280,7 @@ const ADVICE: &[(Which, &str)] = &[
 /// Gives what to write in a Dockerfile so that builds agree on a file; of the
 /// usual culprits alone.
 #[must_use]
-pub fn advice(path: &EntryPath) -> Option<&'static str> {
+pub(super) fn advice(path: &EntryPath) -> Option<&'static str> {
     let fits = ADVICE.iter().find(|(which, _)| which.is(path));
     fits.map(|(_, advice)| *advice)
 }

@@ -97,24 +97,6 @@ impl Answering {
                 };
                 return Ok(Answer::Ended(ended));
             }
-            Ask::Observe {
-                directory,
-                form,
-                rights,
-            } => {
-                let directory = Directory::open(&directory)?;
-                let seen = layer::observe(&directory, (form, rights))?;
-                return Ok(Answer::Observed(seen));
-            }
-            Ask::Remember { directory } => {
-                let memory = Memory::of(&Directory::open(&directory)?)?;
-                self.memories.insert(directory, memory);
-            }
-            Ask::Compare { directory, rights } => {
-                let memory = self.memories.get(&directory).ok_or_else(missing)?;
-                let seen = memory.observe(&Directory::open(&directory)?, rights)?;
-                return Ok(Answer::Observed(seen));
-            }
             Ask::Unstub { directory, paths } => {
                 let directory = Directory::open(&directory)?;
                 let mut inner_first = paths.iter().rev();
@@ -125,21 +107,48 @@ impl Answering {
                 path,
                 is_directory,
             } => Directory::open(&directory)?.make_missing(&path, is_directory)?,
-            Ask::Measure { directory } => {
-                return Ok(Answer::Measured(Directory::open(&directory)?.measure()?));
-            }
-            Ask::Open { directory, path } => {
-                *open = Some(Directory::open(&directory)?.open_file(&path)?);
-                return Ok(Answer::Open);
-            }
             Ask::Settle {
                 directory,
                 settlements,
                 form,
                 rights,
             } => layer::settle(&settlements, &Directory::open(&directory)?, (form, rights))?,
+            looking => return self.look(looking, open),
         }
         Ok(Answer::Done)
+    }
+
+    /// Answers what changes nothing.
+    fn look(&mut self, ask: Ask, open: &mut Option<OwnedFd>) -> Result<Answer, Fault> {
+        match ask {
+            Ask::Observe {
+                directory,
+                form,
+                rights,
+            } => {
+                let directory = Directory::open(&directory)?;
+                let seen = layer::observe(&directory, (form, rights))?;
+                Ok(Answer::Observed(seen))
+            }
+            Ask::Remember { directory } => {
+                let memory = Memory::of(&Directory::open(&directory)?)?;
+                self.memories.insert(directory, memory);
+                Ok(Answer::Done)
+            }
+            Ask::Compare { directory, rights } => {
+                let memory = self.memories.get(&directory).ok_or_else(missing)?;
+                let seen = memory.observe(&Directory::open(&directory)?, rights)?;
+                Ok(Answer::Observed(seen))
+            }
+            Ask::Measure { directory } => {
+                Ok(Answer::Measured(Directory::open(&directory)?.measure()?))
+            }
+            Ask::Open { directory, path } => {
+                *open = Some(Directory::open(&directory)?.open_file(&path)?);
+                Ok(Answer::Open)
+            }
+            _ => Err(missing()),
+        }
     }
 }
 

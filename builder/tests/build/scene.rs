@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use builder::{
-    Built, Cache, ContextSource, DockerfileSource, Event, Fidelity, Format, Network, Outcome,
-    Prepared, Progress, Request,
+    Built, Cache, ContextSource, DockerfileSource, Event, Fidelity, Format, Grant, Launch, Limits,
+    Network, OciRuntime, Outcome, Prepared, Progress, Reach, Request, RunNetwork, Running,
+    SandboxChoice,
 };
 use image::{Images, Library};
 use oci::Platform;
@@ -103,6 +104,22 @@ impl Scene {
             cache: Cache::Use,
             threads: NonZeroUsize::MIN,
             network: Network::new("builder-tests/1"),
+            running: Running {
+                sandbox: SandboxChoice::Named(builder::TierName::None),
+                launch: Launch {
+                    program: "/proc/self/exe".into(),
+                },
+                store: self.directory.path().join("run"),
+                runtime: OciRuntime::Own,
+                network: RunNetwork::Host,
+                insecure: Grant::Refused,
+                secrets: BTreeMap::new(),
+                agents: BTreeMap::new(),
+                hosts: Vec::new(),
+                resolver: Vec::new(),
+                limits: Limits::default(),
+                reach: Reach::Open,
+            },
             scratch: self.directory.path().join("scratch"),
             progress: Arc::clone(&self.told) as Arc<dyn Progress>,
         }

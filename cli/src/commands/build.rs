@@ -75,7 +75,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_cache: bool,
 
-    /// Build a second time, in another order and another sandbox where there is one, and tell which files of which steps differ; then nothing is pushed or written, and the end is 9
+    /// Build a second time, without the cache and in another sandbox where there is one, and tell which files of which steps differ; then nothing is pushed or written, and the end is 9
     #[arg(long)]
     verify: bool,
 

@@ -84,7 +84,9 @@ pub(crate) fn found(root: &Path, rights: Rights) -> Vec<String> {
         };
         let mut node = None;
         if rights.owners == Given::Recorded {
-            (metadata.uid, metadata.gid) = link_owner(root, &path).unwrap_or_default();
+            let has_none = matches!(stat.mode() & 0o170_000, 0o120_000 | 0o010_000);
+            let owner = has_none.then(|| link_owner(root, &path)).flatten();
+            (metadata.uid, metadata.gid) = owner.unwrap_or_default();
         }
         for (name, value) in attributes(&at) {
             match name.as_str() {
@@ -146,9 +148,11 @@ fn link_owner(root: &Path, path: &EntryPath) -> Option<(u32, u32)> {
     let parent = root.join(std::ffi::OsStr::from_bytes(path.parent()?.as_bytes()));
     let all = attributes(&parent);
     let (_, value) = all.iter().find(|(name, _)| name == "user.wharf.links")?;
-    let entry = value
-        .split(|byte| *byte == 0)
-        .find(|entry| entry.splitn(2, |byte| *byte == b' ').nth(1) == path.name())?;
+    let of = |name: Option<&[u8]>| {
+        let mut entries = value.split(|byte| *byte == 0);
+        entries.find(|entry| entry.splitn(2, |byte| *byte == b' ').nth(1) == name)
+    };
+    let entry = of(path.name()).or_else(|| of(Some(b"")))?;
     let end = entry.iter().position(|byte| *byte == b' ')?;
     Some(owner(&entry[..end]))
 }
@@ -190,9 +194,6 @@ pub(crate) fn expected(
             metadata
                 .xattrs
                 .retain(|name, _| !name.starts_with(b"user."));
-            if what == "pipe" && rights.owners == Given::Recorded {
-                (metadata.uid, metadata.gid) = (0, 0);
-            }
         }
         line(&path, &what, &metadata)
     });

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::entry::{DeviceKind, Metadata};
 use crate::error::{Error, ErrorKind};
 use crate::index::LayerIndex;
+use crate::live::owners;
 use crate::path::EntryPath;
 use crate::tree::{ContentPlace, Effect, File, Node, NodeKind, Tree};
 
@@ -29,9 +30,10 @@ pub enum Operation {
         path: EntryPath,
         /// Its metadata.
         metadata: Metadata,
-        /// The owners (user and group) of the symbolic links in it, of this
-        /// layer and of others, by name, but of those that are of root: for
-        /// whoever has to record them.
+        /// The owners (user and group) of the symbolic links and named pipes
+        /// in it, of this layer and of others, by name: for whoever has to
+        /// record them ([`LINK_OWNERS`](crate::LINK_OWNERS)). The empty name
+        /// is for all names that are not listed; without it, those are root's.
         links: BTreeMap<Box<[u8]>, (u32, u32)>,
     },
     /// Make a file in the place of what is there.
@@ -254,14 +256,13 @@ fn directory(
     children: &BTreeMap<Box<[u8]>, Node>,
 ) -> Operation {
     let links = children.iter().filter_map(|(name, node)| {
-        let owner = (node.metadata.uid, node.metadata.gid);
-        let is_link = matches!(node.kind, NodeKind::Symlink { .. });
-        (is_link && owner != (0, 0)).then(|| (name.clone(), owner))
+        let has_none = matches!(node.kind, NodeKind::Symlink { .. } | NodeKind::Fifo);
+        has_none.then_some((&**name, (node.metadata.uid, node.metadata.gid)))
     });
     Operation::Directory {
         path,
         metadata: metadata.clone(),
-        links: links.collect(),
+        links: owners::owners(links),
     }
 }
 

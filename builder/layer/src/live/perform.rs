@@ -18,6 +18,7 @@ use crate::directory::Directory;
 use crate::entry::Metadata;
 use crate::error::Error;
 use crate::live::operation::Operation;
+use crate::live::owners::{self, Owners};
 use crate::live::{Form, Given, LINK_OWNERS, Marks, Rights};
 use crate::path::EntryPath;
 
@@ -42,7 +43,7 @@ pub struct Skipped {
     pub attributes: u64,
     /// Those that the kernel does not allow on symbolic links.
     pub links: u64,
-    /// Those, and owners to be recorded, that it does not allow on named pipes.
+    /// Those that it does not allow on named pipes.
     pub pipes: u64,
     /// Those, and owners to be recorded, that it does not allow on devices.
     pub devices: u64,
@@ -110,7 +111,7 @@ struct Work<'a> {
 struct Frame<'a> {
     path: &'a EntryPath,
     metadata: &'a Metadata,
-    links: &'a BTreeMap<Box<[u8]>, (u32, u32)>,
+    links: &'a Owners,
     /// Whether it hides what lies below it.
     is_opaque: bool,
     state: State,
@@ -239,7 +240,7 @@ impl Work<'_> {
             .map_err(|errno| self.into.failed("open", frame.path, errno))?;
         let mut marks = BTreeMap::new();
         if self.rights.owners == Given::Recorded {
-            marks.insert(LINK_OWNERS, link_owners(frame.links));
+            marks.insert(LINK_OWNERS, owners::spelled(frame.links));
         }
         if let Form::Overlay { marks: of } = self.form {
             marks.insert(opaque(of), frame.is_opaque.then(|| OPAQUE.to_vec()));
@@ -266,17 +267,6 @@ fn loosen(handle: &OwnedFd) -> Result<(), Errno> {
         rustix::fs::fchmod(handle, PRIVATE)?;
     }
     Ok(())
-}
-
-/// Writes the owners of links as [`LINK_OWNERS`] has them.
-pub(in crate::live) fn link_owners(links: &BTreeMap<Box<[u8]>, (u32, u32)>) -> Option<Vec<u8>> {
-    let mut value = Vec::new();
-    for (name, (uid, gid)) in links {
-        value.extend_from_slice(format!("{uid}:{gid} ").as_bytes());
-        value.extend_from_slice(name);
-        value.push(0);
-    }
-    (!value.is_empty()).then_some(value)
 }
 
 /// Makes what overlayfs takes for nothing: a device that nobody needs a right

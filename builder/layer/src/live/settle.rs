@@ -11,9 +11,10 @@ use rustix::io::Errno;
 use crate::directory::Directory;
 use crate::entry::Metadata;
 use crate::error::Error;
+use crate::live::owners;
 use crate::live::perform::inode::{self, Inode, State, Wanted};
 use crate::live::perform::place::{Parents, Place};
-use crate::live::perform::{link_owners, opaque, whiteout};
+use crate::live::perform::{opaque, whiteout};
 use crate::live::{Form, Given, LINK_OWNERS, Rights};
 use crate::path::EntryPath;
 
@@ -126,7 +127,8 @@ impl<'a> Settling<'a> {
             self.last.insert(path.clone(), Last::Metadata(metadata));
             return Ok(());
         };
-        if inode.kind() == FileType::Symlink && self.rights.owners == Given::Recorded {
+        let has_none = matches!(inode.kind(), FileType::Symlink | FileType::Fifo);
+        if has_none && self.rights.owners == Given::Recorded {
             self.record(path, (metadata.uid, metadata.gid))?;
         }
         self.give(path, inode, metadata)
@@ -144,7 +146,7 @@ impl<'a> Settling<'a> {
         }
     }
 
-    /// Records the owner of a link with the directory that it is in.
+    /// Records the owner of a link or a pipe with the directory that it is in.
     fn record(&mut self, path: &EntryPath, owner: (u32, u32)) -> Result<(), Error> {
         let failed = |errno| self.directory.failed("record the owner of", path, errno);
         let place = self.parents.place(path)?;
@@ -157,14 +159,14 @@ impl<'a> Settling<'a> {
             Err(Errno::NODATA | Errno::NOTSUP) => Vec::new(),
             present => present.map_err(failed)?,
         };
-        let mut links = recorded(&present);
-        let name: Box<[u8]> = path.name().unwrap_or_default().into();
-        match owner {
-            (0, 0) => links.remove(&name),
-            owner => links.insert(name, owner),
-        };
-        match link_owners(&links) {
-            Some(value) if value == present => Ok(()),
+        // What can not be read says nothing.
+        let mut all = owners::read(&present).unwrap_or_default();
+        let name = path.name().unwrap_or_default();
+        if owners::owner_of(&all, name) == owner {
+            return Ok(());
+        }
+        owners::set_owner(&mut all, name, owner);
+        match owners::spelled(&all) {
             Some(value) => parent.set_attribute(LINK_OWNERS.as_bytes(), &value),
             None => parent.remove_attribute(LINK_OWNERS.as_bytes()),
         }
@@ -267,20 +269,6 @@ fn relink(target: Place<'_>, place: Place<'_>) -> Result<(), Errno> {
         let flags = AtFlags::empty();
         rustix::fs::linkat(target.parent, target.name, place.parent, name, flags)
     })
-}
-
-/// Reads the owners of links as [`LINK_OWNERS`] has them. What is not of that
-/// form says nothing.
-fn recorded(value: &[u8]) -> BTreeMap<Box<[u8]>, (u32, u32)> {
-    let entries = value.split(|byte| *byte == 0);
-    let entries = entries.filter_map(|entry| {
-        let space = entry.iter().position(|byte| *byte == b' ')?;
-        let (owner, name) = entry.split_at_checked(space)?;
-        let (uid, gid) = std::str::from_utf8(owner).ok()?.split_once(':')?;
-        let owner = (uid.parse().ok()?, gid.parse().ok()?);
-        Some((name.get(1..)?.into(), owner))
-    });
-    entries.collect()
 }
 
 #[allow(

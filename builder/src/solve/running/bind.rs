@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_source_that_is_not_there_is_named() {
         let mount = mount("target=/x,source=a/b");
-        let error = below(&Tree::new(), &mount).err().expect("nothing is there");
+        let error = below(&Tree::new(), &mount).expect_err("nothing is there");
         assert!(error.to_string().contains("`/a/b`"), "{error}");
     }
 

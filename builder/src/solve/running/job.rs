@@ -97,14 +97,14 @@ impl Run<'_> {
     pub(super) async fn job(
         &self,
         stage: &StageState,
-        command: Command,
+        mut command: Command,
         (sandbox, chain, secrets): (Sandbox, Chain, BTreeMap<String, Vec<u8>>),
     ) -> Result<Job, Error> {
         let running = &self.request.running;
         let nothing = Tree::new();
         let tree = stage.tree.as_ref().unwrap_or(&nothing);
         let mut packed = BTreeMap::new();
-        for (number, brings) in command.brings {
+        for (number, brings) in std::mem::take(&mut command.brings) {
             packed.insert(number, self.packed(brings).await?);
         }
         let mut variables = BTreeMap::new();
@@ -122,17 +122,7 @@ impl Run<'_> {
             }
         }
         let standing = stubs::standing(tree)?;
-        let reach = match command.network {
-            dockerfile::Network::None => files::Reach::Itself,
-            _ => files::Reach::Machine,
-        };
-        let texts = [
-            files::hosts(&command.hosts).into_bytes(),
-            files::resolvers(&running.resolver, reach),
-            files::hostname().into_bytes(),
-        ];
-        let own = standing.iter().filter(|target| target.shape == Shape::File);
-        let files = own.map(|target| target.path.clone()).zip(texts).collect();
+        let files = standing_files(&standing, &command, &running.resolver);
         let is_given = |kind: &PlannedKind| match kind {
             PlannedKind::Secret { id, .. } => secrets.contains_key(id),
             PlannedKind::Ssh { id, .. } => running.agents.contains_key(id),
@@ -171,6 +161,25 @@ impl Run<'_> {
             chain,
         })
     }
+}
+
+/// Says what is in the files that every command sees.
+fn standing_files(
+    standing: &[Target],
+    command: &Command,
+    resolver: &[u8],
+) -> Vec<(EntryPath, Vec<u8>)> {
+    let reach = match command.network {
+        dockerfile::Network::None => files::Reach::Itself,
+        _ => files::Reach::Machine,
+    };
+    let texts = [
+        files::hosts(&command.hosts).into_bytes(),
+        files::resolvers(resolver, reach),
+        files::hostname().into_bytes(),
+    ];
+    let own = standing.iter().filter(|target| target.shape == Shape::File);
+    own.map(|target| target.path.clone()).zip(texts).collect()
 }
 
 fn times(time: layer::Time) -> rustix::fs::Timestamps {

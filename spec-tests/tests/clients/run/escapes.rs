@@ -45,7 +45,9 @@ fn nothing_gets_out() {
         all.extend(places::of_containers(cage, &daemon));
         for place in all.iter().filter(|place| place.runs()) {
             cases.run(&format!("{}: tricks", place.name), || tricks(&scene, place));
-            cases.run(&format!("{}: links", place.name), || links(&scene, place));
+            if !place.name.contains("one number") && !place.name.contains("volume") {
+                cases.run(&format!("{}: links", place.name), || links(&scene, place));
+            }
             cases.run(&format!("{}: left behind", place.name), || {
                 left_behind(&scene, place);
             });

@@ -79,6 +79,14 @@ fn nothing_keeps_secrets() {
             key(cage, &all[0], &base)
         });
         everywhere(cage, cases);
+        cases.run("one that a command writes down is found", || {
+            let lines = "RUN --mount=type=secret,id=file,env=WORD echo $WORD > /leaked\n";
+            let place = all[0].with_variable("SECRET_WORD", OF_VARIABLE);
+            place.builds(&line(cage, &base, lines));
+            let look = std::panic::AssertUnwindSafe(|| walk(&cage.path("homes")));
+            let found = std::panic::catch_unwind(look).is_err();
+            assert!(found, "this test finds nothing");
+        });
     });
 }
 

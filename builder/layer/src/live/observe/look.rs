@@ -16,12 +16,10 @@ use crate::live::observe::attributes::{self, Attributes, CAPABILITY, is_kept};
 use crate::live::observe::content::{self, Job};
 use crate::live::observe::walk::Visit;
 use crate::live::observe::{Observation, Seen, SeenKind};
+use crate::live::owners::{self, Owners};
 use crate::live::{Form, Given, LINK_OWNERS, Marks, RECORDED_NODE, RECORDED_OWNER, Rights};
 use crate::path::EntryPath;
 use crate::time::Time;
-
-/// Holds the owners of links by their names.
-type Owners = BTreeMap<Box<[u8]>, (u32, u32)>;
 
 /// Looks at things, and keeps what it saw.
 #[derive(Debug)]
@@ -32,7 +30,8 @@ pub(super) struct Looker<'a> {
     observation: Observation,
     /// The files that are to be digested, each inode once.
     files: BTreeMap<(u64, u64), Job>,
-    /// The owners of links in the directory that was asked of last.
+    /// The owners of links, pipes and sockets in the directory that was asked of
+    /// last.
     links: (EntryPath, Owners),
 }
 
@@ -203,24 +202,26 @@ impl<'a> Looker<'a> {
         visit: &Visit,
         attributes: &Attributes,
     ) -> Result<(u32, u32), Error> {
-        if visit.kind() != FileType::Symlink {
+        if matches!(visit.kind(), FileType::Directory | FileType::RegularFile) {
             let Some(record) = attributes.get(RECORDED_OWNER.as_bytes()) else {
                 return Ok((0, 0));
             };
-            return owner(record).ok_or_else(|| unreadable(RECORDED_OWNER, &visit.path));
+            return owners::pair(record).ok_or_else(|| unreadable(RECORDED_OWNER, &visit.path));
         }
         let parent = visit.path.parent().unwrap_or_default();
         if self.links.0 != parent {
             let visit = self.again(&parent)?;
             let attributes = attributes::read(self.directory, &visit)?;
             let owners = match attributes.get(LINK_OWNERS.as_bytes()) {
-                Some(record) => owners(record).ok_or_else(|| unreadable(LINK_OWNERS, &parent))?,
+                Some(record) => {
+                    owners::read(record).ok_or_else(|| unreadable(LINK_OWNERS, &parent))?
+                }
                 None => Owners::new(),
             };
             self.links = (parent, owners);
         }
         let name = visit.path.name().unwrap_or_default();
-        Ok(self.links.1.get(name).copied().unwrap_or_default())
+        Ok(owners::owner_of(&self.links.1, name))
     }
 
     /// Looks at something outside of a walk.
@@ -289,27 +290,8 @@ fn node(record: &[u8]) -> Option<SeenKind> {
         "b" => DeviceKind::Block,
         _ => return None,
     };
-    let (major, minor) = owner(numbers.as_bytes())?;
+    let (major, minor) = owners::pair(numbers.as_bytes())?;
     Some(SeenKind::Device { kind, major, minor })
-}
-
-/// Reads `UID:GID`.
-fn owner(record: &[u8]) -> Option<(u32, u32)> {
-    let (uid, gid) = std::str::from_utf8(record).ok()?.split_once(':')?;
-    Some((uid.parse().ok()?, gid.parse().ok()?))
-}
-
-/// Reads `UID:GID NAME`, with a NUL behind each.
-fn owners(record: &[u8]) -> Option<Owners> {
-    let entries = record.split(|byte| *byte == 0);
-    let entries = entries.filter(|entry| !entry.is_empty());
-    entries
-        .map(|entry| {
-            let at = entry.iter().position(|byte| *byte == b' ')?;
-            let name = entry.get(at + 1..)?;
-            Some((name.into(), owner(entry.get(..at)?)?))
-        })
-        .collect()
 }
 
 fn unreadable(name: &str, path: &EntryPath) -> Error {

@@ -242,8 +242,9 @@ impl Inode {
             }
         }
         let owner = (metadata.uid, metadata.gid);
-        // The directory that a link is in records its owner.
-        let records = rights.owners == Given::Recorded && self.kind() != FileType::Symlink;
+        // The directory that a link or a pipe is in records its owner.
+        let records = rights.owners == Given::Recorded
+            && !matches!(self.kind(), FileType::Symlink | FileType::Fifo);
         if records && owner != (0, 0) {
             let owner = format!("{}:{}", owner.0, owner.1).into_bytes();
             target.insert(RECORDED_OWNER.as_bytes(), Cow::Owned(owner));

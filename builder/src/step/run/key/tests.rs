@@ -47,7 +47,7 @@ impl Case {
             network: Network::Default,
             security: Security::Sandbox,
             mounts: kinds().map(|kind| mounted("a", kind)).into(),
-            hosts: vec![Host::parse("a=10.0.0.1").expect("a host")],
+            hosts: vec![host("a", "10.0.0.1")],
             epoch: 5,
         }
     }
@@ -277,4 +277,11 @@ fn the_key_stays_as_it_is() {
         Case::new().key().hex(),
         "f4c6e529c2e4492a3671a7b01c28140503e899850b76e0d838985115919dd27b"
     );
+}
+
+fn host(name: &str, address: &str) -> Host {
+    Host {
+        name: name.to_owned(),
+        address: address.parse().expect("an address"),
+    }
 }

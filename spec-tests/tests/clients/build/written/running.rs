@@ -139,10 +139,6 @@ pub(crate) const WRONG: &[Wrong] = &[
         "`--security=insecure` is not allowed",
     ),
     wrong(
-        "FROM BASE\nRUN --network=host true\n",
-        "--allow network.host",
-    ),
-    wrong(
         "FROM BASE\nRUN --device=vendor.com/class=name true\n",
         "--device",
     ),
