@@ -21,6 +21,7 @@ mod place;
 mod relay;
 mod restrict;
 mod scope;
+mod sealed;
 mod start;
 mod wire;
 

@@ -7,6 +7,11 @@
 //! them: with records in attributes of the files, and with numbers that it
 //! keeps for each thread.
 //!
+//! Where there are many numbers, the kernel refuses devices alone, and those
+//! alone are recorded ([`Subject::Devices`]). They are not shown to the command
+//! then, which sees empty files: see `device`. A filter that somebody listens to
+//! is then no longer to be had inside.
+//!
 //! It is deliberately no protection: what a command may read or write, the
 //! kernel alone decides, and to the kernel all of it is one user. Not done are:
 //! permissions of the user that a command believes to be; opening of recorded
@@ -19,6 +24,7 @@
 mod answer;
 mod attribute;
 mod credential;
+mod device;
 mod family;
 mod filter;
 mod identity;
@@ -32,4 +38,6 @@ mod sight;
 mod supervisor;
 mod target;
 
-pub(crate) use supervisor::{Before, Faked, Supervision, install, install_plain, supervise};
+pub(crate) use supervisor::{
+    Before, Faked, Kept, Subject, Supervision, install, install_plain, supervise,
+};

@@ -27,6 +27,7 @@ mod record {
     mod answer;
     mod attribute;
     mod credential;
+    mod device;
     mod family;
     mod filter;
     mod identity;
@@ -41,7 +42,7 @@ mod record {
     mod target;
 
     pub(crate) use supervisor::{
-        Before, Faked, Kept, Supervision, install, install_plain, supervise,
+        Before, Faked, Kept, Subject, Supervision, install, install_plain, supervise,
     };
 }
 
@@ -58,7 +59,7 @@ use rustix::net::{
 };
 use rustix::thread::UnshareFlags;
 
-use record::{Before, Faked, Supervision};
+use record::{Before, Faked, Subject, Supervision};
 
 /// Nobody, who has no rights anywhere.
 const NOBODY: u32 = 65_534;
@@ -123,6 +124,7 @@ fn run(how: &str, root: &str, program: &[String]) -> u8 {
             Before::Recorded
         };
         let supervision = Supervision {
+            subject: Subject::Everything,
             user: 0,
             group: 0,
             groups: vec![0],
@@ -151,7 +153,7 @@ fn first(how: &str, root: &str, program: &[String], socket: OwnedFd) -> ! {
         let faked = match how {
             "bare" => None,
             "plain" => Some(record::install_plain().unwrap()),
-            _ => Some(record::install().unwrap()),
+            _ => Some(record::install(Subject::Everything).unwrap()),
         };
         match faked {
             Some(Faked::Recorded(listener)) => send(&socket, Some(&listener)),

@@ -102,6 +102,10 @@ impl Answering {
                 let mut inner_first = paths.iter().rev();
                 inner_first.try_for_each(|path| directory.remove_empty(path))?;
             }
+            Ask::Age {
+                directory,
+                youngest,
+            } => Directory::open(&directory)?.age(youngest)?,
             Ask::Stub {
                 directory,
                 path,

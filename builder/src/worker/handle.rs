@@ -143,6 +143,16 @@ impl Handle {
         self.done(&Ask::Unstub { directory, paths }, "can not clear up")
     }
 
+    /// Has nothing in a directory be younger than a time.
+    pub(crate) fn age(&self, directory: &Path, youngest: Time) -> Result<(), Error> {
+        let directory = directory.to_owned();
+        let ask = Ask::Age {
+            directory,
+            youngest,
+        };
+        self.done(&ask, "can not prepare a cache")
+    }
+
     /// Makes what something can be mounted on, as far as it is missing.
     pub(crate) fn stub(
         &self,

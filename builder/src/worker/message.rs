@@ -55,6 +55,8 @@ pub(crate) enum Ask {
         path: EntryPath,
         is_directory: bool,
     },
+    /// Have nothing in a directory be younger than a time.
+    Age { directory: PathBuf, youngest: Time },
     /// Add up the bytes of the files in a directory.
     Measure { directory: PathBuf },
     /// Open a file of a directory.

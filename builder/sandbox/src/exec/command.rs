@@ -16,7 +16,7 @@ use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
 use crate::exec::wire::{Job, Report, encode};
 use crate::exec::{Kept, Network, Step, capability, descriptors, filter, limit, scope};
-use crate::record::{self, Faked};
+use crate::record::{self, Faked, Subject};
 use crate::tier::Ids;
 
 /// How the process ends that could not become its command.
@@ -98,12 +98,18 @@ fn prepare(
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)
 }
 
-/// Has owners and devices recorded where there is one user alone.
+/// Has owners and devices recorded where there is one user alone, and devices
+/// in any other user namespace.
 fn record(job: &Job, reports: &mut Channel) -> Result<(), Error> {
-    if !matches!(job.tier.ids, Ids::One) {
-        return Ok(());
-    }
-    match record::install().or_else(|_| record::install_plain())? {
+    let faked = match job.tier.ids {
+        Ids::Real => return Ok(()),
+        Ids::One => record::install(Subject::Everything).or_else(|_| record::install_plain())?,
+        // Without it the kernel refuses devices, which the command sees.
+        Ids::Mapped { .. } => {
+            record::install(Subject::Devices).unwrap_or(Faked::Forgotten)
+        }
+    };
+    match faked {
         Faked::Recorded(listener) => reports.send(&encode(&Report::Recorded)?, &[listener.as_fd()]),
         Faked::Forgotten => Ok(()),
     }

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,13 @@ use crate::exec::wire::{Job, Report, decode, encode};
 use crate::exec::{Ended, MountKind, Step};
 use crate::exec::{descendants, init, relay};
 use crate::probe::{Check, denied};
-use crate::record::{Before, Supervision, supervise};
+use crate::record::{Before, Kept, Subject, Supervision, supervise};
 use crate::runtime;
-use crate::tier::Isolation;
+use crate::tier::{Ids, Isolation};
+
+/// How long a dead command's records are waited for: kernels before Linux 5.9
+/// do not say that there is nobody to answer any more.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Does what `__worker step` is started for: takes a job from standard input,
 /// and answers there.
@@ -105,8 +110,9 @@ fn watch(
     let listeners = std::mem::take(&mut handed.listeners);
     let (mut running, stop) = Running::start(job, handed, input, &limit)?;
     relay(&job.step, listeners)?;
-    let ended = running.until_end(&job.step, [stop.as_fd(), control], deadline);
+    let ended = running.until_end(job, [stop.as_fd(), control], deadline);
     running.kill();
+    let ended = ended.and_then(|ended| running.with_records(ended));
     drop(running);
     drop(limit);
     ended
@@ -118,6 +124,8 @@ struct Running {
     isolation: Isolation,
     reaped: bool,
     reports: Channel,
+    /// What becomes of the records of its command.
+    records: Vec<Receiver<Kept>>,
 }
 
 impl Running {
@@ -142,6 +150,7 @@ impl Running {
             isolation,
             reaped: false,
             reports: ours,
+            records: Vec::new(),
         };
         // The others are the command's: whoever reads its output has to see
         // its end.
@@ -151,7 +160,7 @@ impl Running {
     /// Waits until the command has ended, or has to.
     fn until_end(
         &mut self,
-        step: &Step,
+        job: &Job,
         stops: [BorrowedFd<'_>; 2],
         deadline: Option<Instant>,
     ) -> Result<Ended, Error> {
@@ -172,7 +181,7 @@ impl Running {
             }
             let [asked, gone, reports] = watched.map(|one| !one.revents().is_empty());
             if reports {
-                if let Some(ended) = self.report(step)? {
+                if let Some(ended) = self.report(job)? {
                     return Ok(ended);
                 }
             } else if asked || gone {
@@ -181,24 +190,37 @@ impl Running {
         }
     }
 
-    fn report(&mut self, step: &Step) -> Result<Option<Ended>, Error> {
+    fn report(&mut self, job: &Job) -> Result<Option<Ended>, Error> {
         let Some((message, descriptors)) = self.reports.receive()? else {
             return Ok(Some(self.lost()?));
         };
         match decode(&message)? {
             Report::Ready => {
-                relay(step, descriptors)?;
+                relay(&job.step, descriptors)?;
                 Ok(None)
             }
             Report::Recorded => {
-                descriptors
-                    .into_iter()
-                    .try_for_each(|one| record(step, one))?;
+                for listener in descriptors {
+                    self.records.push(record(job, listener)?);
+                }
                 Ok(None)
             }
             Report::Failed(error) => Err(error),
             Report::Ended(ended) => Ok(Some(ended)),
         }
+    }
+
+    /// Says how a command ended with its records: where some are lost, what it
+    /// left is not what it made.
+    fn with_records(&mut self, ended: Ended) -> Result<Ended, Error> {
+        let mut records = self.records.drain(..);
+        let lost = |kept: Receiver<Kept>| kept.recv_timeout(PATIENCE) == Ok(Kept::Some);
+        if ended != Ended::Code(0) || !records.any(lost) {
+            return Ok(ended);
+        }
+        let message = "owners that the command gave to files can not be kept with them";
+        let hint = "a file system that has user attributes (xattr(7)), and room for them";
+        Err(Error::new(ErrorKind::Unsupported, message).with_hint(hint))
     }
 
     /// Says how an init ended that said nothing.
@@ -262,9 +284,16 @@ fn relay(step: &Step, listeners: Vec<OwnedFd>) -> Result<(), Error> {
     })
 }
 
-/// Answers what the command asks of owners and devices, until it has ended.
-fn record(step: &Step, listener: OwnedFd) -> Result<(), Error> {
+/// Answers what the command asks of owners and devices, until it has ended;
+/// then it says what became of the records.
+fn record(job: &Job, listener: OwnedFd) -> Result<Receiver<Kept>, Error> {
+    let step = &job.step;
+    let (told, kept) = channel();
     let supervision = Supervision {
+        subject: match job.tier.ids {
+            Ids::Mapped { .. } => Subject::Devices,
+            Ids::One | Ids::Real => Subject::Everything,
+        },
         user: step.user,
         group: step.group,
         groups: step.groups.clone(),
@@ -272,12 +301,14 @@ fn record(step: &Step, listener: OwnedFd) -> Result<(), Error> {
     };
     let answer = move || {
         // Where it fails, the calls of the command do.
-        let _ = supervise(listener, supervision);
+        if let Ok(kept) = supervise(listener, supervision) {
+            let _ = told.send(kept);
+        }
     };
     Builder::new()
         .name("record".to_owned())
         .spawn(answer)
-        .map(drop)
+        .map(|_thread| kept)
         .map_err(|source| Error::system("cannot record owners", source))
 }
 

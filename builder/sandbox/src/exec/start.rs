@@ -2,18 +2,16 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio as Stream};
 
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
 use crate::exec::place::Placed;
+use crate::exec::sealed;
 use crate::exec::wire::{Job, decode, encode};
 use crate::exec::{Ended, Stdio, Step};
 use crate::tier::{Isolation, Tier};
-
-/// This program, wherever it is.
-const SELF: &str = "/proc/self/exe";
 
 /// Starts a keeper for a step, and waits for its end.
 pub(super) fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
@@ -44,7 +42,7 @@ fn keep(
 ) -> Result<Ended, Error> {
     let (mut channel, theirs) = Channel::pair()?;
     let mut child = Reaped(
-        Command::new(program()?)
+        Command::new(sealed::program()?)
             .arg0("wharf")
             .args(["__worker", "step"])
             .env_clear()
@@ -88,20 +86,6 @@ fn ask(
         None => Err(Error::new(
             ErrorKind::Broken,
             "the keeper of a command ended without a word",
-        )),
-    }
-}
-
-/// Finds this program: by its link, or where there is no `/proc` by its name.
-fn program() -> Result<PathBuf, Error> {
-    if Path::new(SELF).exists() {
-        return Ok(PathBuf::from(SELF));
-    }
-    match std::env::args_os().next() {
-        Some(name) => Ok(PathBuf::from(name)),
-        None => Err(Error::new(
-            ErrorKind::Broken,
-            "this program does not know its own name",
         )),
     }
 }

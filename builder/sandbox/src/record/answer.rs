@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::attribute;
 use super::credential;
+use super::device;
 use super::family::Family;
 use super::identity::Identity;
 use super::make::{self, Made, Making};
@@ -16,11 +17,13 @@ use super::ownership;
 use super::records::{Records, lock};
 use super::rename;
 use super::sight::{self, Sight};
+use super::supervisor::Subject;
 use super::target::{Last, Named, Roots, Target};
 
 /// Is all that is known of a command.
 #[derive(Debug)]
 pub(super) struct Desk {
+    pub(super) subject: Subject,
     pub(super) proc: OwnedFd,
     pub(super) listener: Listener,
     pub(super) records: Records,
@@ -48,7 +51,11 @@ impl Desk {
             },
             waiting,
         };
-        let reply = asked.reply().unwrap_or_else(Reply::Failure);
+        let reply = match self.subject {
+            Subject::Everything => asked.reply(),
+            Subject::Devices => device::reply(&asked, waiting.call),
+        };
+        let reply = reply.unwrap_or_else(Reply::Failure);
         self.listener.answer(waiting, reply);
     }
 }
@@ -222,7 +229,7 @@ impl Asked<'_> {
     }
 
     /// Reads the calls that make files.
-    fn making(&self, call: libc::c_long) -> Option<Result<(Named, Making), Errno>> {
+    pub(super) fn making(&self, call: libc::c_long) -> Option<Result<(Named, Making), Errno>> {
         let making = match call {
             #[cfg(target_arch = "x86_64")]
             libc::SYS_open => (

@@ -35,6 +35,8 @@ const JUMP_LIMIT: usize = 200;
 pub(super) enum Answer {
     /// Whoever listens answers.
     Listener,
+    /// Whoever listens answers those that make devices; the others are done.
+    Devices,
     /// The ones that change something are answered with success, without being
     /// done; the others are done.
     Success,
@@ -154,7 +156,7 @@ pub(super) fn install(answer: Answer) -> Result<Option<OwnedFd>, Error> {
     let attempts: &[libc::c_ulong] = match answer {
         // So that a signal does not end a call that is half answered; older
         // kernels do not know it.
-        Answer::Listener => &[
+        Answer::Listener | Answer::Devices => &[
             listening | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
             listening,
         ],
@@ -194,7 +196,7 @@ pub(super) fn install(answer: Answer) -> Result<Option<OwnedFd>, Error> {
 /// with ENOSYS, as by kernels that do not have it.
 fn program(answer: Answer) -> Vec<libc::sock_filter> {
     let asked = match answer {
-        Answer::Listener => libc::SECCOMP_RET_USER_NOTIF,
+        Answer::Listener | Answer::Devices => libc::SECCOMP_RET_USER_NOTIF,
         Answer::Success => libc::SECCOMP_RET_ERRNO,
     };
     let mut program = vec![
@@ -231,8 +233,10 @@ fn program(answer: Answer) -> Vec<libc::sock_filter> {
                 ]);
             }
         }
-        Answer::Success => {
-            extend_with_calls(&mut program, CHANGING, asked);
+        Answer::Success | Answer::Devices => {
+            if answer == Answer::Success {
+                extend_with_calls(&mut program, CHANGING, asked);
+            }
             for (call, argument) in NODES {
                 program.extend([
                     equal(number(*call), 0, 6),

@@ -41,6 +41,8 @@ pub(super) struct Identity {
 pub(super) enum Capability {
     /// To change owners.
     Chown = 0,
+    /// To read and write whatever the permissions (`CAP_DAC_OVERRIDE`).
+    Override = 1,
     /// To become another group.
     Setgid = 6,
     /// To become another user.

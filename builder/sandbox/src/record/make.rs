@@ -222,7 +222,7 @@ fn record(asked: &Asked<'_>, file: OwnedFd, owner: Owner, node: Option<Node>) ->
 
 /// Reads which device mknod(2) is to make. The one that overlays mark removed
 /// names with is not one, and can be made by anybody.
-fn node(mode: u32, device: u32) -> Option<Node> {
+pub(super) fn node(mode: u32, device: u32) -> Option<Node> {
     let kind = mode & libc::S_IFMT;
     if !matches!(kind, libc::S_IFCHR | libc::S_IFBLK) || (kind == libc::S_IFCHR && device == 0) {
         return None;
@@ -234,16 +234,16 @@ fn node(mode: u32, device: u32) -> Option<Node> {
     })
 }
 
-fn permissions(mode: u32) -> Mode {
+pub(super) fn permissions(mode: u32) -> Mode {
     Mode::from_raw_mode(mode & 0o7777)
 }
 
 /// Is the mask of the thread that asks, had by this one as long as it lives.
 /// This thread shares it with no other.
-struct Umask(Mode);
+pub(super) struct Umask(Mode);
 
 impl Umask {
-    fn of(asked: &Asked<'_>) -> Result<Self, Errno> {
+    pub(super) fn of(asked: &Asked<'_>) -> Result<Self, Errno> {
         let mask = asked.target.state(&["Umask"])?;
         asked.still_waits()?;
         let mask = mask.first().copied().unwrap_or(0o022);

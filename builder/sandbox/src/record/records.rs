@@ -146,7 +146,7 @@ impl Records {
         };
         match result {
             Err(Errno::NOTSUP | Errno::NOSPC | Errno::TOOBIG | Errno::PERM) => {
-                self.remember(found, owner)
+                self.remember(target, found, owner)
             }
             // What memory has would be older.
             Ok(()) => {
@@ -237,7 +237,7 @@ impl Records {
         )
     }
 
-    fn remember(&self, found: &Found, owner: Owner) -> Result<(), Errno> {
+    fn remember(&self, target: Target<'_>, found: &Found, owner: Owner) -> Result<(), Errno> {
         let key = key(found).ok_or(Errno::PERM)?;
         let mut memory = lock(&self.memory);
         if memory.len() >= MEMORY_LIMIT {
@@ -246,7 +246,7 @@ impl Records {
         let counts = !matches!(
             kind(&found.status),
             libc::S_IFSOCK | libc::S_IFCHR | libc::S_IFBLK
-        );
+        ) && target.is_of_root(found);
         memory.insert(key, (owner, counts));
         Ok(())
     }

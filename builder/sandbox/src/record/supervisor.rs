@@ -34,9 +34,20 @@ pub(crate) enum Faked {
     Forgotten,
 }
 
+/// Says what is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// Owners, devices and users: there is one user alone.
+    Everything,
+    /// Devices: all else is real.
+    Devices,
+}
+
 /// Is what a supervisor has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Supervision {
+    /// What its filter was installed for.
+    pub(crate) subject: Subject,
     /// The number of the user that the command is.
     pub(crate) user: u32,
     /// The number of its group.
@@ -62,21 +73,24 @@ pub(crate) enum Before {
 pub(crate) enum Kept {
     /// They are with the files.
     All,
-    /// Some were in memory alone: the file system has no attributes, or no
-    /// room for them.
+    /// Some, of files of the root, were in memory alone: its file system has no
+    /// attributes, or no room for them.
     Some,
 }
 
 /// Gives this process, and all that it starts, the filter whose calls
-/// [`supervise`] answers. There must be no other thread, and the process needs
+/// [`supervise`] answers, for what is recorded. There must be no other thread, and the process needs
 /// `CAP_SYS_ADMIN` in its namespace, or no new privileges.
 ///
 /// # Errors
 ///
 /// Fails with [`ErrorKind::System`](crate::ErrorKind::System) where the kernel
 /// does not allow it; [`install_plain`] may work then.
-pub(crate) fn install() -> Result<Faked, Error> {
-    let listener = super::filter::install(Answer::Listener)?;
+pub(crate) fn install(subject: Subject) -> Result<Faked, Error> {
+    let listener = super::filter::install(match subject {
+        Subject::Everything => Answer::Listener,
+        Subject::Devices => Answer::Devices,
+    })?;
     Ok(listener.map_or(Faked::Forgotten, Faked::Recorded))
 }
 
@@ -108,12 +122,17 @@ pub(crate) fn supervise(listener: OwnedFd, supervision: Supervision) -> Result<K
     };
     let some = supervision.before == Before::Recorded;
     let desk = Desk {
+        subject: supervision.subject,
         proc,
         listener: Listener::new(listener),
         records: Records::new(some),
         family: Mutex::new(Family::new(Identity::new(owner, supervision.groups))),
         roots: Roots::default(),
     };
+    if supervision.subject == Subject::Devices {
+        // Nobody tells when they do.
+        desk.roots.differ();
+    }
     let queue = Mutex::new(());
     let ended = AtomicBool::new(false);
     let worked = std::thread::scope(|scope| {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
 /// The longest path, with its NUL.
@@ -338,6 +338,18 @@ impl Target<'_> {
         }
         let root = self.reach("root")?;
         Ok(self.roots.keep(root).map_or_else(Root::Own, Root::Shared))
+    }
+
+    /// Says whether a file is of the mount that is the thread's root: what is
+    /// mounted elsewhere, and what has no name, no layer has.
+    pub(super) fn is_of_root(&self, found: &Found) -> bool {
+        let mount = |file: BorrowedFd<'_>| {
+            let status = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
+            status.map(|status| status.stx_mnt_id)
+        };
+        // Where the kernel does not tell (before Linux 5.8), all are.
+        self.root()
+            .is_ok_and(|root| mount(root.as_fd()) == mount(found.file.as_fd()))
     }
 
     /// Opens what a path is seen from.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use dockerfile::Sharing;
-use layer::{EntryPath, Form, Metadata, Operation, Tree};
+use layer::{EntryPath, Form, Metadata, Operation, Time, Tree};
 use sandbox::{Isolation, Mount, MountKind};
 
 use crate::error::{Error, ErrorKind};
@@ -211,6 +211,12 @@ impl<'a> Mounting<'a> {
                 if !cache.files.exists() {
                     self.fill(&cache, access, packed)?;
                 }
+                // Files of the build have one time. What is kept from before must
+                // not seem to be made of them: `make` and others go by times.
+                let seconds = self.job.time.last_modification.tv_sec;
+                let before = Time::from_seconds(seconds.saturating_sub(1));
+                let room = self.snapshots.room();
+                room.handle().age(&cache.files, before)?;
                 let files = cache.files.clone();
                 self.caches.push(cache);
                 Ok(Some(files))

@@ -45,7 +45,13 @@ fn what_is_recorded_is_in_its_place() {
     set(&at("node"), RECORDED_OWNER, b"0:6");
     symlink("target", at("one")).unwrap();
     symlink("target", at("two")).unwrap();
-    set(directory.path(), LINK_OWNERS, b"5:6 one\0");
+    let pipe = rustix::fs::FileType::Fifo;
+    for name in ["pipe", "unlisted"] {
+        rustix::fs::mknodat(rustix::fs::CWD, at(name), pipe, 0o644.into(), 0).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    let record = b"7:8 \x005:6 one\x004:4 pipe\x003:3 socket\x000:0 two\0";
+    set(directory.path(), LINK_OWNERS, record);
     let observation = seen(directory.path(), Form::Plain).unwrap();
     let owner = |name| {
         let metadata = &find(&observation, name).metadata;
@@ -56,6 +62,13 @@ fn what_is_recorded_is_in_its_place() {
     assert_eq!(owner("node"), (0, 6));
     assert_eq!(owner("one"), (5, 6));
     assert_eq!(owner("two"), (0, 0));
+    assert_eq!(owner("pipe"), (4, 4));
+    assert_eq!(owner("socket"), (3, 3));
+    assert_eq!(owner("unlisted"), (7, 8));
+    set(directory.path(), LINK_OWNERS, b"5:6 one\0");
+    let observation = seen(directory.path(), Form::Plain).unwrap();
+    let unlisted = &find(&observation, "unlisted").metadata;
+    assert_eq!((unlisted.uid, unlisted.gid), (0, 0));
     let xattrs: Vec<_> = find(&observation, "owned").metadata.xattrs.keys().collect();
     assert_eq!(xattrs, [&Box::from(*b"user.kept")]);
     assert!(find(&observation, "").metadata.xattrs.is_empty());

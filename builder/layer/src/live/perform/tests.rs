@@ -256,6 +256,86 @@ fn marks_and_foreign_attributes_of_a_layer_are_left_out() {
     }
 }
 
+/// Gives whose something is, as it is recorded.
+fn owner(root: &Path, name: &str) -> (u32, u32) {
+    let directory = Directory::open(root).expect("it is there");
+    let observation = crate::live::observe(&directory, (Form::Plain, ANYBODY)).expect("readable");
+    let mut seen = observation.seen.iter();
+    let seen = seen.find(|seen| seen.path == path(name)).expect("there");
+    (seen.metadata.uid, seen.metadata.gid)
+}
+
+#[test]
+fn many_links_and_pipes_have_their_owners() {
+    let owned = |mut item: Item, owner: u32| {
+        (item.0.metadata.uid, item.0.metadata.gid) = (owner, owner);
+        item
+    };
+    let root = tempfile::tempdir().expect("space");
+    let mut items = vec![owned(other("d", Kind::Directory), 4)];
+    let links = (0..1000).map(|number| owned(symlink(format!("d/{number:04}"), "x"), 1000));
+    items.extend(links);
+    items.extend([
+        owned(other("d/pipe", Kind::Fifo), 7),
+        file("d/root-file", b""),
+        symlink("d/root-link", "x"),
+        owned(other("pipe", Kind::Fifo), 8),
+        owned(symlink("symlink", "x"), 9),
+    ]);
+    let layers = [layer(&items), layer(&items)];
+    assert!(stacked(&layers, ANYBODY, 2).expect("as the tree"));
+    let form = (Form::Plain, ANYBODY);
+    let performed = work(&Tree::new(), &layers[0], root.path(), form, 2).expect("space");
+    assert_eq!(performed.skipped, Skipped::default());
+    let record = |name: &str| {
+        let all = attributes(&root.path().join(name));
+        let found = all.into_iter().find(|(name, _)| name == LINK_OWNERS);
+        found.expect("it is recorded").1
+    };
+    assert_eq!(record(""), b"8:8 pipe\x009:9 symlink\0");
+    let short: &[u8] = b"1000:1000 \x007:7 pipe\x000:0 root-link\0";
+    assert_eq!(record("d"), short);
+    for (name, number) in [
+        ("d", 4),
+        ("d/0000", 1000),
+        ("d/0999", 1000),
+        ("d/pipe", 7),
+        ("d/root-file", 0),
+        ("d/root-link", 0),
+        ("pipe", 8),
+        ("symlink", 9),
+    ] {
+        assert_eq!(owner(root.path(), name), (number, number), "{name}");
+    }
+    // What is given away and back, and what is kept.
+    let settled = |name: &str, owner: u32| {
+        let metadata = Metadata {
+            uid: owner,
+            gid: owner,
+            ..crate::sample::metadata(0o644)
+        };
+        let settlement = crate::live::Settlement::Metadata {
+            path: path(name),
+            metadata,
+        };
+        let directory = Directory::open(root.path()).expect("it is there");
+        crate::live::settle(&[settlement], &directory, form).expect("ours");
+        assert_eq!(self::owner(root.path(), name), (owner, owner), "{name}");
+        record("d")
+    };
+    assert_eq!(settled("d/0005", 1000), short);
+    assert_eq!(settled("d/pipe", 7), short);
+    let given = settled("d/0005", 0);
+    assert_eq!(
+        given,
+        [&b"1000:1000 \x000:0 0005\0"[..], &short[11..]].concat()
+    );
+    assert_eq!(settled("d/0005", 1000), short);
+    assert_eq!(settled("d/pipe", 1000), b"1000:1000 \x000:0 root-link\0");
+    settled("pipe", 0);
+    assert_eq!(record(""), b"9:9 symlink\0");
+}
+
 #[test]
 fn content_that_ends_too_early_is_told() {
     for length in [10, 100_000] {
