@@ -14,6 +14,7 @@ use tar::{Builder, EntryType, Header};
 const USAGE: i32 = 2;
 const NOT_FOUND: i32 = 3;
 const UNAVAILABLE: i32 = 6;
+const COMMAND: i32 = 7;
 
 /// A Dockerfile that can not be built, how the program ends, and what it says.
 type Row = (&'static str, &'static str, i32, &'static [&'static str]);
@@ -146,10 +147,16 @@ const TEXTS: &[Row] = &[
         &["`pc` is no platform", "Dockerfile:1:17"],
     ),
     (
-        "RUN",
-        "FROM scratch\nRUN true\n",
+        "RUN with a flag that there is not",
+        "FROM scratch\nRUN --device=a/b=c true\n",
         USAGE,
-        &["`RUN` is not supported yet", "Dockerfile:2:1", "hint: "],
+        &["`RUN` has no flag `--device`", "Dockerfile:2:5", "hint: "],
+    ),
+    (
+        "RUN without a shell",
+        "FROM scratch\nRUN true\n",
+        COMMAND,
+        &["`/bin/sh`: no such file", "Dockerfile:2:1"],
     ),
     (
         "a name where no names are known",

@@ -37,6 +37,7 @@ pub(crate) use capability::DEFAULT as DEFAULT_CAPABILITIES;
 pub(crate) use filter::{HOST_SOCKETS, NAMESPACES, PERSONALITIES, calls};
 pub(crate) use init::leave;
 pub(crate) use keeper::{Handed, fork, step_main};
+pub(crate) use limit::RESOURCES;
 pub(crate) use mounts::{HIDDEN, READ_ONLY, make_devices};
 pub(crate) use relay::start as relay_to;
 pub(crate) use wire::{Job, decode, encode};

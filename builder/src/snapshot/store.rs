@@ -216,8 +216,14 @@ impl Home {
 
     /// Finds the directory of a cache mount, which may not be there yet, and
     /// holds it. `held` says who else may have it at a time; where others may
-    /// not and one does, there is another one of the same name.
-    pub(crate) fn cache(&self, id: &str, sharing: dockerfile::Sharing) -> Result<Cache, Error> {
+    /// not and one does, there is another one of the same name, or it `waits` and
+    /// says so.
+    pub(crate) fn cache(
+        &self,
+        id: &str,
+        sharing: dockerfile::Sharing,
+        waits: &dyn Fn(),
+    ) -> Result<Cache, Error> {
         let name = chain::name(&Digest::sha256(id.as_bytes()));
         let at = |number: usize| {
             let name = match number {
@@ -234,7 +240,13 @@ impl Home {
             let lock = directory.join(LOCK);
             let lock = match sharing {
                 dockerfile::Sharing::Shared => Some(Lock::wait(&lock, Held::Shared)?),
-                dockerfile::Sharing::Locked => Some(Lock::wait(&lock, Held::Alone)?),
+                dockerfile::Sharing::Locked => match Lock::attempt(&lock, Held::Alone)? {
+                    None => {
+                        waits();
+                        Some(Lock::wait(&lock, Held::Alone)?)
+                    }
+                    held => held,
+                },
                 dockerfile::Sharing::Private => Lock::attempt(&lock, Held::Alone)?,
             };
             Ok::<_, Error>(lock.map(|lock| Cache {

@@ -236,8 +236,12 @@ fn mounted(kind: &PlannedKind, brings: Option<&Brings>) -> MountedKind {
             read_only: *read_only,
         },
         PlannedKind::Cache {
-            access, read_only, ..
+            id,
+            access,
+            read_only,
+            ..
         } => MountedKind::Cache {
+            id: id.clone(),
             content: content(),
             read_only: *read_only,
             access: numbers(access),

@@ -105,9 +105,7 @@ fn record(job: &Job, reports: &mut Channel) -> Result<(), Error> {
         Ids::Real => return Ok(()),
         Ids::One => record::install(Subject::Everything).or_else(|_| record::install_plain())?,
         // Without it the kernel refuses devices, which the command sees.
-        Ids::Mapped { .. } => {
-            record::install(Subject::Devices).unwrap_or(Faked::Forgotten)
-        }
+        Ids::Mapped { .. } => record::install(Subject::Devices).unwrap_or(Faked::Forgotten),
     };
     match faked {
         Faked::Recorded(listener) => reports.send(&encode(&Report::Recorded)?, &[listener.as_fd()]),

@@ -75,6 +75,26 @@ fn threads_of_worker() -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
+/// The names of resource limits, by the kernel's numbers.
+pub(crate) const RESOURCES: [&str; 16] = [
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
+];
+
 /// Sets the resource limits of the calling process.
 pub(super) fn set_resources(limits: &Limits) -> Result<(), Error> {
     let mut all = limits.resources.iter();
@@ -100,8 +120,12 @@ fn set_resource(resource: u32, (soft, hard): (u64, u64)) -> Result<(), Error> {
     match done {
         0 => Ok(()),
         _ => {
-            let context = format!("cannot set the resource limit {resource} to {soft}:{hard}");
-            Err(Error::system(context, last()))
+            let name = usize::try_from(resource).ok();
+            let name = name.and_then(|number| RESOURCES.get(number));
+            let name = name.map_or_else(|| resource.to_string(), |name| name.to_lowercase());
+            let context = format!("cannot set the limit `{name}` to {soft}:{hard}");
+            Err(Error::system(context, last())
+                .with_hint("without more rights, no limit can be above the one of whoever builds: see `ulimit -Ha`"))
         }
     }
 }

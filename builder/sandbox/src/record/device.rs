@@ -43,8 +43,7 @@ pub(super) fn reply(asked: &Asked<'_>, call: libc::c_long) -> Result<Reply, Errn
     // The kernel gives the group of such a directory.
     let is_inherited = status(directory)?.st_mode & libc::S_ISGID != 0;
     let _umask = Umask::of(asked)?;
-    let flags =
-        OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let name = spot.name.as_slice();
     let file = rustix::fs::openat(directory, name, flags, permissions(mode))?;
     let status = status(file.as_fd())?;

@@ -347,9 +347,9 @@ impl Target<'_> {
             let status = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
             status.map(|status| status.stx_mnt_id)
         };
-        // Where the kernel does not tell (before Linux 5.8), all are.
-        self.root()
-            .is_ok_and(|root| mount(root.as_fd()) == mount(found.file.as_fd()))
+        // Where nobody tells (the kernel before Linux 5.8), all are.
+        let differs = |root: Root<'_>| mount(root.as_fd()) != mount(found.file.as_fd());
+        !self.root().is_ok_and(differs)
     }
 
     /// Opens what a path is seen from.

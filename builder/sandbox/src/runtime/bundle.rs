@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind};
 use crate::exec::{
-    DEFAULT_CAPABILITIES, HIDDEN, Job, Kept, Mount, MountKind, Network, READ_ONLY, Step,
+    DEFAULT_CAPABILITIES, HIDDEN, Job, Kept, Mount, MountKind, Network, READ_ONLY, RESOURCES, Step,
 };
 use crate::runtime::calls;
 use crate::tier::{Ids, Tier};
@@ -21,26 +21,6 @@ const UMASK: u32 = 0o022;
 
 /// The directory in the scratch directory whose `dev` commands see.
 pub(super) const ROOM: &str = "room";
-
-/// The names of resource limits, by the kernel's numbers.
-const RESOURCES: [&str; 16] = [
-    "CPU",
-    "FSIZE",
-    "DATA",
-    "STACK",
-    "CORE",
-    "RSS",
-    "NPROC",
-    "NOFILE",
-    "MEMLOCK",
-    "AS",
-    "LOCKS",
-    "SIGPENDING",
-    "MSGQUEUE",
-    "NICE",
-    "RTPRIO",
-    "RTTIME",
-];
 
 /// The names of capabilities, by the kernel's numbers.
 const CAPABILITIES: [&str; 41] = [

@@ -91,6 +91,15 @@ impl Bench {
         TempDir::new_in("/dev/shm").ok().map(Self::at)
     }
 
+    /// Makes one whose file system has no attributes, in a directory.
+    pub(crate) fn without_attributes(directory: &Path) -> Option<Self> {
+        use rustix::mount::{MountFlags, mount};
+        mount("none", directory, "ramfs", MountFlags::empty(), None).ok()?;
+        let bench = TempDir::new_in(directory).ok().map(Self::at);
+        assert!(bench.is_some(), "a file system in memory is empty");
+        bench
+    }
+
     fn at(directory: TempDir) -> Self {
         let root = directory.path().join("root");
         for name in [

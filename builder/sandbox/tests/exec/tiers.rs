@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("tiers::root", root),
     ("tiers::mapped", mapped),
     ("tiers::one", one),
+    ("tiers::one_without_attributes", one_without_attributes),
     ("tiers::one_unprivileged", one_unprivileged),
     ("tiers::worker_killed", worker_killed),
     ("tiers::keeper_killed", keeper_killed),
@@ -137,6 +138,75 @@ fn mounts() -> Vec<Mount> {
         .into()
 }
 
+/// What [`DEVICES`] leaves: what it is, its mode and its owner.
+const LEFT: [&str; 6] = [
+    "disk b 8:1 600 5:6",
+    "mine c 1:7 640 9:9",
+    "null c 1:3 666 0:0",
+    "open directory 777 0:0",
+    "set directory 2755 0:7",
+    "zero c 1:5 640 0:7",
+];
+
+/// Makes devices, in all ways.
+const DEVICES: &str = "umask 027; mkdir /work/nodes; cd /work/nodes; chmod 755 .; mknod null c 1 3; \
+    mknod -m 600 disk b 8 1; chmod 666 null; chown 5:6 disk; mkdir set open; chgrp 7 set; \
+    chmod 2755 set; chmod 777 open; mknod set/zero c 1 5; mv set/zero .; \
+    mknod mine c 1 7; chown 9:9 mine; mknod gone c 1 9; rm gone; \
+    mknod null c 1 3 && echo twice; mknod none/null c 1 3 && echo nowhere; \
+    test -e null || echo none";
+
+/// Checks that devices are there or recorded, and that nobody else makes them.
+/// `first` is the number that root of the tier is outside, where owners are not
+/// recorded.
+fn devices(bench: &Bench, channel: &mut Channel, first: Option<u32>) {
+    assert_eq!(go_in_worker(channel, &bench.step(DEVICES), &[]).ok(), "");
+    let nodes = bench.root.join("work/nodes");
+    let mut left: Vec<String> = fs_err::read_dir(&nodes)
+        .unwrap()
+        .map(|entry| left(&entry.unwrap().path(), first))
+        .collect();
+    left.sort();
+    assert_eq!(left, LEFT);
+    let mut step = bench.step("mknod /work/nodes/open/x c 1 3");
+    (step.user, step.group) = (33, 33);
+    let gave = go_in_worker(channel, &step, &[]);
+    assert_eq!(gave.ended, Ok(Ended::Code(1)));
+    assert!(gave.errors.contains("not permitted"), "{}", gave.errors);
+    assert!(!nodes.join("open/x").exists());
+}
+
+/// Says what something is, in words.
+fn left(path: &Path, first: Option<u32>) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let attribute = |name: &str| {
+        let mut value = [0; 64];
+        let length = rustix::fs::lgetxattr(path, name, &mut value).ok()?;
+        Some(String::from_utf8(value[..length].to_vec()).unwrap())
+    };
+    let found = path.symlink_metadata().unwrap();
+    let device = || {
+        let device = found.rdev();
+        format!(
+            "{}:{}",
+            rustix::fs::major(device),
+            rustix::fs::minor(device)
+        )
+    };
+    let what = match rustix::fs::FileType::from_raw_mode(found.mode()) {
+        rustix::fs::FileType::Directory => "directory".to_owned(),
+        rustix::fs::FileType::CharacterDevice => format!("c {}", device()),
+        rustix::fs::FileType::BlockDevice => format!("b {}", device()),
+        _ => attribute("user.wharf.node").unwrap(),
+    };
+    let owner = match first {
+        Some(first) => format!("{}:{}", found.uid() - first, found.gid() - first),
+        None => attribute("user.wharf.owner").unwrap_or_else(|| "0:0".to_owned()),
+    };
+    let name = path.file_name().unwrap().to_str().unwrap();
+    format!("{name} {what} {:o} {owner}", found.mode() & 0o7777)
+}
+
 /// Gives a mapped user all of a root.
 fn own(bench: &Bench) {
     let owner = std::os::unix::fs::MetadataExt::uid(&fs_err::metadata(&bench.root).unwrap());
@@ -160,7 +230,10 @@ fn root() -> Outcome {
         .lines()
         .find_map(|line| line.strip_prefix("CapBnd:\t"));
     let most = u64::from_str_radix(most.unwrap(), 16).unwrap();
-    same(&Bench::new(), worker(Ids::Real).channel(), most);
+    let bench = Bench::new();
+    let mut worker = worker(Ids::Real);
+    same(&bench, worker.channel(), most);
+    devices(&bench, worker.channel(), Some(0));
     Outcome::Done
 }
 
@@ -186,6 +259,16 @@ fn mapped() -> Outcome {
         tried => tried.unwrap(),
     };
     same(&bench, worker.channel(), u64::MAX);
+    devices(&bench, worker.channel(), Some(OUTSIDE));
+    // Whoever has capabilities in a namespace of its own alone has none here.
+    let mut step = bench.step(
+        "unshare -U -r sh -c 'grep CapEff /proc/self/status; mknod /work/nodes/open/x c 1 3'",
+    );
+    (step.user, step.group, step.kept) = (33, 33, sandbox::Kept::All);
+    let gave = go_in_worker(worker.channel(), &step, &[]);
+    assert_eq!(gave.ended, Ok(Ended::Code(1)));
+    assert!(gave.output.ends_with("ffffffff\n"), "{}", gave.output);
+    assert!(!bench.root.join("work/nodes/open/x").exists());
     let mut step = bench.step("id -u; id -G; touch /work/mine; chown 5:6 /work/mine 2>&1 | wc -l");
     (step.user, step.group, step.groups) = (0, 1, vec![1, 7]);
     assert_eq!(
@@ -207,6 +290,10 @@ fn alone() -> Outcome {
         tried => tried.unwrap(),
     };
     same(&bench, worker.channel(), u64::MAX);
+    devices(&bench, worker.channel(), None);
+    // What no layer has may lose its owner.
+    let lost = bench.step("chown 5:6 /dev/stdout; mkdir /dev/shm/d; chown 5 /dev/shm/d");
+    go_in_worker(worker.channel(), &lost, &[]).ok();
     let mut step = bench.step(
         "id -u; id -g; touch /work/mine; chown 5:6 /work/mine; stat -c '%u %g' /work/mine; \
          mknod /work/device c 1 3; stat -c '%F %t:%T' /work/device; su -s /bin/sh nobody -c 'id -u'",
@@ -230,6 +317,37 @@ fn alone() -> Outcome {
 fn one() -> Outcome {
     need!();
     alone()
+}
+
+/// A command whose owners are lost did not go well.
+fn one_without_attributes() -> Outcome {
+    need!();
+    let directory = tempfile::TempDir::new().unwrap();
+    let Some(bench) = Bench::without_attributes(directory.path()) else {
+        return Outcome::Skipped("nothing can be mounted".to_owned());
+    };
+    let gave = started(Ids::One).map(|mut worker| {
+        let mut go = |script: &str| go_in_worker(worker.channel(), &bench.step(script), &[]);
+        (
+            go("touch /work/f; chown 0:0 /work/f"),
+            go("chown 5:6 /work/f; stat -c '%u %g' /work/f"),
+            go("chown 5:6 /work/f; exit 3"),
+        )
+    });
+    drop(bench);
+    rustix::mount::unmount(directory.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+    let (kept, lost, failed) = match gave {
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            return Outcome::Skipped(error.to_string());
+        }
+        gave => gave.unwrap(),
+    };
+    kept.ok();
+    assert_eq!(lost.output, "5 6\n");
+    let error = lost.refused(ErrorKind::Unsupported);
+    assert!(error.hint().is_some_and(|hint| hint.contains("attributes")));
+    assert_eq!(failed.ended, Ok(Ended::Code(3)));
+    Outcome::Done
 }
 
 fn one_unprivileged() -> Outcome {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use layer::{EntryPath, Operation, Tree};
 use sandbox::{Ended, Kept};
 
 use crate::error::{Error, ErrorKind};
+use crate::events::Progress;
 use crate::pack::layers::locked;
 use crate::plan::excerpt;
 use crate::request::OciRuntime;
@@ -27,6 +29,7 @@ use crate::step::run::user::User;
 
 /// Is a command that is to be run, with what it needs.
 pub(super) struct Job {
+    pub(super) progress: Arc<dyn Progress>,
     pub(super) sandbox: Sandbox,
     pub(super) chain: Chain,
     /// What gives a directory over others the root of the file system.
@@ -132,6 +135,7 @@ impl Run<'_> {
         let targets = targets(tree, standing, asked, is_given)?;
         let root = Operation::directory_of(tree, &EntryPath::root());
         Ok(Job {
+            progress: Arc::clone(&self.request.progress),
             root: root.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?,
             stubs: stubs::stubs(tree, &targets, self.time()?)?,
             time: times(self.time()?),

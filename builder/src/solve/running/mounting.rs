@@ -10,6 +10,8 @@ use layer::{EntryPath, Form, Metadata, Operation, Time, Tree};
 use sandbox::{Isolation, Mount, MountKind};
 
 use crate::error::{Error, ErrorKind};
+use crate::events::Event;
+use crate::plan::excerpt;
 use crate::snapshot::{Cache, Prepared, Snapshots};
 use crate::solve::running::bind::{self, Packed};
 use crate::solve::running::job::Job;
@@ -207,7 +209,13 @@ impl<'a> Mounting<'a> {
                     (Isolation::Chroot, Sharing::Shared) => Sharing::Locked,
                     (_, sharing) => *sharing,
                 };
-                let cache = self.snapshots.home().cache(id, sharing)?;
+                let cache = self.snapshots.home().cache(id, sharing, &|| {
+                    let message = format!("another command has the cache `{}`", excerpt(id));
+                    self.job.progress.note(&Event::Warned {
+                        message: &message,
+                        hint: "it is waited for; `sharing=private` takes another one",
+                    });
+                })?;
                 if !cache.files.exists() {
                     self.fill(&cache, access, packed)?;
                 }

@@ -62,8 +62,11 @@ pub(crate) enum MountedKind {
         /// Whether they can not be written.
         read_only: bool,
     },
-    /// A cache; its name and content do not count.
+    /// A cache; its content does not count. Its name does, so that another one
+    /// is taken where somebody asks for it.
     Cache {
+        /// Its name.
+        id: String,
         /// The digest of what a new one has; none for an empty one.
         content: Option<Digest>,
         /// Whether it can not be written.
@@ -211,11 +214,13 @@ impl Fields {
                 self.number(u64::from(*read_only));
             }
             MountedKind::Cache {
+                id,
                 content,
                 read_only,
                 access,
             } => {
                 self.text("cache");
+                self.text(id);
                 let content = content.map(|content| content.to_string());
                 self.maybe(content.as_deref().map(str::as_bytes));
                 self.number(u64::from(*read_only));

@@ -71,7 +71,7 @@ RUN <<SCRIPT
 set -euo pipefail
 umask 027
 mkdir -p deep/er
-cat <(echo one) <(echo two) > deep/er/lines
+printf '%s\n' one two > deep/er/lines
 id -un > who
 echo "$HOME $PATH" >> who
 ln -s deep/er/lines link

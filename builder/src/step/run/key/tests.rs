@@ -93,6 +93,7 @@ fn kinds() -> [MountedKind; 6] {
             read_only: true,
         },
         MountedKind::Cache {
+            id: "a".to_owned(),
             content: None,
             read_only: false,
             access,
@@ -133,14 +134,16 @@ fn changed_kinds() -> Vec<(usize, MountedKind)> {
         (4, MountedKind::Variable { id: "b".to_owned() }),
     ];
     let old = [0o400, 1, 2];
-    for (content, read_only, access) in [
-        (Some(content), false, old),
-        (None, true, old),
-        (None, false, [0o401, 1, 2]),
-        (None, false, [0o400, 3, 2]),
-        (None, false, [0o400, 1, 3]),
+    for (id, content, read_only, access) in [
+        ("b", None, false, old),
+        ("a", Some(content), false, old),
+        ("a", None, true, old),
+        ("a", None, false, [0o401, 1, 2]),
+        ("a", None, false, [0o400, 3, 2]),
+        ("a", None, false, [0o400, 1, 3]),
     ] {
         let cache = MountedKind::Cache {
+            id: id.to_owned(),
             content,
             read_only,
             access,
@@ -275,7 +278,7 @@ fn the_key_stays_as_it_is() {
     assert_eq!(home.key(), Case::new().key(), "the home is a variable");
     assert_eq!(
         Case::new().key().hex(),
-        "f4c6e529c2e4492a3671a7b01c28140503e899850b76e0d838985115919dd27b"
+        "ad91f013f2e061d7d5831288a3e8ed24fd504b6f2ff0f0ce4968aafca89b2892"
     );
 }
 

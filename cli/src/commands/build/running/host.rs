@@ -1,6 +1,6 @@
 //! `--add-host`: further names of machines.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The longest name of a machine in bytes (RFC 1035, 2.3.4).
 const NAME_LIMIT: usize = 253;
@@ -18,8 +18,9 @@ pub(super) fn parse(text: &str) -> Result<(String, IpAddr), String> {
             "a name has letters, digits, `-`, `.` and `_`, {NAME_LIMIT} at most"
         ));
     }
+    // Commands have the network of this machine, which is at this address.
     if address == "host-gateway" {
-        return Err("commands are on this machine: its own address does".to_owned());
+        return Ok((name.to_owned(), IpAddr::V4(Ipv4Addr::LOCALHOST)));
     }
     let inner = address
         .strip_prefix('[')
@@ -42,6 +43,11 @@ mod tests {
             ("a.b-c=fd00::2", "a.b-c", "fd00::2"),
             ("db:[::1]", "db", "::1"),
             ("db:::1", "db", "::1"),
+            (
+                "host.docker.internal:host-gateway",
+                "host.docker.internal",
+                "127.0.0.1",
+            ),
         ] {
             let address = address.parse().expect("an address");
             assert_eq!(parse(text), Ok((name.to_owned(), address)), "{text}");
@@ -54,7 +60,6 @@ mod tests {
             "db=x",
             "a b=1.1.1.1",
             "a=1.1.1.1 x",
-            "a=host-gateway",
         ] {
             assert!(parse(text).is_err(), "accepted `{text}`");
         }

@@ -32,7 +32,8 @@ RUN perl -e 'mkdir "/x"; for (1..50) { open F, ">", "/x/$_"; print F $_ x 100; c
     tar -C /x -cf /x.tar . && mkdir /y && tar -C /y -xf /x.tar && rm -r /x /x.tar
 USER maker
 WORKDIR /home/maker
-RUN id > f && echo $HOME >> f && umask >> f && mkdir -p .config/own && chmod 700 .config
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+RUN cat <(echo one) <(echo two) > both && id > f && echo $HOME >> f && umask >> f && mkdir -p .config/own && chmod 700 .config
 "#;
 
 /// A repository of one package, from which apt-get takes it.

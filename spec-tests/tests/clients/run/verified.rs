@@ -1,0 +1,71 @@
+//! `wharf build --verify`: what differs between two builds is named.
+
+use crate::build::base;
+use crate::cage::Cage;
+use crate::run::places;
+
+const NEEDS: &[&str] = &["busybox", "mmdebstrap", "cc", "gzip", "setpriv"];
+
+/// How it ends then, as `docs/reference/exit-codes.md` has it.
+const DIFFERS: i32 = 9;
+
+/// Each is a command, whether it is the same twice, and the file that is not.
+const COMMANDS: &[(&str, &str)] = &[
+    (
+        "echo x > /same; mkdir -p /d/e; chown 5:6 /d; touch /tmp/f; ln /same /d/link",
+        "",
+    ),
+    ("head -c 16 /dev/urandom > /srv/random", "/srv/random"),
+    (
+        "mkdir /var/log/own -p; date +%s%N > /var/log/own/when.log",
+        "/var/log/own/when.log",
+    ),
+    (
+        "mkdir -p /x; touch /x/$(head -c 6 /dev/urandom | md5sum | head -c 8)",
+        "/x/",
+    ),
+    ("ln -s $(date +%N) /srv/link", "/srv/link"),
+    (
+        "echo y > /z; chmod 0$((600 + $(date +%N | sed 's/^0*//') % 7 * 11 % 70)) /z; \
+      chown $(date +%N | sed 's/^0*//') /z",
+        "/z",
+    ),
+];
+
+#[test]
+fn what_differs_is_named() {
+    let test = "run::verified::what_differs_is_named";
+    Cage::run(test, NEEDS, |cage, cases| {
+        let base = base::layout(cage, "shared/equipped", &base::equipped(cage));
+        for (number, (command, path)) in COMMANDS.iter().enumerate() {
+            cases.run(command, || verify(cage, &base, number, command, path));
+        }
+    });
+}
+
+fn verify(cage: &Cage, base: &str, number: usize, command: &str, path: &str) {
+    let place = &places::of_machine(cage)[0];
+    let file = cage.path("shared/verified.Dockerfile");
+    let text = format!("FROM {base}\nRUN echo before > /before-{number}\nRUN {command}\nENV A=b\n");
+    fs_err::write(&file, text).expect("a writable directory");
+    let context = cage.make("shared/nothing");
+    let line = format!("--verify --file {} {}", file.display(), context.display());
+    let came = place.wharf(&format!("build {line}"));
+    let said = format!("{}\n{}", came.line, came.said);
+    println!("{said}");
+    let code = came.output.status.code();
+    if path.is_empty() {
+        assert_eq!(code, Some(0), "{said}");
+        return;
+    }
+    assert!(
+        code.is_some_and(|code| (1..100).contains(&code)),
+        "{code:?}"
+    );
+    assert!(said.contains(path), "`{path}` is not named");
+    assert!(
+        said.contains(":3:") || said.contains("RUN "),
+        "the step is not named"
+    );
+    assert!(!said.contains("/before-"), "what is the same is named");
+}
