@@ -240,7 +240,7 @@ fn mounts_need_stages() {
     assert_eq!(names(&plan), ["tools", "1"]);
     let from = &plan.stages[1].steps[0].mounts;
     assert_eq!(from[0], CopyFrom::Stage(0));
-    assert_eq!(from[2], CopyFrom::Stage(0));
+    assert_eq!(from[1], CopyFrom::Stage(0));
     let (_, said) = make(
         "FROM scratch\nRUN --mount=from=9,target=/t make\n",
         None,

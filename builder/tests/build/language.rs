@@ -265,17 +265,16 @@ async fn a_file_can_ask_for_warnings_to_be_errors() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_needed_ends_the_build_before_any_step() {
+async fn where_nothing_is_run_a_run_that_is_needed_is_an_error_at_its_place() {
     let scene = Scene::new();
-    let text = "FROM scratch AS unused\nRUN make\nFROM scratch AS used\nRUN a\nRUN b\nFROM used\n";
+    let text = "FROM scratch AS unused\nRUN make\nFROM scratch AS used\nRUN a\nFROM used\n";
     let error = scene.run(scene.request(text)).await.expect_err("RUN");
-    let (_, said) = error.diagnostics().expect("mistakes");
-    let places: Vec<&str> = said.iter().map(|said| &text[said.span.range()]).collect();
-    assert_eq!(places, ["RUN", "RUN"]);
-    assert_eq!(scene.told(), [""; 0]);
-    let mut request = scene.request(text);
-    request.target = Some("unused".to_owned());
-    assert!(scene.run(request).await.is_err());
+    assert_eq!(error.kind(), builder::ErrorKind::Sandbox);
+    let span = error.span().expect("a place");
+    assert_eq!(&text[span.range()], "RUN a");
+    assert!(error.hint().is_some());
+    let text = "FROM scratch AS unused\nRUN make\nFROM scratch\nENV A=1\n";
+    scene.build(text).await;
 }
 
 #[tokio::test]
