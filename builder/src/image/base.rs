@@ -53,10 +53,18 @@ pub(crate) async fn find(
         Err(error) => return Err(failed(error)),
     }
     let remote = Place::Registry(named.clone());
-    let inspected = images
-        .inspect(&remote, &choice)
-        .await
-        .map_err(|error| failed(error).of_base(named))?;
+    let inspected = match images.inspect(&remote, &choice).await {
+        Ok(inspected) => inspected,
+        Err(error) => {
+            let error = failed(error).of_base(named);
+            return Err(match library.resolve(named).await {
+                Ok(_) => error.with_hint(format!(
+                    "the library has `{named}`, but not for `{platform}`; that is why its registry was asked"
+                )),
+                Err(_) => error,
+            });
+        }
+    };
     let base = read(name, inspected)?;
     let origin = Origin {
         registry: named.registry().clone(),

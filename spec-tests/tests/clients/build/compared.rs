@@ -171,29 +171,6 @@ fn compare(scene: &Scene<'_>, number: usize, comparison: &Comparison) {
     if let Base::Built(lines, by) = comparison.base {
         scene.bear(number, lines, by, &context);
     }
-    if crate::tool::variable("PEERS_ONLY").is_some() {
-        let both: Vec<_> = comparison
-            .peers
-            .iter()
-            .map(|peer| scene.by_peer(*peer, number, comparison, &context))
-            .collect();
-        if let [one, other] = both.as_slice() {
-            let mut differences = listing::differences(&one.files, &other.files);
-            differences.extend(config_differences(&one.config, &other.config));
-            println!("DOCKER(wharf) BUILDAH(other): {differences:#?}");
-        }
-        let base = scene.of_base(if comparison.base == Base::Equipped {
-            "equipped"
-        } else {
-            "small"
-        });
-        for one in &both {
-            let mut d = listing::differences(&one.files, &base);
-            d.truncate(40);
-            println!("AGAINST BASE {d:#?}");
-        }
-        return;
-    }
     let (theirs, ours) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| {
             let each = comparison.peers.iter();
@@ -208,12 +185,10 @@ fn compare(scene: &Scene<'_>, number: usize, comparison: &Comparison) {
         let mut differences = listing::differences(&ours.files, &theirs.files);
         differences.extend(config_differences(&ours.config, &theirs.config));
         assert!(ours.files.len() >= LEAST_ENTRIES, "{:?}", ours.files);
-        comparison.explains(*peer, &differences);
         if *peer == Peer::Docker {
-            let mut differences = listing::differences(&ours.contained, &theirs.contained);
-            differences.extend(config_differences(&ours.config, &theirs.config));
-            comparison.explains(*peer, &differences);
+            differences.extend(listing::differences(&ours.contained, &theirs.contained));
         }
+        comparison.explains(*peer, &differences);
     }
     fs_err::remove_dir_all(context).expect("made above");
 }

@@ -139,8 +139,7 @@ pub(crate) const LEAVING: &[Comparison] = &[
         "attributes",
         "FROM BASE\nRUN odd user.colour 626c7565 /srv/file\n",
     )
-    // Docker 20.10 keeps capabilities alone.
-    .only(&[Peer::Buildah]),
+    .differs(&[docker("/srv/file", "attributes")]),
     runs(
         "capabilities of files",
         "FROM BASE\nRUN cp /bin/cat /srv/ping && \
@@ -205,9 +204,10 @@ pub(crate) const LEAVING: &[Comparison] = &[
         "FROM BASE\nRUN mkdir /x && odd socket /x/s && echo f > /x/f\n\
          RUN rm /srv/file && odd socket /srv/file\n",
     )
-    // In docker's containers it is gone too, but not in what it pushes.
-    .only(&[Peer::Buildah])
-    .differs(&[buildah("/srv/file", "sockets-over-files")]),
+    .differs(&[
+        docker("/srv/file", "sockets-over-files"),
+        buildah("/srv/file", "sockets-over-files"),
+    ]),
     // Steps beside others.
     runs(
         "one file by three steps",
@@ -247,9 +247,10 @@ pub(crate) const LEAVING: &[Comparison] = &[
         "a WORKDIR that commands remove",
         "FROM BASE\nWORKDIR /w\nRUN echo f > f && rm -r /w\nRUN pwd > /seen\n",
     )
-    // Docker makes it again too, but in every container of any image as well.
-    .only(&[Peer::Buildah])
-    .differs(&[buildah("/w", "working-directory-again")]),
+    .differs(&[
+        docker("/w", "working-directory-again"),
+        buildah("/w", "working-directory-again"),
+    ]),
     runs(
         "WORKDIR and USER of files that are made",
         "FROM BASE\nWORKDIR /w\nRUN chown app:staff . && chmod 2775 .\nUSER app\n\
