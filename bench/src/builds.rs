@@ -6,6 +6,7 @@ mod base;
 mod builder;
 mod context;
 mod report;
+pub(crate) mod steps;
 mod stopwatch;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! wharf beside docker-registry and nginx: the same requests to all three in one run,
 //! round by round, and the medians as a table. With the word `builds` first, wharf beside
-//! buildah: the same builds by both. With `dockerfile` first, a long Dockerfile and what
+//! buildah: the same builds by both. With `steps` first, what one `RUN` costs beside
+//! BuildKit's and runc's. With `dockerfile` first, a long Dockerfile and what
 //! it takes to understand it.
 //!
 //! Numbers of two runs, or of two machines, must not be compared; ratios within one run
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
     let mut words = std::env::args().skip(1).peekable();
     let outcome = if words.next_if_eq("builds").is_some() {
         builds::arguments::Arguments::parse(words).and_then(|arguments| builds::run(&arguments))
+    } else if words.next_if_eq("steps").is_some() {
+        builds::steps::Arguments::parse(words).and_then(|arguments| builds::steps::run(&arguments))
     } else if words.next_if_eq("dockerfile").is_some() {
         language::Arguments::parse(words).and_then(|arguments| language::run(&arguments))
     } else {

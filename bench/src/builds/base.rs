@@ -61,7 +61,10 @@ impl Base {
 }
 
 /// Makes a layout of one layer; the tar becomes part of it.
-fn write_layout(tar: &Path, layout: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// Fails when `gzip` does, or the disk is full.
+pub(super) fn write_layout(tar: &Path, layout: &Path) -> Result<(), Error> {
     let unfinished = layout.with_extension("part");
     let blobs = unfinished.join("blobs/sha256");
     fs_err::create_dir_all(&blobs)?;

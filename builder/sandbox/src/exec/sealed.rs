@@ -45,7 +45,7 @@ fn named() -> Result<PathBuf, Error> {
 
 fn copy() -> Result<OwnedFd, Error> {
     let failed = |source: std::io::Error| Error::system("cannot copy this program", source);
-    let mut program = File::open(SELF).map_err(failed)?;
+    let mut program = fs_err::File::open(SELF).map_err(failed)?;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Kernels before 6.3 have no such flag, and allow it anyway.
     let memory = match rustix::fs::memfd_create("wharf", flags | MemfdFlags::EXEC) {
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(path, program().expect("it is there"), "one copy is enough");
         let (mut copy, mut own) = (Vec::new(), Vec::new());
         let read = |path: &Path, into: &mut Vec<u8>| {
-            let mut file = File::open(path).expect("it can be read");
+            let mut file = fs_err::File::open(path).expect("it can be read");
             file.read_to_end(into).expect("it can be read");
         };
         read(&path, &mut copy);

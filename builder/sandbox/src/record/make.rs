@@ -15,7 +15,11 @@ use super::identity::Capability;
 use super::notify::Reply;
 use super::owner::{Node, Owner};
 use super::records::kind;
-use super::target::{Found, Last, Named, Spot, status, status_at};
+use super::target::{Found, Last, Named, Spot, can_hold, known, status, status_at};
+use super::target::{make as make_file, make_unnamed};
+
+/// How many links are followed, as by the kernel.
+const LINKS_LIMIT: usize = 40;
 
 /// Says what is to be made.
 #[derive(Debug, Clone, Copy)]
@@ -59,10 +63,13 @@ pub(super) fn reply(asked: &Asked<'_>, named: &Named, making: Making) -> Result<
     if !creates || (nothing && device.is_none()) {
         return Ok(Made::ByTheKernel);
     }
-    if let Making::File { flags, mode } = making
-        && flags & UNNAMED != 0
-    {
-        return unnamed(asked, named, (flags, mode), identity.owner());
+    if let Making::File { flags, mode } = making {
+        let Some(wanted) = known(flags) else {
+            return Ok(Made::ByTheKernel);
+        };
+        if flags & UNNAMED != 0 {
+            return unnamed(asked, named, (wanted, mode), identity.owner());
+        }
     }
     // Why it is not found, the kernel says.
     let Ok(spot) = asked.target.spot(named) else {
@@ -73,8 +80,12 @@ pub(super) fn reply(asked: &Asked<'_>, named: &Named, making: Making) -> Result<
     let there = status_at(spot.directory.as_fd(), &spot.name);
     match (making, there) {
         // An empty one may be what this made.
-        (Making::File { flags, mode }, Ok(there)) if kind(&there) == libc::S_IFLNK => {
-            through_link(asked, named, (flags, mode), owner)
+        (Making::File { flags, .. }, Ok(there)) if kind(&there) == libc::S_IFLNK => {
+            // These do not follow it.
+            match flags & (libc::O_EXCL | libc::O_NOFOLLOW) {
+                0 => through_links(asked, spot, making, identity.owner()),
+                _ => Ok(Made::ByTheKernel),
+            }
         }
         (_, Ok(_)) => Ok(Made::ByTheKernel),
         (Making::Node { .. }, Err(_)) if device.is_some() && !identity.has(Capability::Mknod) => {
@@ -110,105 +121,124 @@ fn owner(asked: &Asked<'_>, directory: BorrowedFd<'_>, maker: Owner) -> Result<O
 
 /// Makes a file, where its name is free.
 fn make(asked: &Asked<'_>, spot: &Spot, making: Making, owner: Owner) -> Result<Made, Errno> {
-    let _umask = Umask::of(asked)?;
     let directory = spot.directory.as_fd();
+    if !can_hold(directory) {
+        return Ok(Made::ByTheKernel);
+    }
+    let _umask = Umask::of(asked)?;
     let name = spot.name.as_slice();
-    let exclusive = OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let mut opened = None;
-    match making {
+    let done = Ok(Made::Done(Reply::Value(0)));
+    let made = match making {
         Making::File { flags, mode } => {
-            let wanted = OFlags::from_bits_retain(flags.cast_unsigned());
-            let file = rustix::fs::openat(directory, name, wanted | exclusive, permissions(mode));
-            match file {
-                Ok(file) => opened = Some((file, wanted.contains(OFlags::CLOEXEC))),
+            let Some(wanted) = known(flags) else {
+                return Ok(Made::ByTheKernel);
+            };
+            return match make_file(directory, name, (wanted, permissions(mode))) {
+                Ok(file) => opened(asked, file, wanted, owner),
                 // Somebody else was faster.
-                Err(Errno::EXIST) => return Ok(Made::ByTheKernel),
-                Err(error) => return Err(error),
-            }
+                Err(Errno::EXIST) => Ok(Made::ByTheKernel),
+                Err(error) => Err(error),
+            };
         }
-        Making::Directory { mode } => rustix::fs::mkdirat(directory, name, permissions(mode))?,
+        Making::Directory { mode } => {
+            rustix::fs::mkdirat(directory, name, permissions(mode))?;
+            libc::S_IFDIR
+        }
         Making::Link { content } => {
             let content = asked.target.string(content)?;
             asked.still_waits()?;
             rustix::fs::symlinkat(content, directory, name)?;
+            libc::S_IFLNK
         }
         Making::Node { mode, device } => {
-            let kind = FileType::from_raw_mode(mode);
-            if node(mode, device).is_some() || matches!(mode & libc::S_IFMT, 0 | libc::S_IFREG) {
-                let flags = OFlags::WRONLY | OFlags::NOFOLLOW | exclusive;
-                rustix::fs::openat(directory, name, flags, permissions(mode))?;
-            } else {
-                rustix::fs::mknodat(directory, name, kind, permissions(mode), 0)?;
+            let node = node(mode, device);
+            if node.is_some() || matches!(mode & libc::S_IFMT, 0 | libc::S_IFREG) {
+                let wanted = (OFlags::WRONLY, permissions(mode));
+                let file = make_file(directory, name, wanted)?;
+                record(asked, file, owner, node)?;
+                return done;
             }
+            let kind = FileType::from_raw_mode(mode);
+            rustix::fs::mknodat(directory, name, kind, permissions(mode), 0)?;
+            mode & libc::S_IFMT
         }
+    };
+    // Another one may have its name by now, whose owner is not asked for.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty())
+        && kind(&status(file.as_fd())?) == made
+    {
+        record(asked, file, owner, None)?;
     }
-    let file = match &opened {
-        Some((file, _)) => rustix::io::dup(file)?,
-        None => {
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            rustix::fs::openat(directory, name, flags, Mode::empty())?
-        }
-    };
-    let node = match making {
-        Making::Node { mode, device } => node(mode, device),
-        _ => None,
-    };
-    record(asked, file, owner, node)?;
-    Ok(Made::Done(match opened {
-        Some((file, cloexec)) => Reply::Opened(file, cloexec),
-        None => Reply::Value(0),
-    }))
+    done
 }
 
-/// Makes the file that a symbolic link leads to, where there is none.
-fn through_link(
+/// Records whose an opened file is, and hands it out.
+fn opened(asked: &Asked<'_>, file: OwnedFd, wanted: OFlags, owner: Owner) -> Result<Made, Errno> {
+    record(asked, rustix::io::dup(&file)?, owner, None)?;
+    let cloexec = wanted.contains(OFlags::CLOEXEC);
+    Ok(Made::Done(Reply::Opened(file, cloexec)))
+}
+
+/// Makes the file that a symbolic link leads to, where there is none. Each
+/// step is one of its own: what is made in the end has no link in its way.
+fn through_links(
     asked: &Asked<'_>,
-    named: &Named,
-    (flags, mode): (i32, u32),
-    owner: Owner,
+    mut spot: Spot,
+    making: Making,
+    maker: Owner,
 ) -> Result<Made, Errno> {
-    let leads_nowhere = matches!(asked.target.find(named, Last::Followed), Err(Errno::NOENT));
-    let strict = flags & (libc::O_EXCL | libc::O_NOFOLLOW) != 0;
-    if owner == Owner::ROOT || strict || !leads_nowhere {
-        return Ok(Made::ByTheKernel);
+    for _ in 0..LINKS_LIMIT {
+        // Links of the kernel lead to files, whatever they spell.
+        if !can_hold(spot.directory.as_fd()) {
+            break;
+        }
+        let Ok(next) = asked.target.next(&spot) else {
+            break;
+        };
+        spot = next;
+        match status_at(spot.directory.as_fd(), &spot.name) {
+            Ok(there) if kind(&there) == libc::S_IFLNK => {}
+            Err(Errno::NOENT) => {
+                asked.still_waits()?;
+                let owner = owner(asked, spot.directory.as_fd(), maker)?;
+                if owner == Owner::ROOT {
+                    break;
+                }
+                return make(asked, &spot, making, owner);
+            }
+            _ => break,
+        }
     }
-    let _umask = Umask::of(asked)?;
-    let known = libc::O_ACCMODE | libc::O_APPEND | libc::O_CREAT | libc::O_TRUNC | libc::O_NONBLOCK;
-    let wanted = OFlags::from_bits_retain((flags & known).cast_unsigned());
-    let Ok(file) = asked.target.open(named, wanted, permissions(mode)) else {
-        return Ok(Made::ByTheKernel);
-    };
-    let again = rustix::io::dup(&file)?;
-    record(asked, again, owner, None)?;
-    Ok(Made::Done(Reply::Opened(
-        file,
-        flags & libc::O_CLOEXEC != 0,
-    )))
+    Ok(Made::ByTheKernel)
 }
 
 /// Makes a file in a directory that has no name there.
 fn unnamed(
     asked: &Asked<'_>,
     named: &Named,
-    (flags, mode): (i32, u32),
+    (wanted, mode): (OFlags, u32),
     maker: Owner,
 ) -> Result<Made, Errno> {
-    let Ok(directory) = asked.target.find(named, Last::Followed) else {
+    let last = match wanted.contains(OFlags::NOFOLLOW) {
+        true => Last::Itself,
+        false => Last::Followed,
+    };
+    let Ok(directory) = asked.target.find(named, last) else {
         return Ok(Made::ByTheKernel);
     };
+    let is_directory = kind(&directory.status) == libc::S_IFDIR;
+    if !is_directory || !can_hold(directory.file.as_fd()) {
+        return Ok(Made::ByTheKernel);
+    }
     asked.still_waits()?;
     let owner = owner(asked, directory.file.as_fd(), maker)?;
     if owner == Owner::ROOT {
         return Ok(Made::ByTheKernel);
     }
     let _umask = Umask::of(asked)?;
-    let wanted = OFlags::from_bits_retain(flags.cast_unsigned()) | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&directory.file, ".", wanted, permissions(mode))?;
-    record(asked, rustix::io::dup(&file)?, owner, None)?;
-    Ok(Made::Done(Reply::Opened(
-        file,
-        flags & libc::O_CLOEXEC != 0,
-    )))
+    let file = make_unnamed(directory.file.as_fd(), (wanted, permissions(mode)))?;
+    opened(asked, file, wanted, owner)
 }
 
 fn record(asked: &Asked<'_>, file: OwnedFd, owner: Owner, node: Option<Node>) -> Result<(), Errno> {

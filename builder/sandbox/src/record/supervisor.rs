@@ -19,7 +19,7 @@ use super::identity::Identity;
 use super::notify::Listener;
 use super::owner::Owner;
 use super::records::{Records, lock};
-use super::target::{DESCRIPTORS, Roots};
+use super::target::{DESCRIPTORS, Roots, give_up_rights};
 
 /// How many threads answer at most.
 const THREADS: usize = 4;
@@ -163,6 +163,7 @@ fn work(desk: &Desk, queue: &Mutex<()>, ended: &AtomicBool) -> Result<(), Errno>
     // nobody, and its descriptors with the same threads as before.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FS) }?;
     rustix::process::chdir(DESCRIPTORS)?;
+    give_up_rights()?;
     // One waits for calls at a time: the others would wait in the kernel for
     // ones that never come.
     let mut turn = lock(queue);

@@ -5,12 +5,16 @@
 //! whoever acts on it asks [`Listener::is_waiting`](super::notify::Listener)
 //! before.
 
+mod inside;
+
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
+
+pub(super) use inside::{can_hold, give_up_rights, known, make, make_unnamed};
 
 /// The longest path, with its NUL.
 const PATH_LIMIT: usize = 4096;
@@ -21,9 +25,6 @@ const CHUNK: usize = 256;
 
 /// Where threads that answer are: names there are their descriptors.
 pub(super) const DESCRIPTORS: &str = "/proc/self/fd";
-
-/// How often a path is tried that others change meanwhile.
-const ATTEMPTS: usize = 64;
 
 /// Is a thread that waits.
 #[derive(Debug, Clone, Copy)]
@@ -230,7 +231,7 @@ impl Target<'_> {
         let file = match (descriptor_named(&named.path), last) {
             (Some(descriptor), Last::Followed) => self.reach(&format!("fd/{descriptor}"))?,
             _ if named.path.is_empty() => self.base(named.directory)?,
-            _ => self.open(named, OFlags::PATH | itself, Mode::empty())?,
+            _ => self.name(named, itself)?,
         };
         let status = status(file.as_fd())?;
         Ok(Found { file, status })
@@ -249,16 +250,7 @@ impl Target<'_> {
             .rposition(|byte| *byte != b'/')
             .ok_or(Errno::INVAL)?;
         let path = named.path.get(..=end).ok_or(Errno::INVAL)?;
-        let start = path
-            .iter()
-            .rposition(|byte| *byte == b'/')
-            .map_or(0, |slash| slash + 1);
-        let (parent, name) = path.split_at(start);
-        if matches!(name, b"" | b"." | b"..") {
-            return Err(Errno::INVAL);
-        }
-        let name = name.to_vec();
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let (parent, name) = split(path)?;
         let directory = if parent.is_empty() {
             self.base(named.directory)?
         } else {
@@ -266,7 +258,26 @@ impl Target<'_> {
                 directory: named.directory,
                 path: parent.to_vec(),
             };
-            self.open(&parent, flags, Mode::empty())?
+            self.name(&parent, OFlags::DIRECTORY)?
+        };
+        Ok(Spot { directory, name })
+    }
+
+    /// Finds where a symbolic link leads: one step, which may be to another
+    /// link, or to nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails as the thread would have failed, and with `INVAL` where there is
+    /// no link, or what it leads to ends in no name.
+    pub(super) fn next(&self, link: &Spot) -> Result<Spot, Errno> {
+        let directory = link.directory.as_fd();
+        let path = rustix::fs::readlinkat(directory, link.name.as_slice(), Vec::new())?;
+        let (parent, name) = split(path.as_bytes())?;
+        let directory = match parent.first() {
+            None => rustix::io::dup(directory)?,
+            Some(b'/') => self.name_from_root(parent, OFlags::DIRECTORY)?,
+            Some(_) => self.name_from(directory, parent, OFlags::DIRECTORY)?,
         };
         Ok(Spot { directory, name })
     }
@@ -284,39 +295,40 @@ impl Target<'_> {
         same.then_some(spot)
     }
 
-    /// Opens a file as the thread would.
+    /// Names a file, found as the thread would find it.
     ///
     /// # Errors
     ///
     /// Fails as the thread would have failed.
-    pub(super) fn open(&self, named: &Named, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
-        let flags = flags | OFlags::CLOEXEC;
+    fn name(&self, named: &Named, flags: OFlags) -> Result<OwnedFd, Errno> {
         if named.path.first() == Some(&b'/') {
-            return inside(
-                self.root()?.as_fd(),
-                &named.path,
-                (flags, mode),
-                ResolveFlags::IN_ROOT,
-            );
+            return self.name_from_root(&named.path, flags);
         }
         let base = self.base(named.directory)?;
-        if !named.path.starts_with(b"..") {
-            let beneath = ResolveFlags::BENEATH;
-            match inside(base.as_fd(), &named.path, (flags, mode), beneath) {
+        self.name_from(base.as_fd(), &named.path, flags)
+    }
+
+    fn name_from(
+        &self,
+        base: BorrowedFd<'_>,
+        path: &[u8],
+        flags: OFlags,
+    ) -> Result<OwnedFd, Errno> {
+        if !path.starts_with(b"..") {
+            match inside::name(base, path, flags, ResolveFlags::BENEATH) {
                 // It leaves the directory, which it may.
                 Err(Errno::XDEV) => {}
                 other => return other,
             }
         }
-        let mut path = self.path_of(base.as_fd())?;
-        path.push(b'/');
-        path.extend_from_slice(&named.path);
-        inside(
-            self.root()?.as_fd(),
-            &path,
-            (flags, mode),
-            ResolveFlags::IN_ROOT,
-        )
+        let mut whole = self.path_of(base)?;
+        whole.push(b'/');
+        whole.extend_from_slice(path);
+        self.name_from_root(&whole, flags)
+    }
+
+    fn name_from_root(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        inside::name(self.root()?.as_fd(), path, flags, ResolveFlags::IN_ROOT)
     }
 
     /// Gives the path of a file from the thread's root.
@@ -443,22 +455,17 @@ pub(super) fn last_error() -> Errno {
     Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
 }
 
-/// Opens a path that does not leave a directory.
-fn inside(
-    base: BorrowedFd<'_>,
-    path: &[u8],
-    (flags, mode): (OFlags, Mode),
-    resolve: ResolveFlags,
-) -> Result<OwnedFd, Errno> {
-    let mut result = Err(Errno::AGAIN);
-    for _ in 0..ATTEMPTS {
-        result = rustix::fs::openat2(base, path, flags, mode, resolve);
-        // Something on the way was renamed.
-        if !matches!(result, Err(Errno::AGAIN)) {
-            break;
-        }
+/// Splits the last part off a path.
+fn split(path: &[u8]) -> Result<(&[u8], Vec<u8>), Errno> {
+    let start = path
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |slash| slash + 1);
+    let (parent, name) = path.split_at(start);
+    match name {
+        b"" | b"." | b".." => Err(Errno::INVAL),
+        name => Ok((parent, name.to_vec())),
     }
-    result
 }
 
 /// Reads which of its own descriptors a thread names by a path: links of

@@ -13,10 +13,13 @@ use rustix::io::Errno;
 
 #[path = "people.rs"]
 mod people;
+#[path = "races.rs"]
+mod races;
 
 use people::{
     capabilities_are_kept, children_inherit, others_may_not, programs_of_others, users_are_given_up,
 };
+use races::{links_to_nowhere, marks_elsewhere, memory_of_others};
 
 /// A check, which gets an empty directory.
 type Check = fn(&Path);
@@ -37,12 +40,15 @@ pub const ALL: &[(&str, Check)] = &[
     ("paths", paths),
     ("others-may-not", others_may_not),
     ("threads", threads),
+    ("links-to-nowhere", links_to_nowhere),
 ];
 
 /// Checks that real root does not pass.
 pub const OWN: &[(&str, Check)] = &[
     ("records-are-hidden", records_are_hidden),
     ("many-links", many_links),
+    ("memory-of-others", memory_of_others),
+    ("marks-elsewhere", marks_elsewhere),
 ];
 
 fn chown(path: &Path, user: u32, group: u32) {
