@@ -132,8 +132,8 @@ mod tests {
         }
         std::os::unix::fs::symlink("/dev/null", at("link")).expect("made");
         let old = UNIX_EPOCH + Duration::from_secs(5);
-        let file = std::fs::File::open(at("old")).expect("there");
-        file.set_modified(old).expect("set");
+        let file = fs_err::File::open(at("old")).expect("there");
+        file.file().set_modified(old).expect("set");
         let directory = Directory::open(folder.path()).expect("opened");
         directory.age(Time::from_seconds(7)).expect("aged");
         let time = |name: &str| {
