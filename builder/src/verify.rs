@@ -82,7 +82,7 @@ pub struct StepReport {
     pub span: Span,
     /// Whether the difference may be of the step itself, or of one before.
     pub origin: Origin,
-    /// What differs, in the order of paths, [`DIFFERENCES_LIMIT`] at most.
+    /// What differs, in the order of paths, 1,000 at most.
     pub differences: Vec<Difference>,
     /// How many more there are.
     pub omitted: usize,

@@ -101,14 +101,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, Error> {
         eprintln!("round {}", round + 1);
         add("wharf, `RUN true`", wharf.step(&from, "true")?);
         add(
-            "wharf, `RUN touch /changed`",
-            wharf.step(&from, "touch /changed")?,
+            "wharf, 16 bytes written into one file",
+            wharf.step(&from, WRITE)?,
         );
         if let Some(docker) = &docker {
             add("BuildKit, `RUN true`", docker.step("true")?);
             add(
-                "BuildKit, `RUN touch /changed`",
-                docker.step("touch /changed")?,
+                "BuildKit, 16 bytes written into one file",
+                docker.step(WRITE)?,
             );
         }
         if let Some(runc) = &runc {

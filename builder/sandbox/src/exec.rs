@@ -189,9 +189,9 @@ pub enum Ended {
 ///
 /// # Errors
 ///
-/// Fails with [`ErrorKind::Command`] when the program is not there or is none;
-/// with [`ErrorKind::Denied`] when the tier can not do what the step asks, with
-/// the hint what would; with [`ErrorKind::System`] otherwise.
+/// Fails with [`ErrorKind::Command`](crate::ErrorKind::Command) when the program is not there or is none;
+/// with [`ErrorKind::Denied`](crate::ErrorKind::Denied) when the tier can not do what the step asks, with
+/// the hint what would; with [`ErrorKind::System`](crate::ErrorKind::System) otherwise.
 pub fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
     start::run(tier, step, stdio)
 }
@@ -202,10 +202,10 @@ pub fn run(tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
 ///
 /// # Errors
 ///
-/// Fails with [`ErrorKind::Unsupported`] in tiers without namespaces or with
+/// Fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) in tiers without namespaces or with
 /// one user alone, and where the step has what no runtime can be told; with
-/// [`ErrorKind::Command`] when the program is not there or is none; with
-/// [`ErrorKind::System`] and what the runtime says otherwise.
+/// [`ErrorKind::Command`](crate::ErrorKind::Command) when the program is not there or is none; with
+/// [`ErrorKind::System`](crate::ErrorKind::System) and what the runtime says otherwise.
 pub fn run_with(runtime: &Path, tier: &Tier, step: &Step, stdio: Stdio) -> Result<Ended, Error> {
     runtime::supported(tier)?;
     start::run_with(runtime, tier, step, stdio)

@@ -16,7 +16,7 @@ use super::identity::Capability;
 use super::make::{Making, Umask, node, permissions};
 use super::notify::Reply;
 use super::owner::Owner;
-use super::target::{Found, Target, status, status_at};
+use super::target::{Found, Target, can_hold, make as make_file, status, status_at};
 
 /// How much is read of what the kernel says of a thread.
 const STATUS_LIMIT: usize = 65_536;
@@ -37,15 +37,15 @@ pub(super) fn reply(asked: &Asked<'_>, call: libc::c_long) -> Result<Reply, Errn
         return Ok(Reply::Continue);
     };
     let directory = spot.directory.as_fd();
-    if !matches!(status_at(directory, &spot.name), Err(Errno::NOENT)) {
+    let is_free = matches!(status_at(directory, &spot.name), Err(Errno::NOENT));
+    if !is_free || !can_hold(directory) {
         return Ok(Reply::Continue);
     }
     // The kernel gives the group of such a directory.
     let is_inherited = status(directory)?.st_mode & libc::S_ISGID != 0;
     let _umask = Umask::of(asked)?;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let name = spot.name.as_slice();
-    let file = rustix::fs::openat(directory, name, flags, permissions(mode))?;
+    let file = make_file(directory, name, (OFlags::WRONLY, permissions(mode)))?;
     let status = status(file.as_fd())?;
     let found = Found { file, status };
     let user = (maker.user != 0).then(|| Uid::from_raw(maker.user));
