@@ -217,6 +217,7 @@ async fn walk(prepared: &Prepared, request: &Request, images: &Images) -> Result
         origins: Vec::new(),
         step: 0,
         sandbox: None,
+        told_of_users: false,
         done: Vec::new(),
     };
     for number in 0..plan.stages.len() {

@@ -22,6 +22,9 @@ use crate::worker::Handle;
 pub(crate) const FILES: &str = "f";
 /// How many bytes of layers stay unpacked when no build uses them.
 const KEPT_LIMIT: u64 = 20 * 1024 * 1024 * 1024;
+const REAL: &str = "real";
+const ONE: &str = "one";
+const MAPPED: &str = "mapped-";
 const LAYERS: &str = "layers";
 const CACHES: &str = "caches";
 const BUILDS: &str = "builds";
@@ -53,8 +56,8 @@ pub(crate) fn make(path: &Path) -> Result<(), Error> {
 /// Names the part of a store that a tier has.
 fn kind(tier: &Tier) -> String {
     match &tier.ids {
-        Ids::Real => "real".to_owned(),
-        Ids::One => "one".to_owned(),
+        Ids::Real => REAL.to_owned(),
+        Ids::One => ONE.to_owned(),
         Ids::Mapped { users, groups } => {
             let mut hasher = Hasher::unbroken(Algorithm::Sha256);
             let mut add = |ranges: &[IdRange]| {
@@ -70,7 +73,7 @@ fn kind(tier: &Tier) -> String {
             };
             add(users);
             add(groups);
-            format!("mapped-{}", chain::name(&hasher.finish()))
+            format!("{MAPPED}{}", chain::name(&hasher.finish()))
         }
     }
 }
@@ -418,7 +421,12 @@ impl Store {
 
     /// Does something with each part of the store, by a worker that may.
     fn each(&self, mut work: impl FnMut(&Path, &Handle) -> Result<(), Error>) -> Result<(), Error> {
-        let homes = entries(&self.path);
+        let is_home = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name == REAL || name == ONE || name.starts_with(MAPPED)
+        };
+        // Whoever finds out what there is tries it here, too.
+        let homes: Vec<PathBuf> = entries(&self.path).into_iter().filter(is_home).collect();
         if homes.is_empty() {
             return Ok(());
         }

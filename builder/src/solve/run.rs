@@ -46,6 +46,8 @@ pub(crate) struct Run<'a> {
     pub(crate) step: usize,
     /// Where commands are run; made for the first one.
     pub(crate) sandbox: Option<Sandbox>,
+    /// Whether it was said what users can do who are recorded alone.
+    pub(crate) told_of_users: bool,
     /// What was done so far.
     pub(crate) done: Vec<BuiltStep>,
 }

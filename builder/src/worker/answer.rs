@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use layer::{Directory, EntryPath, Marks, Memory, Time};
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 use sandbox::{Channel, Error, ErrorKind, Ids, Stdio, Tier};
 
@@ -86,7 +87,10 @@ impl Answering {
                 mount(&overlay)?;
                 self.mounted.push(overlay.at);
             }
-            Ask::Unmount { directory } => self.unmount_below(&directory)?,
+            Ask::Unmount { directory } => {
+                finish(&directory)?;
+                self.unmount_below(&directory)?;
+            }
             Ask::Run { step, runtime } => {
                 let stdio = stdio(descriptors).ok_or_else(missing)?;
                 let ended = match &runtime {
@@ -212,6 +216,23 @@ fn remove(path: &Path) -> Result<(), Fault> {
     }
     let name = EntryPath::parse(name.as_bytes()).map_err(|_wrong| missing())?;
     Ok(layer::remove(&Directory::open(parent)?, &name)?)
+}
+
+/// Sees to it that nobody writes any more to an overlay: who has a file of it
+/// from the command, handed over through a socket, could do so long after.
+fn finish(overlay: &Path) -> Result<(), Fault> {
+    match rustix::mount::mount_remount(overlay, MountFlags::RDONLY, c"") {
+        Ok(()) => Ok(()),
+        Err(Errno::BUSY) => Err(Fault {
+            kind: FaultKind::Failed,
+            chain: vec!["another process writes to files of the command that has ended".to_owned()],
+            hint: Some(
+                "a command gave it a file through a socket, in a cache or to the machine"
+                    .to_owned(),
+            ),
+        }),
+        Err(errno) => Err(Fault::from(std::io::Error::from(errno))),
+    }
 }
 
 fn missing() -> Fault {

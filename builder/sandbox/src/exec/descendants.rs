@@ -83,8 +83,13 @@ fn own() -> BTreeSet<i32> {
 /// name, which can have anything in it, and ends with the last parenthesis.
 fn parent(stat: &str) -> Option<i32> {
     let mut words = stat.rsplit_once(')')?.1.split_whitespace();
-    // A process that has ended runs nothing any more, and waits for its parent.
     let state = words.next()?;
     let parent = words.next()?.parse().ok()?;
-    (state != "Z" && state != "X").then_some(parent)
+    // A process that has ended runs nothing any more, and waits for its parent;
+    // but the others of its threads may run on without the first one.
+    let threads: u64 = words.nth(THREADS)?.parse().ok()?;
+    (threads > 1 || (state != "Z" && state != "X")).then_some(parent)
 }
+
+/// How many words are between the parent and the number of threads.
+const THREADS: usize = 15;

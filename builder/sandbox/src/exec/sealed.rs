@@ -15,6 +15,8 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind};
 
+/// The seal of the executable bits (`F_SEAL_EXEC`).
+const EXECUTABLE: SealFlags = SealFlags::from_bits_retain(0x20);
 /// This program, wherever it is.
 const SELF: &str = "/proc/self/exe";
 
@@ -57,7 +59,13 @@ fn copy() -> Result<OwnedFd, Error> {
     let mode = Mode::RUSR | Mode::XUSR | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
     rustix::fs::fchmod(&memory, mode).map_err(|errno| failed(errno.into()))?;
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&memory, seals).map_err(|errno| failed(errno.into()))?;
+    // Who may execute it stays so too, for the next command; kernels before 6.3
+    // have no such seal.
+    let sealed = match rustix::fs::fcntl_add_seals(&memory, seals | EXECUTABLE) {
+        Err(Errno::INVAL) => rustix::fs::fcntl_add_seals(&memory, seals),
+        sealed => sealed,
+    };
+    sealed.map_err(|errno| failed(errno.into()))?;
     Ok(memory.into())
 }
 

@@ -17,6 +17,10 @@ const ARCHITECTURE: u32 = 0xC000_00B7;
 #[cfg(target_arch = "x86_64")]
 const X32: u32 = 0x4000_0000;
 
+/// The last number of a call that was looked at, on every architecture
+/// (`futex_requeue`). Later ones change attributes too (`setxattrat`).
+const LAST_KNOWN: u32 = 456;
+
 /// Where the fields are in what the program sees (`struct seccomp_data`).
 const NUMBER_AT: u32 = 0;
 const ARCHITECTURE_AT: u32 = 4;
@@ -26,6 +30,9 @@ const ARGUMENTS_AT: u32 = 16;
 /// half of `O_TMPFILE`; the other half is `O_DIRECTORY`.
 pub(super) const MAKING: u32 = (libc::O_CREAT | UNNAMED).cast_unsigned();
 pub(super) const UNNAMED: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
+
+/// Is the answer of kernels that do not have a call (`ENOSYS`).
+const NO_SUCH_CALL: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
 
 /// How many comparisons a jump can pass over: it has 8 bits.
 const JUMP_LIMIT: usize = 200;
@@ -193,7 +200,8 @@ pub(super) fn install(answer: Answer) -> Result<Option<OwnedFd>, Error> {
 ///
 /// Other architectures of the same machine (32 bits) pass: their commands run,
 /// and what they can not do fails as it does without a filter. x32 is answered
-/// with ENOSYS, as by kernels that do not have it.
+/// with ENOSYS, as by kernels that do not have it. So are, where owners are
+/// recorded, calls that came later than this program.
 fn program(answer: Answer) -> Vec<libc::sock_filter> {
     let asked = match answer {
         Answer::Listener | Answer::Devices => libc::SECCOMP_RET_USER_NOTIF,
@@ -207,12 +215,10 @@ fn program(answer: Answer) -> Vec<libc::sock_filter> {
         load(NUMBER_AT),
     ];
     #[cfg(target_arch = "x86_64")]
-    program.extend([
-        jump(libc::BPF_JGE, X32, 0, 1),
-        give(libc::SECCOMP_RET_ERRNO | 38),
-    ]);
+    program.extend([jump(libc::BPF_JGE, X32, 0, 1), give(NO_SUCH_CALL)]);
     match answer {
         Answer::Listener => {
+            program.extend([jump(libc::BPF_JGT, LAST_KNOWN, 0, 1), give(NO_SUCH_CALL)]);
             for calls in [CHANGING, WATCHED] {
                 extend_with_calls(&mut program, calls, asked);
             }

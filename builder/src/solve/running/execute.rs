@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use layer::{Clamp, Diff, EntryPath, Tree};
-use sandbox::{Ended, Limits};
+use sandbox::{Ended, Ids, Limits};
 
 use crate::blocking;
 use crate::error::{Error, ErrorKind};
@@ -101,6 +101,15 @@ impl Run<'_> {
     ) -> Result<Option<LayerOf>, Error> {
         let sandbox = self.sandbox().await?;
         let chain = self.unpacked(stage, &sandbox).await?;
+        let is_recorded = matches!(locked(&sandbox).tier().ids, Ids::One);
+        if is_recorded && command.user.uid != 0 && !self.told_of_users {
+            self.told_of_users = true;
+            let message = "the sandbox `one` does not keep users of the image from files of others: what a command finds writable may be otherwise elsewhere";
+            self.warn(
+                message,
+                "`usermod --add-subuids` gives this user ids, for the sandbox `mapped`",
+            );
+        }
         let secrets = self.secrets(&command)?;
         let mask = Arc::new(Mask::new(secrets.values().map(Vec::as_slice)));
         let job = self.job(stage, command, (sandbox, chain, secrets)).await?;

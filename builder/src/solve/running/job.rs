@@ -167,6 +167,9 @@ impl Run<'_> {
     }
 }
 
+/// The kernel's number of the limit of dumps (setrlimit(2), `RLIMIT_CORE`).
+const CORE: u32 = 4;
+
 /// Says what is in the files that every command sees.
 fn standing_files(
     standing: &[Target],
@@ -271,6 +274,9 @@ impl Job {
 
     fn step(&self, prepared: &Prepared, mounts: Vec<sandbox::Mount>) -> sandbox::Step {
         let command = &self.command;
+        let mut limits = command.limits.clone();
+        // A dump would have the command's secrets, and be in the layer.
+        limits.resources.entry(CORE).or_insert((0, 0));
         sandbox::Step {
             root: prepared.root.clone(),
             scratch: prepared.scratch.clone(),
@@ -284,7 +290,7 @@ impl Job {
             network: command.network,
             mounts,
             kept: command.kept,
-            limits: command.limits.clone(),
+            limits,
         }
     }
 }

@@ -113,16 +113,17 @@ fn what_packages_leave() {
 fn what_is_refused() {
     run("build::compared::what_is_refused", |cage, cases| {
         let scene = Scene::start(cage);
-        refusals(&scene, cases, REFUSED, "small");
+        refusals(&scene, cases, REFUSED, (0, "small"));
         scene.give("equipped", &scene.equipped());
-        refusals(&scene, cases, RUN_REFUSED, "equipped");
+        refusals(&scene, cases, RUN_REFUSED, (REFUSED.len(), "equipped"));
     });
 }
 
-fn refusals(scene: &Scene<'_>, cases: &mut Cases, table: &[Refusal], base: &str) {
+/// Has all cases of a table built, whose first number is given with the base.
+fn refusals(scene: &Scene<'_>, cases: &mut Cases, table: &[Refusal], (first, base): (usize, &str)) {
     for (number, refusal) in table.iter().enumerate() {
         cases.run(&format!("{:?}", refusal.lines), || {
-            refuse(scene, number, refusal, base);
+            refuse(scene, first + number, refusal, base);
         });
     }
 }
