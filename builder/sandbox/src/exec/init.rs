@@ -2,7 +2,7 @@
 //! the command, and takes in orphans until the command ends. It ends with the
 //! command, and the kernel then kills whatever else is in its namespace.
 
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
@@ -27,13 +27,8 @@ use crate::tier::Isolation;
 const DONE: i32 = 0;
 
 /// Does all that the init does. It never returns.
-pub(super) fn main(
-    job: &Job,
-    handed: Handed,
-    given: (OwnedFd, &ProcessLimit),
-    mut reports: Channel,
-) -> ! {
-    let report = match live(job, handed, given, &mut reports) {
+pub(super) fn main(job: &Job, handed: Handed, limit: &ProcessLimit, mut reports: Channel) -> ! {
+    let report = match live(job, handed, limit, &mut reports) {
         Ok(ended) => Report::Ended(ended),
         Err(error) => Report::Failed(error),
     };
@@ -59,7 +54,7 @@ pub(crate) fn leave(code: i32) -> ! {
 fn live(
     job: &Job,
     handed: Handed,
-    (input, limit): (OwnedFd, &ProcessLimit),
+    limit: &ProcessLimit,
     reports: &mut Channel,
 ) -> Result<Ended, Error> {
     let failed = |source| Error::system("cannot prepare the init of a command", source);
@@ -85,19 +80,21 @@ fn live(
     // Of another root directory alone nothing is claimed that a command with
     // the privilege for yet another could break.
     let mut confined = true;
-    match job.tier.isolation {
+    let input = match job.tier.isolation {
         Isolation::Namespaces => {
             separate(job)?;
             let made = mounts::make(job, &descriptors)?;
             let listeners: Vec<_> = made.listeners.iter().map(AsFd::as_fd).collect();
             reports.send(&encode(&Report::Ready)?, &listeners)?;
             confined = made.pivoted;
+            made.input
         }
         Isolation::Chroot => {
             rustix::process::chroot(&job.step.root)
                 .map_err(|source| Error::system("cannot change the root directory", source))?;
+            mounts::no_input()?
         }
-    }
+    };
     drop(descriptors);
     rustix::process::chdir("/").map_err(failed)?;
     let Some(pid) = fork(0)? else {

@@ -56,8 +56,7 @@ fn keep() -> Result<(), Error> {
     let failed = |source| Error::system("cannot prepare a keeper", source);
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).map_err(failed)?;
-    let input = no_input()?;
-    rustix::stdio::dup2_stdin(&input).map_err(failed)?;
+    rustix::stdio::dup2_stdin(no_input()?).map_err(failed)?;
     let mut channel = Channel::new(socket);
     let Some((message, descriptors)) = channel.receive()? else {
         return Ok(());
@@ -69,7 +68,7 @@ fn keep() -> Result<(), Error> {
         return Ok(());
     }
     let answer = handed(descriptors, job.listeners).and_then(|handed| match &job.runtime {
-        None => watch(&job, handed, input, channel.as_fd()),
+        None => watch(&job, handed, channel.as_fd()),
         Some(program) => runtime::watch(&job, program, handed, channel.as_fd()),
     });
     channel.send(&encode(&answer)?, &[])
@@ -87,12 +86,7 @@ fn handed(descriptors: Vec<OwnedFd>, listeners: usize) -> Result<Handed, Error> 
     })
 }
 
-fn watch(
-    job: &Job,
-    mut handed: Handed,
-    input: OwnedFd,
-    control: BorrowedFd<'_>,
-) -> Result<Ended, Error> {
+fn watch(job: &Job, mut handed: Handed, control: BorrowedFd<'_>) -> Result<Ended, Error> {
     let started = Instant::now();
     let deadline = job
         .step
@@ -108,7 +102,7 @@ fn watch(
             .map_err(|source| Error::system("cannot prepare a keeper", source))?;
     }
     let listeners = std::mem::take(&mut handed.listeners);
-    let (mut running, stop) = Running::start(job, handed, input, &limit)?;
+    let (mut running, stop) = Running::start(job, handed, &limit)?;
     relay(&job.step, listeners)?;
     let ended = running.until_end(job, [stop.as_fd(), control], deadline);
     running.kill();
@@ -129,12 +123,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(
-        job: &Job,
-        handed: Handed,
-        input: OwnedFd,
-        limit: &ProcessLimit,
-    ) -> Result<(Self, OwnedFd), Error> {
+    fn start(job: &Job, handed: Handed, limit: &ProcessLimit) -> Result<(Self, OwnedFd), Error> {
         let (ours, theirs) = Channel::pair()?;
         let isolation = job.tier.isolation;
         let flags = match isolation {
@@ -143,7 +132,7 @@ impl Running {
         };
         let Some(init) = fork(flags)? else {
             drop(ours);
-            init::main(job, handed, (input, limit), theirs)
+            init::main(job, handed, limit, theirs)
         };
         let running = Self {
             init,

@@ -24,7 +24,7 @@ pub(super) use devices::{DEVICES, LINKS};
 pub(crate) use kernel::{HIDDEN, READ_ONLY};
 pub(super) use private::{fill, listen, own};
 
-/// What commands read from: nothing.
+/// What has nothing to read.
 const NO_INPUT: &str = "/dev/null";
 
 /// Is what came of the mounts.
@@ -33,9 +33,12 @@ pub(super) struct Made {
     pub(super) listeners: Vec<OwnedFd>,
     /// Whether what was the root before can be reached by no path at all.
     pub(super) pivoted: bool,
+    /// What the command reads from: nothing, which is its own.
+    pub(super) input: OwnedFd,
 }
 
-/// Opens what commands read from.
+/// Opens what has nothing to read, below the root of this process. Where that
+/// is the machine's, no command may have it: its mode could be changed.
 pub(super) fn no_input() -> Result<OwnedFd, Error> {
     rustix::fs::open(NO_INPUT, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|source| Error::system(format!("cannot open `{NO_INPUT}`"), source))
@@ -50,9 +53,10 @@ pub(super) fn make(job: &Job, descriptors: &[OwnedFd]) -> Result<Made, Error> {
     )
     .map_err(|source| Error::system("cannot keep mounts apart", source))?;
     let root = mount_root(&step.root, step.kept)?;
+    devices::make(&root)?;
+    let input = devices::no_input(&root)?;
     kernel::proc(&root, step.kept)?;
     kernel::sys(&root, step.network, step.kept)?;
-    devices::make(&root)?;
     let mut private = Private::new(&step.scratch);
     let mut listeners = Vec::new();
     for (number, mount) in step.mounts.iter().enumerate() {
@@ -77,7 +81,11 @@ pub(super) fn make(job: &Job, descriptors: &[OwnedFd]) -> Result<Made, Error> {
         }
     }
     let pivoted = enter(&root)?;
-    Ok(Made { listeners, pivoted })
+    Ok(Made {
+        listeners,
+        pivoted,
+        input,
+    })
 }
 
 /// Makes a mount of the root directory, and opens that. Devices can be made

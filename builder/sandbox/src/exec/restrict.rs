@@ -35,6 +35,15 @@ pub(super) fn attach_with(
     }
 }
 
+/// Restricts what is mounted somewhere already, and all below it.
+pub(super) fn restrict(mount: impl AsFd, attributes: MountAttrFlags) -> Result<(), Errno> {
+    let mount = mount.as_fd();
+    match set(mount, attributes) {
+        Err(Errno::NOSYS | Errno::PERM) => remount(mount, attributes),
+        done => done,
+    }
+}
+
 /// As in mount_setattr(2).
 #[repr(C)]
 struct Attributes {

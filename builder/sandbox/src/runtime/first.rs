@@ -221,6 +221,8 @@ struct Runtime<'job> {
     arguments: Vec<PathBuf>,
     scratch: &'job Path,
     id: String,
+    /// What the command reads from: nothing.
+    input: PathBuf,
 }
 
 impl<'job> Runtime<'job> {
@@ -246,6 +248,13 @@ impl<'job> Runtime<'job> {
             arguments,
             scratch,
             id: id.to_owned(),
+            input: match job.tier.ids {
+                // Its mode may be changed through a descriptor of it.
+                Ids::Real => scratch.join(bundle::ROOM).join("dev/null"),
+                // Runtimes give it to the user of the command, which nobody
+                // here may do, and the kernel has to say so, not the mount.
+                Ids::Mapped { .. } | Ids::One => PathBuf::from("/dev/null"),
+            },
         }
     }
 
@@ -261,10 +270,16 @@ impl<'job> Runtime<'job> {
     }
 
     fn start(&self, output: OwnedFd, errors: OwnedFd) -> Result<Child, Error> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let input = rustix::fs::open(&self.input, flags, Mode::empty()).map_err(|source| {
+            let shown = self.input.display();
+            Error::system(format!("cannot open `{shown}`"), source)
+        })?;
         let mut command = self.command();
         command
             .args(["run", "--bundle"])
             .args([self.scratch, Path::new(&self.id)])
+            .stdin(input)
             .stdout(output)
             .stderr(errors);
         command.spawn().map_err(|source| {

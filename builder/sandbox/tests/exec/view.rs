@@ -1,14 +1,19 @@
 //! What a command sees of itself and of the machine.
 
+use std::os::linux::fs::MetadataExt;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
+use std::thread;
 
-use sandbox::{Ended, ErrorKind, Kept, Network};
+use rustix::fs::{FileType, Mode, makedev, mknodat};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::thread::{CapabilitySet, UnshareFlags, remove_capability_from_bounding_set};
+use sandbox::{Ended, ErrorKind, Kept, Network, Tier};
 
 use crate::Outcome;
 use crate::Test;
-use crate::bench::{Bench, ROOT, go, missing_namespaces};
+use crate::bench::{Bench, CHROOT, ROOT, go, missing_chroot, missing_namespaces};
 use crate::programs;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -21,6 +26,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("view::filter", filter),
     ("view::network_none", network_none),
     ("view::devices_made", devices_made),
+    ("view::devices_kept", devices_kept),
+    ("view::system", system),
     ("view::nameless_sockets", nameless_sockets),
     ("view::descriptors", descriptors),
     ("view::signals", signals),
@@ -171,6 +178,109 @@ fn devices_made() -> Outcome {
         "{}",
         gave.errors
     );
+    Outcome::Done
+}
+
+/// Does something where mounts are of this test alone.
+#[expect(
+    unsafe_code,
+    reason = "a test that changes devices must not reach those of the machine"
+)]
+fn among_own_mounts(tried: impl FnOnce() + Send) {
+    thread::scope(|scope| {
+        let inside = move || {
+            // SAFETY: descriptors, which is what is dangerous, are not unshared.
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
+            let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", flags).unwrap();
+            tried();
+        };
+        let done = scope.spawn(inside).join();
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
+/// Runs a script that changes devices, in a machine that has others than this
+/// one, and in which root has some capabilities alone. It gives the output.
+/// The devices have to be as they were.
+fn change_devices(tier: &Tier, script: &str, kept: CapabilitySet) -> String {
+    let all = ["null", "zero", "full", "random", "urandom", "tty"];
+    let numbers = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)];
+    let state = || {
+        all.map(|name| {
+            // Of no other thread, whose mounts are others.
+            let found = rustix::fs::stat(format!("/dev/{name}")).unwrap();
+            let owner = (found.st_uid, found.st_gid);
+            (name, found.st_mode, owner, found.st_mtime, found.st_nlink)
+        })
+    };
+    let bench = Bench::new();
+    let mut shown = String::new();
+    among_own_mounts(|| {
+        mount("none", "/dev", "tmpfs", MountFlags::empty(), None).unwrap();
+        let device = FileType::CharacterDevice;
+        for (name, (major, minor)) in all.into_iter().zip(numbers) {
+            let path = format!("/dev/{name}");
+            let mode = Mode::from_raw_mode(0o666);
+            mknodat(rustix::fs::CWD, &path, device, mode, makedev(major, minor)).unwrap();
+            rustix::fs::chmod(&path, mode).unwrap();
+        }
+        for one in CapabilitySet::all().difference(kept).iter() {
+            remove_capability_from_bounding_set(one).unwrap();
+        }
+        let before = state();
+        let mut step = bench.step(script);
+        step.network = Network::Host;
+        let gave = go(tier, &step, &[]);
+        assert_eq!(state(), before, "{gave:?}");
+        shown = gave.ok();
+    });
+    shown
+}
+
+const CHANGES: &str = "for one in /proc/self/fd/0 /proc/keys /proc/timer_list /dev/full /dev/tty \
+    /dev/random /dev/null; do chmod 0 $one; chown 5:6 $one; touch -d 2001-01-01 $one; done \
+    2>/tmp/errors; echo x > /dev/null && head -c 2 /dev/zero | wc -c; stat -c %a /dev/full; \
+    cat /proc/keys | wc -c; cat | wc -c; grep -c Read-only /tmp/errors";
+
+fn devices_kept() -> Outcome {
+    need!();
+    let node = Path::new("/dev/full").metadata().unwrap().st_mode();
+    let all = CapabilitySet::all();
+    // Those in the place of what is hidden can not be changed, the others can:
+    // they are the command's.
+    assert_eq!(change_devices(&ROOT, CHANGES, all), "2\n0\n0\n0\n6\n");
+    // Where none can be made, they are those of the machine.
+    let kept = all.difference(CapabilitySet::MKNOD);
+    assert_eq!(change_devices(&ROOT, CHANGES, kept), "2\n666\n0\n0\n21\n");
+    if missing_chroot().is_none() {
+        let script = "chmod 0 /proc/self/fd/0 /dev/*; chown 5:6 /dev/full; touch /dev/zero; true";
+        assert_eq!(change_devices(&CHROOT, script, all), "");
+    }
+    assert_eq!(Path::new("/dev/full").metadata().unwrap().st_mode(), node);
+    Outcome::Done
+}
+
+fn system() -> Outcome {
+    need!();
+    let kernel = "/sys/kernel";
+    let bench = Bench::new();
+    let mut step =
+        bench.step("test -e /sys/kernel/wharf-test || echo hidden; ls -d /sys/kernel/mm");
+    step.network = Network::Host;
+    among_own_mounts(|| {
+        mount("none", kernel, "tmpfs", MountFlags::empty(), None).unwrap();
+        fs_err::write("/sys/kernel/wharf-test", "").unwrap();
+        assert_eq!(go(&ROOT, &step, &[]).ok(), "hidden\n/sys/kernel/mm\n");
+    });
+    let groups = Path::new("/sys/fs/cgroup").read_dir();
+    if groups.is_ok_and(|mut groups| groups.next().is_some()) {
+        step = bench.step("ls -A /sys/fs/cgroup | head -n 1 | wc -l; touch /sys/fs/cgroup/x 2>&1");
+        step.network = Network::Host;
+        let gave = go(&ROOT, &step, &[]);
+        assert!(gave.output.starts_with("1\n"), "{}", gave.output);
+        assert!(gave.output.contains("Read-only"), "{}", gave.output);
+    }
     Outcome::Done
 }
 

@@ -166,26 +166,29 @@ fn refused(cage: &Cage, place: &Place, recipe: &Recipe) {
 }
 
 /// Makes and changes entries of every kind, in two steps, then looks at all there is. What
-/// the last command is told by `ROUND` is in none of its files.
+/// the last command is told by `ROUND` is in none of its files. How many names a file has is
+/// asked of those alone whose names are all of one layer: an overlay counts what is below, as
+/// the reference of sandboxes says.
 const SEEN: &str = r#"FROM BASE
 RUN mkdir -p /x/d/e && cd /x && echo f > f && ln f g && ln f d/h && ln -s f l && mkfifo p && \
     chown 5:6 f && chown -h 7:8 l && chmod 4751 f && mkdir -m 1777 t && echo o > d/old && \
     touch -d @1000000000 d/old && touch -d @1100000000 d && rm -r /srv/deep/a && \
     chmod 2750 /srv/set && mv /srv/nested /srv/moved && echo more >> /srv/file
 COPY dir /x/copied
-RUN cd /x && rm g && echo again > d/h && mkdir /srv/deep/a && echo new > /srv/deep/a/new && \
+RUN cd /x && rm g d/h && echo again > d/h && mkdir /srv/deep/a && echo new > /srv/deep/a/new && \
     rm -r t && ln -s d t && chown -R app:staff d && rm /usr/hard/second && \
-    ln /usr/hard/third /x/third && touch /srv/real/kept.txt && odd user.word 776f7264 f && \
+    ln f third && touch /srv/real/kept.txt && odd user.word 776f7264 f && \
     odd security.capability 0100000200200000000000000000000000000000 d/old
 WORKDIR /x/made/by/workdir
 ARG ROUND
 RUN : $ROUND; cd / && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./etc \
     \) -prune -o -type d -exec stat -c '%n %F %a %u %g %Y' {} + > /dev/shm/seen && \
     find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./etc -o -path ./tmp \) \
-    -prune -o ! -type d -exec stat -c '%n %F %a %u %g %Y %h %s' {} + >> /dev/shm/seen && \
+    -prune -o ! -type d -exec stat -c '%n %F %a %u %g %Y %s' {} + >> /dev/shm/seen && \
     find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./etc -o -path ./tmp \) \
     -prune -o -type l -exec readlink {} \; >> /dev/shm/seen && \
-    ls -i /x/f /x/d/h /usr/hard/* /x/third | awk '{ if (!($1 in n)) n[$1] = ++c; print $2, n[$1] }' \
+    stat -c '%n %h' /x/f /x/third /x/d/h /x/d/old /srv/file >> /dev/shm/seen && \
+    ls -i /x/f /x/d/h /usr/hard/* /x/third /x/copied/one | awk '{ if (!($1 in n)) n[$1] = ++c; print $2, n[$1] }' \
     >> /dev/shm/seen && cat /srv/file /x/d/h /srv/deep/a/new >> /dev/shm/seen && \
     sort /dev/shm/seen > /seen
 "#;

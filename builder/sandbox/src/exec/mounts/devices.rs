@@ -1,18 +1,21 @@
-//! `/dev`: a few devices that are no hardware, terminals, shared memory. The
-//! devices are the worker's, each a mount: in what a command can write to,
-//! none can be opened.
+//! `/dev`: a few devices that are no hardware, terminals, shared memory. Each
+//! device is a mount: in what a command can write to, none can be opened. They
+//! are the command's own, or where none can be made the worker's, of which
+//! neither mode, owner nor time can be changed.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, mkdirat, symlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, makedev, mkdirat, mknodat, openat, symlinkat, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 use super::make_file;
 use crate::error::Error;
-use crate::exec::inside::{attach, copy_path, create, failed, find};
-use crate::exec::restrict::HARMLESS;
+use crate::exec::inside::{attach, copy, copy_path, create, failed, find};
+use crate::exec::restrict::{HARMLESS, attach_with, restrict};
 
 /// The devices: a name, and both numbers.
 pub(in crate::exec) const DEVICES: [(&str, u32, u32); 6] = [
@@ -35,16 +38,30 @@ pub(in crate::exec) const LINKS: [(&str, &str); 4] = [
 /// How much shared memory there may be, as container engines have it.
 const SHARED_MEMORY: &str = "64m";
 
+/// What a mount of a device may not be used for.
+const NO_FILE: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
 /// Mounts `/dev` and what is in it.
 pub(crate) fn make(root: &OwnedFd) -> Result<(), Error> {
     let path: &[u8] = b"/dev";
     let options = [("source", "tmpfs"), ("mode", "755"), ("size", "65536k")];
     let target = find(root, path).map_err(failed("cannot mount onto", path))?;
-    let directory = create("tmpfs", &options, HARMLESS)
+    let directory = create("tmpfs", &options, MountAttrFlags::MOUNT_ATTR_NOSUID)
         .and_then(|tree| attach(&tree, &target).map(|()| tree))
         .map_err(failed("cannot mount onto", path))?;
-    for (name, ..) in DEVICES {
-        device(&directory, name).map_err(failed("cannot make", name.as_bytes()))?;
+    let mut devices = Vec::new();
+    for (name, major, minor) in DEVICES {
+        let device = device(&directory, name, makedev(major, minor))
+            .map_err(failed("cannot make", name.as_bytes()))?;
+        devices.push((name, device));
+    }
+    // The copies of it that were taken above still hold devices.
+    restrict(&directory, HARMLESS).map_err(failed("cannot mount onto", path))?;
+    for (name, (tree, attributes)) in devices {
+        find(&directory, name.as_bytes())
+            .and_then(|target| attach_with(tree, target, attributes))
+            .map_err(failed("cannot mount onto", name.as_bytes()))?;
     }
     for (name, to) in LINKS {
         symlinkat(to, &directory, name).map_err(failed("cannot make", name.as_bytes()))?;
@@ -60,11 +77,47 @@ pub(crate) fn make(root: &OwnedFd) -> Result<(), Error> {
     }
 }
 
-/// Shows a device of the worker.
-fn device(directory: &OwnedFd, name: &str) -> Result<(), Errno> {
-    make_file(directory, name.as_bytes())?;
-    let tree = copy_path(&Path::new("/dev").join(name))?;
-    attach(tree, find(directory, name.as_bytes())?)
+/// Opens the device of a root that commands read from: at its end, always.
+pub(super) fn no_input(root: &OwnedFd) -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    // The directories are this module's own, without links.
+    find(root, b"/dev")
+        .and_then(|directory| openat(directory, "null", flags, Mode::empty()))
+        .map_err(failed("cannot open", b"/dev/null"))
+}
+
+/// Takes a device for a mount, with what that has to be restricted to, and
+/// makes what it is mounted onto.
+fn device(
+    directory: &OwnedFd,
+    name: &str,
+    numbers: u64,
+) -> Result<(OwnedFd, MountAttrFlags), Errno> {
+    match node(directory, name, numbers) {
+        Ok(()) => copy(directory, name.as_bytes()).map(|tree| (tree, NO_FILE)),
+        // In user namespaces, and where a container or a filter refuses it.
+        Err(Errno::PERM | Errno::ACCESS) => {
+            make_file(directory, name.as_bytes())?;
+            let tree = copy_path(&Path::new("/dev").join(name))?;
+            Ok((tree, NO_FILE | MountAttrFlags::MOUNT_ATTR_RDONLY))
+        }
+        Err(source) => Err(source),
+    }
+}
+
+/// Makes a device that can be opened, or nothing.
+fn node(directory: &OwnedFd, name: &str, numbers: u64) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(0o666);
+    mknodat(directory, name, FileType::CharacterDevice, mode, numbers)?;
+    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(directory, name, flags, Mode::empty()) {
+        Err(refused @ (Errno::PERM | Errno::ACCESS)) => {
+            unlinkat(directory, name, AtFlags::empty())?;
+            Err(refused)
+        }
+        // That of terminals is no use to whoever has none.
+        _ => Ok(()),
+    }
 }
 
 /// Mounts terminals of the command's own. The group of terminals is 5 in
@@ -97,7 +150,7 @@ fn below(
         Ok(()) | Err(Errno::EXIST) => {}
         Err(source) => return Err(source),
     }
-    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let mut attributes = NO_FILE;
     if kind != "devpts" {
         attributes |= HARMLESS;
     }

@@ -1,12 +1,13 @@
 //! What the kernel says of itself: `/proc` and `/sys`, but for what is the
-//! machine's own business.
+//! machine's own business. What is hidden in a file has the command's
+//! `/dev/null` in its place, which is made before.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::FileType;
+use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
-use rustix::mount::MountAttrFlags;
+use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
 use super::bare;
 use crate::error::Error;
@@ -42,6 +43,10 @@ pub(crate) const READ_ONLY: [&[u8]; 5] = [
     b"/proc/sys",
     b"/proc/sysrq-trigger",
 ];
+
+/// The one file system mounted below `/sys` that programs look at: by how much
+/// there is of processors and memory, they take their share.
+const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
 const NO_PROGRAMS: MountAttrFlags = HARMLESS.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
@@ -89,11 +94,14 @@ pub(super) fn sys(root: &OwnedFd, network: Network, kept: Kept) -> Result<(), Er
         Network::Host => Err(Errno::PERM),
     };
     let (tree, bound) = match own {
-        Err(Errno::PERM | Errno::ACCESS) => (copy_path(Path::new("/sys")), true),
+        Err(Errno::PERM | Errno::ACCESS) => (workers(), true),
         made => (made, false),
     };
     tree.and_then(|tree| attach_with(tree, &target, attributes))
         .map_err(failed("cannot mount onto", path))?;
+    if bound {
+        control_groups(root, attributes)?;
+    }
     if bound && network == Network::None {
         // It is of the worker's network, whoever reads it.
         hide(root, WORKERS_NETWORK)?;
@@ -103,6 +111,40 @@ pub(super) fn sys(root: &OwnedFd, network: Network, kept: Kept) -> Result<(), Er
     }
     let mut hidden = HIDDEN.into_iter().filter(|path| path.starts_with(b"/sys"));
     hidden.try_for_each(|path| hide(root, path))
+}
+
+/// Takes a copy of the worker's `/sys`. What the machine has mounted below, as
+/// to trace and configure its kernel, stays behind.
+fn workers() -> Result<OwnedFd, Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    match open_tree(CWD, "/sys", flags) {
+        // In a user namespace nothing can be seen without what lies on it; nor
+        // can anything be read there that the user could not read before.
+        Err(Errno::INVAL) => copy_path(Path::new("/sys")),
+        taken => taken,
+    }
+}
+
+/// Mounts the control groups of the worker, where it has any and they did not
+/// come along.
+fn control_groups(root: &OwnedFd, attributes: MountAttrFlags) -> Result<(), Error> {
+    let path = CONTROL_GROUPS.as_bytes();
+    let failure = |source| failed("cannot mount onto", path)(source);
+    let target = match find(root, path) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found.map_err(failure)?,
+    };
+    let kind = |found: Result<rustix::fs::StatFs, Errno>| found.map(|found| found.f_type);
+    let there = kind(rustix::fs::fstatfs(&target)).map_err(failure)?;
+    match kind(rustix::fs::statfs(CONTROL_GROUPS)) {
+        Ok(workers) if workers != there => {}
+        _ => return Ok(()),
+    }
+    copy_path(Path::new(CONTROL_GROUPS))
+        .and_then(|tree| attach_with(tree, &target, attributes))
+        .map_err(failure)
 }
 
 /// Puts nothing in the place of what is at a path.
@@ -118,11 +160,15 @@ fn hide(root: &OwnedFd, path: &[u8]) -> Result<(), Error> {
                 &[("source", "tmpfs"), ("size", "0"), ("nr_inodes", "1")],
                 NO_PROGRAMS | MountAttrFlags::MOUNT_ATTR_RDONLY,
             ),
-            false => copy_path(Path::new("/dev/null")),
+            false => find(root, b"/dev/null").and_then(|null| copy(null, b"")),
         }
     });
+    // Other than what it is a copy of, it stays as it is.
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     empty
-        .and_then(|empty| attach(empty, &target))
+        .and_then(|empty| attach_with(empty, &target, attributes))
         .map_err(failed("cannot hide", path))
 }
 

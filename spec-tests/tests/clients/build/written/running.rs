@@ -133,6 +133,12 @@ pub(crate) const CASES: &[Written] = &[
 /// What is refused.
 pub(crate) const WRONG: &[Wrong] = &[
     wrong("FROM BASE\nRUN exit 42\n", "42"),
+    wrong("FROM BASE\nRUN kill -9 $$\n", "signal"),
+    wrong("FROM BASE\nRUN\n", "RUN"),
+    wrong(
+        "FROM BASE\nRUN --mount=type=bind,source=missing,target=/x true\n",
+        "missing",
+    ),
     wrong("FROM BASE\nRUN --network=strange true\n", "strange"),
     wrong(
         "FROM BASE\nRUN --security=insecure true\n",

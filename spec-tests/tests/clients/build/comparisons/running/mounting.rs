@@ -137,7 +137,7 @@ pub(crate) const MOUNTING: &[Comparison] = &[
          stat -c '%a %u %g' /run/secrets/hosts >> /x\n",
     )
     .flags("--secret id=hosts,src=/etc/hosts")
-    .differs(&[docker("/run/secrets", "mount-stubs")]),
+    .differs(&[docker("/run/secrets", "mount-stubs"), buildah("/run/secrets", "mount-stubs")]),
     lent(
         "secret: its place, mode and owner",
         "FROM BASE\nRUN chmod 0777 /srv\nUSER app\n\
