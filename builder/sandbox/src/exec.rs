@@ -21,7 +21,6 @@ mod place;
 mod relay;
 mod restrict;
 mod scope;
-mod sealed;
 mod start;
 mod wire;
 

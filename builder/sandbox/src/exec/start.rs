@@ -1,5 +1,7 @@
 //! The worker's side of a command: the keeper is started, and waited for.
 
+mod sealed;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -8,7 +10,6 @@ use std::process::{Child, Command, Stdio as Stream};
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind};
 use crate::exec::place::Placed;
-use crate::exec::sealed;
 use crate::exec::wire::{Job, decode, encode};
 use crate::exec::{Ended, Stdio, Step};
 use crate::tier::{Isolation, Tier};

@@ -203,12 +203,12 @@ fn walk(directory: &Path) {
         silent("a name", path.as_os_str().as_encoded_bytes());
         if metadata.is_dir() {
             walk(&path);
-        } else if metadata.is_file() {
-            if let Ok(bytes) = fs_err::read(&path) {
-                let name = path.display().to_string();
-                silent(&name, &bytes);
-                silent(&name, &plain(&path, &bytes));
-            }
+        } else if metadata.is_file()
+            && let Ok(bytes) = fs_err::read(&path)
+        {
+            let name = path.display().to_string();
+            silent(&name, &bytes);
+            silent(&name, &plain(&path, &bytes));
         }
     }
 }
