@@ -2,6 +2,7 @@
 //! secret in anything that is kept, and no way out.
 
 mod accepted;
+mod connected;
 mod escapes;
 mod places;
 mod recipe;

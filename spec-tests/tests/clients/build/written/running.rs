@@ -114,6 +114,11 @@ pub(crate) const CASES: &[Written] = &[
     )
     .flags("--ulimit nofile=777:888"),
     written(
+        "signals are neither blocked nor ignored",
+        "FROM BASE\nRUN exec grep -E 'Sig(Blk|Ign)' /proc/self/status > /x\n",
+        "/x 0644 0:0 file SigBlk:\\t0000000000000000\\nSigIgn:\\t0000000000000000\\n",
+    ),
+    written(
         "the time that layers have",
         "FROM BASE\nRUN echo $SOURCE_DATE_EPOCH > /x\n",
         "/x 0644 0:0 file 1700000000\\n",

@@ -180,10 +180,4 @@ pub(crate) const AROUND: &[Comparison] = &[
          ps -o stat | grep -c Z > /x; true\n",
     )
     .only(&[Peer::Docker]),
-    runs(
-        "signals are not ignored",
-        "FROM BASE\nRUN grep -E 'Sig(Blk|Ign)' /proc/self/status > /x; \
-         (trap 'echo got > /y' TERM; kill -TERM $(sh -c 'echo $PPID'); true)\n",
-    )
-    .only(&[Peer::Docker]),
 ];
