@@ -30,7 +30,6 @@ const FINISHED: &str = "cage: finished";
 
 const NAMESPACES: &[&str] = &[
     "--mount",
-    "--net",
     "--ipc",
     "--pid",
     "--fork",
@@ -39,6 +38,9 @@ const NAMESPACES: &[&str] = &[
     "--propagation",
     "private",
 ];
+
+/// Keeps the network of the machine out.
+const OWN_NETWORK: &str = "--net";
 
 /// Cgroups that container programs make at the top and leave there.
 const CGROUPS: &[&str] = &["buildah", "default", "docker", "libpod_parent"];
@@ -56,11 +58,21 @@ impl Cage {
     /// test. Skips when this machine lacks one of the programs in `needs` or the
     /// right to make namespaces.
     pub(crate) fn run(test: &str, needs: &[&str], body: fn(&Cage, &mut Cases)) {
+        Self::run_with(test, needs, &[OWN_NETWORK], body);
+    }
+
+    /// As [`Self::run`], but with the machine's network, for what has to be fetched. There
+    /// is no second address.
+    pub(crate) fn run_connected(test: &str, needs: &[&str], body: fn(&Cage, &mut Cases)) {
+        Self::run_with(test, needs, &[], body);
+    }
+
+    fn run_with(test: &str, needs: &[&str], further: &[&str], body: fn(&Cage, &mut Cases)) {
         if let Some(directory) = tool::variable(INSIDE) {
             let cage = Cage {
                 directory: directory.into(),
             };
-            cage.furnish();
+            cage.furnish(further);
             let mut cases = Cases::new(test);
             body(&cage, &mut cases);
             cases.finish();
@@ -68,7 +80,7 @@ impl Cage {
         } else if let Some(reason) = obstacle(needs) {
             skip(&reason);
         } else {
-            enter(test);
+            enter(test, further);
         }
     }
 
@@ -85,16 +97,20 @@ impl Cage {
     }
 
     /// Covers what the programs share with the machine by what only this test sees.
-    fn furnish(&self) {
+    fn furnish(&self, namespaces: &[&str]) {
         for directory in ["home", "tmp", "etc-docker", "certificates"] {
             self.make(directory);
         }
         let hosts = self.path("hosts");
         let names = format!("127.0.0.1 localhost\n{REMOTE_ADDRESS} {REMOTE_NAME}\n");
         fs_err::write(&hosts, names).expect("the test's directory is writable");
+        if namespaces.contains(&OWN_NETWORK) {
+            let address = format!("ip addr add {REMOTE_ADDRESS}/32 dev lo");
+            for line in ["ip link set lo up", &address] {
+                tool::Tool::from_line(line).run("");
+            }
+        }
         for line in [
-            "ip link set lo up".to_owned(),
-            format!("ip addr add {REMOTE_ADDRESS}/32 dev lo"),
             format!("mount --bind {} /etc/hosts", hosts.display()),
             format!(
                 "mount --bind {} /etc/docker",
@@ -124,6 +140,7 @@ fn obstacle(needs: &[&str]) -> Option<String> {
     }
     let probe = Command::new("unshare")
         .args(NAMESPACES)
+        .arg(OWN_NETWORK)
         .arg("true")
         .output();
     match probe {
@@ -135,12 +152,16 @@ fn obstacle(needs: &[&str]) -> Option<String> {
 }
 
 /// Runs the calling test again inside, and passes on what came of it.
-fn enter(test: &str) {
+fn enter(test: &str, further: &[&str]) {
     let directory = TempDir::with_prefix("wharf-clients-").expect("a temporary directory");
     let before = cgroups();
     let program = std::env::current_exe().expect("a running program has a path");
-    let output = Command::new("unshare")
+    // Whoever runs the tests in the background may ignore some signals, and
+    // daemons hand that on to what they run.
+    let output = Command::new("env")
+        .args(["--default-signal", "unshare"])
         .args(NAMESPACES)
+        .args(further)
         .arg(program)
         .args(["--exact", test, "--nocapture", "--include-ignored"])
         .env(INSIDE, directory.path())

@@ -44,7 +44,7 @@ pub(crate) struct Made {
     /// Its files, with every layer put onto those before it by one program.
     pub(crate) files: Listing,
     /// The same files, as docker has them in a container; docker unpacks each layer by
-    /// itself. Empty for buildah.
+    /// itself. Empty for buildah, and where nobody looks.
     pub(crate) contained: Listing,
     /// What docker calls the config, and the author.
     pub(crate) config: Value,
@@ -55,6 +55,9 @@ pub(crate) struct Peers<'a> {
     cage: &'a Cage,
     pub(crate) daemon: Daemon,
     buildah: Tool,
+    /// Whether it is also looked into containers of docker's, which takes as long as all
+    /// the rest.
+    pub(crate) looks_inside: bool,
 }
 
 impl<'a> Peers<'a> {
@@ -71,6 +74,7 @@ impl<'a> Peers<'a> {
             cage,
             daemon: Daemon::start(cage),
             buildah,
+            looks_inside: true,
         }
     }
 
@@ -168,6 +172,10 @@ impl<'a> Peers<'a> {
     /// removes both.
     pub(crate) fn contained(&self, by: &str, image: &str, timed: &str) -> Listing {
         let docker = &self.daemon.docker;
+        if !self.looks_inside {
+            docker.run(&format!("rmi {image}"));
+            return Listing::new();
+        }
         let (root, tar) = (
             self.cage.make(&format!("{by}-contained")),
             self.cage.path(&format!("{by}-contained.tar")),

@@ -171,11 +171,15 @@ impl<'a> Scene<'a> {
         let whole: Value = serde_json::from_slice(&said.bytes).expect("JSON");
         let mut config = whole["config"].clone();
         config["author"] = whole["author"].clone();
-        let docker = &self.peers.daemon.docker;
-        docker.run(&format!("load --input {archive}"));
+        let mut contained = Listing::new();
+        if self.peers.looks_inside {
+            let docker = &self.peers.daemon.docker;
+            docker.run(&format!("load --input {archive}"));
+            contained = self.peers.contained("wharf", image, timed);
+        }
         Made {
             files: self.peers.unpacked(&layout, timed),
-            contained: self.peers.contained("wharf", image, timed),
+            contained,
             config,
         }
     }

@@ -21,7 +21,7 @@ RUN mkdir /app && cd /app && npm install --no-audit --no-fund is-number@7.0.0 &&
     node -e 'if (!require("is-number")(5)) process.exit(1)'
 "#;
 
-/// The file in which pip looks for certificates on machines that bring their own.
+/// Whom this machine trusts, which may be more than the image does.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 #[test]
@@ -34,28 +34,22 @@ fn published_packages_are_installed() {
     Cage::run_connected(test, NEEDS, installed);
 }
 
-/// As a user with numbers of its own, where package managers have the most to stumble
-/// over, and as root.
+/// As a user without further numbers, where package managers have the most to stumble over.
 fn installed(cage: &Cage, cases: &mut Cases) {
     let base = base::layout(cage, "shared/workshop", &fixtures::workshop());
     let context = cage.make("shared/published");
-    if std::path::Path::new(CERTIFICATES).is_file() {
-        fs_err::copy(CERTIFICATES, context.join("certificates")).expect("a writable directory");
-    }
-    let mount = "RUN --mount=type=bind,source=certificates,target=/etc/ssl/certs/ca-certificates.crt \
-                 --mount=type=bind,source=certificates,target=/usr/lib/ssl/cert.pem \
-                 NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt \
-                 PIP_CERT=/etc/ssl/certs/ca-certificates.crt; export NODE_EXTRA_CA_CERTS PIP_CERT; ";
+    let certificates = fs_err::read(CERTIFICATES).unwrap_or_default();
+    fs_err::write(context.join("certificates"), certificates).expect("a writable directory");
+    let mount = "RUN --mount=type=bind,source=certificates,target=/certificates \
+                 export NODE_EXTRA_CA_CERTS=/certificates PIP_CERT=/certificates; ";
     let text = LINES.replace("BASE", &base).replace("RUN ", mount);
     let file = cage.path("shared/published.Dockerfile");
     fs_err::write(&file, text).expect("a writable directory");
     let line = format!("--file {} {}", file.display(), context.display());
-    for place in places::of_machine(cage) {
-        if ["root", "user with a range"].contains(&place.name) {
-            cases.run(place.name, || {
-                let came = place.says(&line);
-                assert!(came.said.contains("Hello, world!"), "{}", came.said);
-            });
-        }
-    }
+    let places = places::of_machine(cage);
+    let place = places.last().expect("there are several");
+    cases.run(place.name, || {
+        let came = place.says(&line);
+        assert!(came.said.contains("Hello, world!"), "{}", came.said);
+    });
 }

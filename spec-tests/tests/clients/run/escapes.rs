@@ -45,7 +45,9 @@ fn nothing_gets_out() {
         all.extend(places::of_containers(cage, &daemon));
         for place in all.iter().filter(|place| place.runs()) {
             cases.run(&format!("{}: tricks", place.name), || tricks(&scene, place));
-            if !place.name.contains("one number") && !place.name.contains("volume") {
+            // Slow, and the same in places that are alike.
+            let alike = ["one number", "volume", "unconfined user"];
+            if !alike.iter().any(|word| place.name.contains(word)) {
                 cases.run(&format!("{}: links", place.name), || links(&scene, place));
             }
             cases.run(&format!("{}: left behind", place.name), || {
