@@ -15,9 +15,7 @@ fn furnished(commands: &str) -> Option<Home> {
     let home = Home::new();
     let works = home.wharf(&["doctor", "-q"]).code == Some(0);
     let program = fs_err::read(BUSYBOX).unwrap_or_default();
-    // One that is linked against libraries names its interpreter.
-    let is_static = !program.is_empty() && !program.windows(8).any(|seen| seen == b"ld-linux");
-    if !works || !is_static {
+    if !works || !is_static(&program) {
         skip("commands can not be run here, or there is no static busybox");
         return None;
     }
@@ -27,6 +25,25 @@ fn furnished(commands: &str) -> Option<Home> {
     );
     fs_err::copy(BUSYBOX, home.path("c/sh")).expect("copied");
     Some(home)
+}
+
+/// Says whether a program needs no other to start it: whether its headers name
+/// no interpreter (ELF-64, `PT_INTERP`).
+fn is_static(program: &[u8]) -> bool {
+    const INTERPRETER: u32 = 3;
+    let number = |at: usize, length: usize| {
+        let bytes = program.get(at..at + length)?;
+        let number = bytes.iter().rev();
+        Some(number.fold(0_usize, |number, byte| number << 8 | usize::from(*byte)))
+    };
+    let kinds = || {
+        let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        (0..count)
+            .map(|at| number(start + at * size, 4))
+            .collect::<Option<Vec<_>>>()
+    };
+    program.starts_with(b"\x7fELF")
+        && kinds().is_some_and(|kinds| !kinds.contains(&(INTERPRETER as usize)))
 }
 
 /// Says that a test skips, where it may.
@@ -99,14 +116,14 @@ fn a_command_has_as_much_time_as_it_gets() {
     let built = build(&home, &["-q", "--run-timeout", "300ms"]);
     let said = built.failed(7);
     assert!(
-        said.starts_with("error: the command took longer than it may"),
+        said.starts_with("error: the command took longer than 300ms, and was killed"),
         "{said}"
     );
 }
 
 #[test]
 fn a_secret_is_for_the_command_alone() {
-    let run = "RUN --mount=type=secret,id=token,env=TOKEN echo \"it is $TOKEN\"; [ \"$TOKEN\" = s3cret-word ] && echo y > /y\n";
+    let run = "RUN --mount=type=secret,id=token,env=TOKEN echo \"it is $TOKEN\"; [ ${#TOKEN} = 11 ] && echo y > /y\n";
     let Some(home) = furnished(run) else {
         return;
     };
