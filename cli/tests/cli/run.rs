@@ -123,7 +123,7 @@ fn a_command_has_as_much_time_as_it_gets() {
 
 #[test]
 fn a_secret_is_for_the_command_alone() {
-    let run = "RUN --mount=type=secret,id=token,env=TOKEN echo \"it is $TOKEN\"; [ ${#TOKEN} = 11 ] && echo y > /y\n";
+    let run = "RUN --mount=type=secret,id=token,env=TOKEN,required echo \"it is $TOKEN\"; [ ${#TOKEN} = 11 ] && echo y > /y\n";
     let Some(home) = furnished(run) else {
         return;
     };
