@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dockerfile::{Copy, Text};
 use layer::{EntryPath, Tree};
+use oci::Digest;
 
 use crate::blocking;
 use crate::context::archive::Archive;
@@ -41,24 +42,14 @@ impl Run<'_> {
         let own;
         let tree = match from {
             CopyFrom::Context | CopyFrom::Files(_) => {
-                let context = self.look(self.files_of(from)?, &sources, &how).await?;
+                let context = self.look(from, wanted(&sources, &how)).await?;
                 shelf.context = Some(Arc::clone(&context));
                 own = context;
                 &own.tree
             }
-            CopyFrom::Stage(stage) => {
-                self.see_done(*stage).await?;
-                let tree = self.done(*stage)?.tree.as_ref();
-                tree.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?
-            }
-            CopyFrom::Image(name) => {
-                let base = self.base(name, number).await?;
-                if !self.trees.contains_key(&base.digest) {
-                    let tree = self.tree_of(&placed(&base)).await?;
-                    self.trees.insert(base.digest, tree);
-                }
-                let tree = self.trees.get(&base.digest);
-                tree.ok_or_else(|| Error::new(ErrorKind::Step, "the image has no files"))?
+            _ => {
+                let there = self.there(number, from).await?;
+                self.tree_there(&there)?
             }
         };
         let explain = |failure| self.explain(failure, copy, &sources, from);
@@ -171,7 +162,7 @@ impl Run<'_> {
     }
 
     /// Finds the context that files are taken from.
-    pub(super) fn files_of(&self, from: &CopyFrom) -> Result<&Filtered, Error> {
+    fn files_of(&self, from: &CopyFrom) -> Result<&Filtered, Error> {
         match from {
             CopyFrom::Files(name) => self.contexts.get(name).ok_or_else(|| {
                 let message = format!("there is no build context `{name}`");
@@ -181,16 +172,16 @@ impl Run<'_> {
         }
     }
 
-    /// Looks at what a copy may take of a context.
-    async fn look(
+    /// Looks at what may be taken of a context.
+    pub(super) async fn look(
         &self,
-        files: &Filtered,
-        sources: &[Source],
-        how: &Copying,
+        from: &CopyFrom,
+        wanted: Wanted,
     ) -> Result<Arc<Context>, Error> {
+        let files = self.files_of(from)?;
         let look = Look {
             ignore: files.ignore.clone(),
-            wanted: wanted(sources, how),
+            wanted,
             fidelity: self.request.fidelity,
             time: self.time()?,
             origin: CONTEXT,
@@ -199,6 +190,45 @@ impl Run<'_> {
         let context = blocking::run(move || opened.look(&look)).await?;
         Ok(Arc::new(context))
     }
+
+    /// Has the file system of a stage or image at hand; of a context there is
+    /// none.
+    pub(super) async fn there(&mut self, number: usize, from: &CopyFrom) -> Result<There, Error> {
+        match from {
+            CopyFrom::Stage(stage) => {
+                self.see_done(*stage).await?;
+                Ok(There::Stage(*stage))
+            }
+            CopyFrom::Image(name) => {
+                let base = self.base(name, number).await?;
+                if !self.trees.contains_key(&base.digest) {
+                    let tree = self.tree_of(&placed(&base)).await?;
+                    self.trees.insert(base.digest, tree);
+                }
+                Ok(There::Image(base.digest))
+            }
+            CopyFrom::Context | CopyFrom::Files(_) => {
+                Err(Error::new(ErrorKind::Step, "a context has no file system"))
+            }
+        }
+    }
+
+    /// Gives a file system that is at hand.
+    pub(super) fn tree_there(&self, there: &There) -> Result<&Tree, Error> {
+        let tree = match there {
+            There::Stage(stage) => self.done(*stage)?.tree.as_ref(),
+            There::Image(digest) => self.trees.get(digest),
+        };
+        tree.ok_or_else(|| Error::new(ErrorKind::Step, "the stage or image has no files"))
+    }
+}
+
+/// Names a file system that is at hand.
+pub(super) enum There {
+    /// That of a stage.
+    Stage(usize),
+    /// That of an image, by its manifest.
+    Image(Digest),
 }
 
 /// Says what of a context a copy may take: where a pattern may find a link,

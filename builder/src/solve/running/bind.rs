@@ -11,13 +11,13 @@ use layer::{ContentPlace, Entry, EntryPath, Kind, LayerIndex, Node, NodeKind, Tr
 use oci::Digest;
 
 use crate::blocking;
-use crate::context::{Look, Wanted};
+use crate::context::Wanted;
 use crate::error::{Error, ErrorKind};
-use crate::pack::contents::{CONTEXT, Shelf};
+use crate::pack::contents::Shelf;
 use crate::pack::layers;
 use crate::pack::recipe::{Content, Item, Recipe};
 use crate::plan::CopyFrom;
-use crate::solve::run::{Run, placed};
+use crate::solve::run::Run;
 use crate::step::run::mounts::{self, Shape};
 
 /// The name of what is mounted, in the directory that is made for it.
@@ -50,41 +50,22 @@ impl Run<'_> {
         mount: &Mount,
     ) -> Result<Brings, Error> {
         let mut shelf = Shelf::default();
-        let time = self.time()?;
         let own;
         let tree = match from {
             CopyFrom::Context | CopyFrom::Files(_) => {
-                let files = self.files_of(from)?;
                 let source = mount.source.as_deref().unwrap_or_default();
-                let look = Look {
-                    ignore: files.ignore.clone(),
-                    wanted: match EntryPath::parse(source.as_bytes()) {
-                        Ok(path) if !path.is_root() => Wanted::Paths(vec![path]),
-                        _ => Wanted::All,
-                    },
-                    fidelity: self.request.fidelity,
-                    time,
-                    origin: CONTEXT,
+                let wanted = match EntryPath::parse(source.as_bytes()) {
+                    Ok(path) if !path.is_root() => Wanted::Paths(vec![path]),
+                    _ => Wanted::All,
                 };
-                let opened = files.opened.clone();
-                let context = Arc::new(blocking::run(move || opened.look(&look)).await?);
+                let context = self.look(from, wanted).await?;
                 shelf.context = Some(Arc::clone(&context));
                 own = context;
                 &own.tree
             }
-            CopyFrom::Stage(stage) => {
-                self.see_done(*stage).await?;
-                let tree = self.done(*stage)?.tree.as_ref();
-                tree.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?
-            }
-            CopyFrom::Image(name) => {
-                let base = self.base(name, number).await?;
-                if !self.trees.contains_key(&base.digest) {
-                    let tree = self.tree_of(&placed(&base)).await?;
-                    self.trees.insert(base.digest, tree);
-                }
-                let tree = self.trees.get(&base.digest);
-                tree.ok_or_else(|| Error::new(ErrorKind::Step, "the image has no files"))?
+            _ => {
+                let there = self.there(number, from).await?;
+                self.tree_there(&there)?
             }
         };
         let (recipe, shape) = below(tree, mount)?;
