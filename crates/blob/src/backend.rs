@@ -6,6 +6,7 @@
 //! holds every implementation to it.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -45,7 +46,13 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// been anything.
     async fn delete(&self, key: &Key) -> Result<(), Error>;
 
-    /// Deletes a record if it is still of this version.
+    /// Tells which writing of a blob lies under a key; `None` where there is
+    /// none. No two writings of one key ever have the same version, even of
+    /// equal content.
+    async fn version(&self, key: &Key) -> Result<Option<Version>, Error>;
+
+    /// Deletes a record or blob if it is still of this version. Whoever is
+    /// reading the blob may read it to its end.
     async fn delete_if(&self, key: &Key, version: &Version) -> Result<Swapped, Error>;
 
     /// Lists the names directly below a key, in byte order: at most `limit`
@@ -62,7 +69,20 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     async fn resume(&self, place: &Key, saved: &Saved) -> Result<Option<Box<dyn Upload>>, Error>;
 
     /// Removes whatever an upload has left below its place, finished or not.
+    /// Another process may publish it at the same moment: then the blob is
+    /// whole, or publishing fails.
     async fn discard(&self, place: &Key, saved: &Saved) -> Result<(), Error>;
+
+    /// Says whether several processes write to the place at the same time.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Gives a URL under which anybody may read a blob for a while, where the
+    /// place can serve it itself.
+    async fn signed_url(&self, _key: &Key, _valid: Duration) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
 }
 
 /// The largest record, in bytes. Records are read whole; the largest are a
@@ -87,8 +107,8 @@ pub trait Upload: fmt::Debug + Send + Sync {
     async fn read_back(&mut self) -> Result<ByteStream, Error>;
 
     /// Makes the blob durable and visible under a key, at once and whole. A
-    /// blob that lies there already is replaced: under one key all content is
-    /// the same.
+    /// blob that lies there already may stay instead: under one key all
+    /// content is the same.
     async fn publish(self: Box<Self>, key: &Key) -> Result<(), Error>;
 }
 

@@ -147,6 +147,12 @@ impl Backend for Local {
             .await
     }
 
+    async fn version(&self, key: &Key) -> Result<Option<Version>, Error> {
+        let key = key.clone();
+        self.run(move |directory| read::version(directory, &key))
+            .await
+    }
+
     async fn delete_if(&self, key: &Key, version: &Version) -> Result<Swapped, Error> {
         let (key, version) = (key.clone(), version.clone());
         self.run(move |directory| record::delete_if(directory, &key, &version))

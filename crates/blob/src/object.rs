@@ -124,6 +124,10 @@ impl Backend for Object {
         content::delete(&self.bucket, key).await
     }
 
+    async fn version(&self, key: &Key) -> Result<Option<Version>, Error> {
+        content::version(&self.bucket, key).await
+    }
+
     async fn delete_if(&self, key: &Key, version: &Version) -> Result<Swapped, Error> {
         record::delete_if(&self.bucket, key, version).await
     }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::blocking;
 use super::directory::Directory;
+use crate::backend::Version;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::stream::{ByteRange, ByteStream};
@@ -18,11 +19,27 @@ use crate::stream::{ByteRange, ByteStream};
 /// threads does not count, small enough that 200 readers stay below 128 MiB.
 pub(super) const PIECE: u64 = 256 * 1024;
 
+/// How the version of a file begins; that of a record is hexadecimal.
+pub(super) const FILE_VERSION: &str = "file:";
+
 pub(super) fn size(directory: &Directory, key: &Key) -> Result<Option<u64>, Error> {
     match rustix::fs::stat(directory.path(key)) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {
             Ok(Some(u64::try_from(stat.st_size).unwrap_or_default()))
         }
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(Error::io(format!("can not look at `{key}`"), error)),
+    }
+}
+
+/// Tells which file lies under a key. Only one process has the directory, so
+/// that a file is told from its successors by its number and times.
+pub(super) fn version(directory: &Directory, key: &Key) -> Result<Option<Version>, Error> {
+    match rustix::fs::stat(directory.path(key)) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => Ok(Some(Version(format!(
+            "{FILE_VERSION}{}-{}.{}-{}",
+            stat.st_ino, stat.st_ctime, stat.st_ctime_nsec, stat.st_size
+        )))),
         Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(error) => Err(Error::io(format!("can not look at `{key}`"), error)),
     }

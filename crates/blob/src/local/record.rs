@@ -10,6 +10,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::directory::{Directory, FILE_MODE};
+use super::read::FILE_VERSION;
 use crate::backend::{Expected, RECORD_LIMIT, Record, Swapped, Version};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -48,7 +49,9 @@ pub(super) fn swap(
     let flags = match expected {
         Expected::Absent => RenameFlags::NOREPLACE,
         Expected::Anything => RenameFlags::empty(),
-        Expected::Version(version) if is_version(&path, version, key)? => RenameFlags::empty(),
+        Expected::Version(version) if is_version(directory, &path, version, key)? => {
+            RenameFlags::empty()
+        }
         Expected::Version(_) => return Ok(Swapped::Lost),
     };
     put(directory, &path, value, flags).map_err(|error| failed("write", key, error))
@@ -67,7 +70,7 @@ pub(super) fn delete_if(
 ) -> Result<Swapped, Error> {
     let path = directory.path(key);
     let _turn = turn(directory, key)?;
-    if !is_version(&path, version, key)? {
+    if !is_version(directory, &path, version, key)? {
         return Ok(Swapped::Lost);
     }
     unlink(directory, &path).map_err(|error| failed("delete", key, error))?;
@@ -91,12 +94,23 @@ fn version_of(value: &[u8]) -> Version {
     Version(Digest::sha256(value).hex())
 }
 
-fn is_version(path: &Path, version: &Version, key: &Key) -> Result<bool, Error> {
+fn is_version(
+    directory: &Directory,
+    path: &Path,
+    version: &Version,
+    key: &Key,
+) -> Result<bool, Error> {
+    if version.0.starts_with(FILE_VERSION) {
+        return Ok(super::read::version(directory, key)?.as_ref() == Some(version));
+    }
     let value = read_file(path).map_err(|error| failed("read", key, error))?;
     Ok(value.is_some_and(|value| version_of(&value) == *version))
 }
 
-fn turn<'a>(directory: &'a Directory, key: &Key) -> Result<super::locks::Turn<'a>, Error> {
+pub(super) fn turn<'a>(
+    directory: &'a Directory,
+    key: &Key,
+) -> Result<super::locks::Turn<'a>, Error> {
     directory
         .locks()
         .turn(key)

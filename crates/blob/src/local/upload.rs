@@ -156,6 +156,8 @@ impl Upload for LocalUpload {
         let key = key.clone();
         blocking(move || {
             let target = self.directory.path(&key);
+            // Whoever deletes one writing of the blob must not hit the next.
+            let _turn = record::turn(&self.directory, &key)?;
             self.directory
                 .sync_file(&self.file)
                 .and_then(|()| self.directory.make_parent(&target))

@@ -10,7 +10,7 @@ use object_store::path::Path;
 use super::bucket::{self, Bucket, Meta};
 use super::pointer::{POINTER_SIZE, Pointer, Segment};
 use super::record::ATTEMPTS;
-use crate::backend::{Expected, Swapped};
+use crate::backend::{Expected, Swapped, Version};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::stream::{ByteRange, ByteStream};
@@ -40,6 +40,12 @@ pub(super) async fn size(bucket: &Bucket, key: &Key) -> Result<Option<u64>, Erro
         What::Pointer(pointer) => Ok(Some(pointer.size())),
         What::Broken(error) => Err(error),
     }
+}
+
+/// Tells which writing of a blob lies under a key.
+pub(super) async fn version(bucket: &Bucket, key: &Key) -> Result<Option<Version>, Error> {
+    let found = bucket.head(&bucket::path(key)?).await?;
+    Ok(found.filter(|meta| meta.size > 0).map(|meta| meta.version))
 }
 
 /// Gives the pointer under a key, if there is one.

@@ -71,6 +71,8 @@ pub enum Operation {
     Swap,
     /// [`Backend::delete`].
     Delete,
+    /// [`Backend::version`].
+    Version,
     /// [`Backend::delete_if`].
     DeleteIf,
     /// [`Backend::page`].
@@ -97,7 +99,13 @@ impl Operation {
     pub fn writes(self) -> bool {
         !matches!(
             self,
-            Self::Read | Self::Head | Self::Open | Self::Piece | Self::Page | Self::ReadBack
+            Self::Read
+                | Self::Head
+                | Self::Open
+                | Self::Piece
+                | Self::Version
+                | Self::Page
+                | Self::ReadBack
         )
     }
 }
@@ -283,6 +291,11 @@ impl Backend for Failing {
         self.script.run(Operation::Delete, key, work).await
     }
 
+    async fn version(&self, key: &Key) -> Result<Option<Version>, Error> {
+        let work = self.inner.version(key);
+        self.script.run(Operation::Version, key, work).await
+    }
+
     async fn delete_if(&self, key: &Key, version: &Version) -> Result<Swapped, Error> {
         let work = self.inner.delete_if(key, version);
         self.script.run(Operation::DeleteIf, key, work).await
@@ -308,6 +321,10 @@ impl Backend for Failing {
     async fn discard(&self, place: &Key, saved: &Saved) -> Result<(), Error> {
         let work = self.inner.discard(place, saved);
         self.script.run(Operation::Discard, place, work).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
     }
 }
 

@@ -62,6 +62,11 @@ impl<P: Pause> Backend for Paused<P> {
         self.inner.delete(key).await
     }
 
+    async fn version(&self, key: &Key) -> Result<Option<Version>, Error> {
+        self.pause.pause().await;
+        self.inner.version(key).await
+    }
+
     async fn delete_if(&self, key: &Key, version: &Version) -> Result<Swapped, Error> {
         self.pause.pause().await;
         self.inner.delete_if(key, version).await
