@@ -15,6 +15,14 @@ use toml::{Table, Value};
 use crate::environment::Environment;
 use crate::report::{WithHint as _, usage};
 
+mod secret;
+mod serve;
+mod span;
+
+pub(crate) use secret::Secret;
+pub(crate) use serve::{Anonymous, Log, Metrics, S3, Serve, Sse, Switch};
+pub(crate) use span::Span;
+
 /// Configures the program.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -26,81 +34,6 @@ pub(crate) struct Config {
     /// How registries are reached; the longest prefix counts.
     #[serde(rename = "registry", skip_serializing_if = "Vec::is_empty")]
     pub(crate) registries: Vec<Registry>,
-}
-
-/// Configures `wharf serve`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Serve {
-    /// The address and port to listen on; port 0 takes a free one.
-    pub(crate) listen: String,
-    /// Where everything is kept: a directory.
-    pub(crate) storage: String,
-    /// A file of users and bcrypt hashes, as `htpasswd -B` writes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) htpasswd: Option<PathBuf>,
-    /// What a caller without credentials may do: `pull` or `push`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) anonymous: Option<Anonymous>,
-    /// More names by which it may be called where everybody on this machine may
-    /// push, without ports; `*` lets any name and any web page. Addresses,
-    /// `localhost` and the name of this machine need not be listed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) allow_hosts: Vec<String>,
-    /// A certificate chain in PEM.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// The private key of the certificate in PEM.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Whether to serve unencrypted beyond this machine.
-    pub(crate) plain_http: bool,
-    /// Whether to acknowledge what is not on the disk yet: a power cut loses
-    /// it. For tests.
-    pub(crate) unsafe_no_sync: bool,
-    /// How log lines look: `human` or `json`.
-    pub(crate) log: Log,
-}
-
-impl Default for Serve {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:5000".to_owned(),
-            storage: "./wharf-data".to_owned(),
-            htpasswd: None,
-            anonymous: None,
-            allow_hosts: Vec::new(),
-            tls_cert: None,
-            tls_key: None,
-            plain_http: false,
-            unsafe_no_sync: false,
-            log: Log::Human,
-        }
-    }
-}
-
-/// Says what a caller without credentials may do.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Anonymous {
-    /// Read
-    Pull,
-    /// Read, write and delete
-    Push,
-}
-
-/// Says how log lines look.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Log {
-    /// For people
-    Human,
-    /// One JSON object a line
-    Json,
 }
 
 /// Configures `wharf build`.
@@ -180,28 +113,111 @@ impl fmt::Display for Source {
     }
 }
 
-/// The settings that can be set by an environment variable: `WHARF_` and the
-/// key's last part, as in `WHARF_LISTEN`.
-pub(crate) const SERVE_KEYS: [&str; 10] = [
-    "listen",
-    "storage",
-    "htpasswd",
-    "anonymous",
-    "allow-hosts",
-    "tls-cert",
-    "tls-key",
-    "plain-http",
-    "unsafe-no-sync",
-    "log",
+/// A part of the file, with its settings that can be set by an environment
+/// variable.
+pub(crate) struct Section {
+    /// How it is named in the file.
+    pub(crate) name: &'static str,
+    /// The type that it is read as.
+    #[cfg(test)]
+    pub(crate) title: &'static str,
+    /// What the names of its variables start with.
+    prefix: &'static str,
+    /// Its keys.
+    pub(crate) keys: &'static [&'static str],
+}
+
+/// The parts of the file, in the order in which they are shown.
+pub(crate) const SECTIONS: [Section; 3] = [
+    Section {
+        name: "serve",
+        #[cfg(test)]
+        title: "Serve",
+        prefix: "WHARF_",
+        keys: &[
+            "listen",
+            "storage",
+            "htpasswd",
+            "anonymous",
+            "allow-hosts",
+            "tls-cert",
+            "tls-key",
+            "plain-http",
+            "immutable-tags",
+            "gc",
+            "gc-interval",
+            "gc-grace",
+            "untagged-after",
+            "upload-expiry",
+            "redirect",
+            "max-connections",
+            "metrics",
+            "access-log",
+            "trace-endpoint",
+            "scratch",
+            "unsafe-no-sync",
+            "log",
+        ],
+    },
+    Section {
+        name: "serve.s3",
+        #[cfg(test)]
+        title: "S3",
+        prefix: "WHARF_S3_",
+        keys: &[
+            "endpoint",
+            "region",
+            "path-style",
+            "access-key-id",
+            "secret-access-key",
+            "session-token",
+            "sse",
+            "kms-key",
+            "allow-http",
+        ],
+    },
+    Section {
+        name: "build",
+        #[cfg(test)]
+        title: "Build",
+        prefix: "WHARF_",
+        keys: &["sandbox"],
+    },
 ];
 
-/// Those of `build`, which environment variables set likewise.
-pub(crate) const BUILD_KEYS: [&str; 1] = ["sandbox"];
+impl Section {
+    /// Names the environment variable that sets a key: `WHARF_LISTEN`.
+    pub(crate) fn variable(&self, key: &str) -> String {
+        let key = key.to_ascii_uppercase().replace('-', "_");
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Finds the part in the whole.
+    pub(crate) fn within<'a>(&self, table: &'a Table) -> Option<&'a Table> {
+        table_at(table, self.name)
+    }
+}
+
+/// Finds a table by its path.
+fn table_at<'a>(table: &'a Table, path: &str) -> Option<&'a Table> {
+    path.split('.')
+        .try_fold(table, |table, name| table.get(name)?.as_table())
+}
 
 /// Those of them that are lists; commas separate them in the environment.
-const LIST_KEYS: [&str; 1] = ["allow-hosts"];
+const LIST_KEYS: [&str; 2] = ["allow-hosts", "immutable-tags"];
 
-/// A setting that a flag gives: its key below `serve`, the flag, the value.
+/// Those of them that are numbers.
+const NUMBER_KEYS: [&str; 1] = ["max-connections"];
+
+/// Those of them that are secrets: no message repeats their values.
+const SECRET_KEYS: [&str; 3] = [
+    "serve.s3.access-key-id",
+    "serve.s3.secret-access-key",
+    "serve.s3.session-token",
+];
+
+/// A setting that a flag gives: its key, the flag, the value.
 pub(crate) type FlagValue = (&'static str, &'static str, Value);
 
 /// Loads the configuration, and says where each setting was set.
@@ -214,31 +230,37 @@ pub(crate) fn load(
     if let Some((path, text)) = read_file(environment, file)? {
         merged.add_file(&path, &text)?;
     }
-    let serve = SERVE_KEYS.map(|key| ("serve", key));
-    let build = BUILD_KEYS.map(|key| ("build", key));
-    for (section, key) in serve.into_iter().chain(build) {
-        let name = variable_of(key);
-        if let Some(text) = environment.variable(&name) {
-            let value = match text {
-                text if LIST_KEYS.contains(&key) => {
-                    let items = text.split(',').map(|item| Value::from(item.trim()));
-                    Value::Array(items.collect())
-                }
-                "true" | "false" => Value::Boolean(text == "true"),
-                text => Value::String(text.to_owned()),
-            };
-            merged.set(section, key, value, Source::Variable(name));
+    for section in &SECTIONS {
+        for key in section.keys {
+            let name = section.variable(key);
+            if let Some(text) = environment.variable(&name) {
+                let key = format!("{}.{key}", section.name);
+                merged.set(&key, value_of(&key, text), Source::Variable(name));
+            }
         }
     }
     for (key, flag, value) in flags {
-        merged.set("serve", key, value, Source::Flag(flag));
+        merged.set(key, value, Source::Flag(flag));
     }
     merged.finish()
 }
 
-/// Names the environment variable that sets a key of `serve` or `build`.
-pub(crate) fn variable_of(key: &str) -> String {
-    format!("WHARF_{}", key.to_ascii_uppercase().replace('-', "_"))
+/// Reads what an environment variable says of a key.
+fn value_of(key: &str, text: &str) -> Value {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    if LIST_KEYS.contains(&last) {
+        let items = text.split(',').map(|item| Value::from(item.trim()));
+        return Value::Array(items.collect());
+    }
+    let number = text
+        .parse::<i64>()
+        .ok()
+        .filter(|_| NUMBER_KEYS.contains(&last));
+    match (text, number) {
+        (_, Some(number)) => Value::Integer(number),
+        ("true" | "false", None) if !SECRET_KEYS.contains(&key) => Value::Boolean(text == "true"),
+        _ => Value::String(text.to_owned()),
+    }
 }
 
 /// Says where each setting was set, by its key.
@@ -252,6 +274,13 @@ impl Sources {
             Some(source) => format!("`{key}` (set by {source})"),
             None => format!("`{key}` (the default)"),
         }
+    }
+
+    /// Names a setting that a flag gave, of those whose keys start so.
+    pub(crate) fn flag_below(&self, start: &str) -> Option<String> {
+        let below = self.0.iter().filter(|(key, _)| key.starts_with(start));
+        let mut given = below.filter(|(_, source)| matches!(source, Source::Flag(_)));
+        given.next().map(|(key, _)| self.name(key))
     }
 
     /// Says where a setting was set.
@@ -278,28 +307,28 @@ impl Merged {
         if table.contains_key("registry") {
             self.sources.0.insert("registry".to_owned(), source.clone());
         }
-        for section in ["serve", "build"] {
-            let Some(Value::Table(set)) = table.get(section) else {
-                continue;
-            };
-            for key in set.keys() {
-                let key = format!("{section}.{key}");
-                self.sources.0.insert(key, source.clone());
-            }
+        for section in &SECTIONS {
+            let set = section.within(&table).into_iter().flat_map(Table::keys);
+            let named = set.map(|key| (format!("{}.{key}", section.name), source.clone()));
+            self.sources.0.extend(named);
         }
         self.table = table;
         Ok(())
     }
 
-    fn set(&mut self, section: &str, key: &str, value: Value, source: Source) {
-        let table = self
-            .table
-            .entry(section)
-            .or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = table {
-            table.insert(key.to_owned(), value);
-            self.sources.0.insert(format!("{section}.{key}"), source);
+    fn set(&mut self, key: &str, value: Value, source: Source) {
+        let mut table = &mut self.table;
+        let (path, name) = key.rsplit_once('.').unwrap_or(("", key));
+        for part in path.split('.') {
+            let entry = table
+                .entry(part)
+                .or_insert_with(|| Value::Table(Table::new()));
+            // The file was read before: what is no table was refused.
+            let Value::Table(below) = entry else { return };
+            table = below;
         }
+        table.insert(name.to_owned(), value);
+        self.sources.0.insert(key.to_owned(), source);
     }
 
     fn finish(self) -> anyhow::Result<(Config, Sources)> {
@@ -331,7 +360,10 @@ fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Result<
 fn check(table: &Table, source: impl Fn(&str) -> String) -> anyhow::Result<Config> {
     serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
         let key = error.path().to_string();
-        let message = error.inner().message().to_owned();
+        let message = match SECRET_KEYS.contains(&key.as_str()) {
+            true => "it is no text".to_owned(),
+            false => error.inner().message().to_owned(),
+        };
         let source = source(&key);
         match suggestion(&message) {
             Some(known) => usage(format!(

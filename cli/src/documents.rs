@@ -10,7 +10,7 @@ use schemars::schema_for;
 use serde_json::Value;
 
 use crate::arguments::Arguments;
-use crate::config::{BUILD_KEYS, Config, SERVE_KEYS, variable_of};
+use crate::config::{Config, SECTIONS};
 use crate::environment::{Environment, VARIABLES};
 use crate::report::MEANINGS;
 
@@ -64,21 +64,19 @@ fn configuration() {
     );
     let schema = schema_for!(Config).to_value();
     let defaults = toml::Table::try_from(Config::default()).expect("defaults are valid");
-    for (section, title, keys) in [
-        ("serve", "Serve", &SERVE_KEYS[..]),
-        ("build", "Build", &BUILD_KEYS[..]),
-    ] {
-        let set = defaults[section].as_table().expect("a table");
-        let what = description(&schema["properties"][section]);
-        text.push_str(&format!("\n## `[{section}]`\n\n{what}\n\n"));
+    for section in &SECTIONS {
+        let set = section.within(&defaults);
+        let title = section.title;
+        let what = description(&schema["$defs"][title]);
+        text.push_str(&format!("\n## `[{}]`\n\n{what}\n\n", section.name));
         text.push_str("| key | default | what it says | variable |\n|---|---|---|---|\n");
-        for key in keys {
-            let default = match set.get(*key) {
+        for key in section.keys {
+            let default = match set.and_then(|set| set.get(*key)) {
                 Some(value) => format!("`{value}`"),
                 None => "none".to_owned(),
             };
             let what = description(&schema["$defs"][title]["properties"][key]);
-            let variable = variable_of(key);
+            let variable = section.variable(key);
             text.push_str(&format!(
                 "| `{key}` | {default} | {what} | `{variable}` |\n"
             ));
@@ -109,11 +107,11 @@ fn environment() {
     for (name, what) in VARIABLES {
         text.push_str(&format!("| `{name}` | {what} |\n"));
     }
-    let serve = SERVE_KEYS.map(|key| ("serve", key));
-    let build = BUILD_KEYS.map(|key| ("build", key));
-    for (section, key) in serve.into_iter().chain(build) {
-        let name = variable_of(key);
-        text.push_str(&format!("| `{name}` | The setting `{section}.{key}`. |\n"));
+    for section in &SECTIONS {
+        for key in section.keys {
+            let (name, section) = (section.variable(key), section.name);
+            text.push_str(&format!("| `{name}` | The setting `{section}.{key}`. |\n"));
+        }
     }
     check("environment.md", &text);
 }

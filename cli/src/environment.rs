@@ -11,7 +11,7 @@ use crate::report::{WithHint as _, usage};
 
 /// The environment variables that count, with what they say. Those of the
 /// settings of `serve` and `build` are made of their keys.
-pub(crate) const VARIABLES: [(&str, &str); 25] = [
+pub(crate) const VARIABLES: [(&str, &str); 48] = [
     (
         "WHARF_CONFIG",
         "The configuration file, where `--config` does not name one.",
@@ -79,6 +79,95 @@ pub(crate) const VARIABLES: [(&str, &str); 25] = [
     ),
     ("NO_PROXY", "The same, where `no_proxy` is not set."),
     (
+        "AWS_ACCESS_KEY_ID",
+        "The name of the key that requests to a bucket are signed with, where `[serve.s3]` has none.",
+    ),
+    (
+        "AWS_SECRET_ACCESS_KEY",
+        "The secret half of that key.",
+    ),
+    (
+        "AWS_SESSION_TOKEN",
+        "The token that belongs to a key for a while only.",
+    ),
+    (
+        "AWS_REGION",
+        "The region of the bucket, where `[serve.s3]` names none.",
+    ),
+    (
+        "AWS_DEFAULT_REGION",
+        "The same, where `AWS_REGION` is not set.",
+    ),
+    (
+        "AWS_ENDPOINT_URL_S3",
+        "The URL of the service of the bucket, where `[serve.s3]` has none.",
+    ),
+    (
+        "AWS_ENDPOINT_URL",
+        "The same, where `AWS_ENDPOINT_URL_S3` is not set.",
+    ),
+    (
+        "AWS_ALLOW_HTTP",
+        "Set to `true`: that URL may be one that does not encrypt what is sent.",
+    ),
+    (
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "A file with the token for which the security token service gives keys.",
+    ),
+    ("AWS_ROLE_ARN", "The role that those keys are of."),
+    (
+        "AWS_ROLE_SESSION_NAME",
+        "What their use is logged as.",
+    ),
+    (
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "Where the agent of a container gives keys: a path.",
+    ),
+    (
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "The same: a URL.",
+    ),
+    (
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "Refused: the token is read from a file, which the next variable names.",
+    ),
+    (
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "The file of what that agent is shown.",
+    ),
+    (
+        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        "Where the machine gives keys, instead of its usual address.",
+    ),
+    (
+        "AWS_ENDPOINT_URL_STS",
+        "The URL of the security token service.",
+    ),
+    (
+        "AWS_EC2_METADATA_DISABLED",
+        "Set to `true`: the machine is not asked for keys.",
+    ),
+    (
+        "AWS_PROFILE",
+        "Refused, as are `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE`: files of profiles are not read.",
+    ),
+    (
+        "AWS_CONFIG_FILE",
+        "Refused, as `AWS_PROFILE` is.",
+    ),
+    (
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "Refused, as `AWS_PROFILE` is.",
+    ),
+    (
+        "GOOGLE_*",
+        "What says how a bucket of Google Cloud Storage is reached, as `GOOGLE_APPLICATION_CREDENTIALS`; not tested against the service.",
+    ),
+    (
+        "AZURE_*",
+        "What says how a container of Azure is reached, as `AZURE_STORAGE_ACCOUNT_NAME`; not tested against the service.",
+    ),
+    (
         "SOURCE_DATE_EPOCH",
         "The time of the files and images that `wharf build` makes, in seconds since 1970.",
     ),
@@ -137,6 +226,16 @@ impl Environment {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// Gives the variables whose names start so, for a library that knows
+    /// them.
+    pub(crate) fn starting<T: FromIterator<(String, String)>>(&self, start: &str) -> T {
+        self.variables
+            .iter()
+            .filter(|(name, _)| name.starts_with(start))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// Gives a variable that the user names, if it is set.
@@ -206,10 +305,10 @@ impl Environment {
 
 fn is_documented(name: &str) -> bool {
     VARIABLES.iter().any(|(known, _)| *known == name)
-        || crate::config::SERVE_KEYS
-            .iter()
-            .chain(&crate::config::BUILD_KEYS)
-            .any(|key| crate::config::variable_of(key) == name)
+        || crate::config::SECTIONS.iter().any(|section| {
+            let mut variables = section.keys.iter().map(|key| section.variable(key));
+            variables.any(|variable| variable == name)
+        })
 }
 
 /// Tells the time, in milliseconds since 1970.

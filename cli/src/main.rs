@@ -21,6 +21,7 @@ mod places;
 mod progress;
 mod registries;
 mod report;
+mod storage;
 
 use std::process::ExitCode;
 

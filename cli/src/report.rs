@@ -103,6 +103,18 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     ending(Exit::Usage, message)
 }
 
+/// Makes an error of arguments or configuration that something else found.
+pub(crate) fn usage_of(
+    source: impl Into<anyhow::Error>,
+    message: impl Into<String>,
+) -> anyhow::Error {
+    anyhow::Error::new(Ending {
+        exit: Exit::Usage,
+        message: message.into(),
+        source: Some(source.into()),
+    })
+}
+
 /// Makes an error of a name that nothing has.
 pub(crate) fn missing(message: impl Into<String>) -> anyhow::Error {
     ending(Exit::NotFound, message)
@@ -132,13 +144,7 @@ impl<T, E: Into<anyhow::Error>> WithHint<T> for Result<T, E> {
     }
 
     fn or_usage(self, message: impl FnOnce() -> String) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            anyhow::Error::new(Ending {
-                exit: Exit::Usage,
-                message: message(),
-                source: Some(error.into()),
-            })
-        })
+        self.map_err(|error| usage_of(error, message()))
     }
 }
 

@@ -1,8 +1,7 @@
 //! The OCI distribution API: one file a noun, one table of errors.
 
-use std::time::Duration;
-
 pub(crate) mod blobs;
+mod body;
 pub(crate) mod catalog;
 mod endpoint;
 mod error;
@@ -19,7 +18,3 @@ pub(crate) mod uploads;
 
 pub(crate) use endpoint::{Endpoint, Target};
 pub(crate) use error::{ApiError, Cause, Code};
-
-/// How long a body may pause. A client that is gone without a word would hold
-/// its request for ever.
-const BODY_PAUSE: Duration = Duration::from_secs(60);

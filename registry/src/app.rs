@@ -5,16 +5,25 @@
 //! error that says why not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use oci::RepositoryName;
-use store::{Delete, Grant, Names, Pull, Push, Repository, Store, UploadId};
+use store::{Clock, Delete, Grant, Names, Pull, Push, Repository, Store, UploadId};
 
 use crate::api::ApiError;
 use crate::auth::{Authenticator, Caller, Right};
+use crate::crowd::Crowd;
 use crate::hosts::Hosts;
 use crate::jobs::Jobs;
-use crate::observe::Metrics;
-use crate::settings::{Random, Settings};
+use crate::observe::{Metrics, Progress};
+use crate::settings::{AccessLog, Exposure, Policy, Random, Redirects, Settings};
+
+/// The manifests of more than 64 KiB that come in at once, each of at most
+/// 4 MiB in memory.
+const LARGE_MANIFESTS: usize = 16;
+
+/// An odd number whose products with numbers in a row look random.
+const MIX: u64 = 0xbf58_476d_1ce4_e5b9;
 
 /// Holds what every handler needs.
 #[derive(Debug, Clone)]
@@ -30,6 +39,13 @@ struct Inner {
     jobs: Jobs,
     metrics: Metrics,
     random: Random,
+    clock: Clock,
+    requests: AtomicU64,
+    bodies: Crowd,
+    large_manifests: Crowd,
+    redirects: Redirects,
+    exposure: Exposure,
+    access_log: AccessLog,
 }
 
 /// Says which right a grant takes.
@@ -54,7 +70,7 @@ impl Needs for Delete {
 }
 
 impl App {
-    pub(crate) fn new(store: Store, settings: &Settings) -> Self {
+    pub(crate) fn new(store: Store, settings: &Settings, metrics: Metrics) -> Self {
         let authenticator = Authenticator::new(&settings.access, &settings.clock, &settings.random);
         Self {
             inner: Arc::new(Inner {
@@ -62,8 +78,15 @@ impl App {
                 authenticator,
                 hosts: settings.hosts.clone(),
                 jobs: Jobs::default(),
-                metrics: Metrics::default(),
+                metrics,
                 random: settings.random.clone(),
+                clock: settings.clock.clone(),
+                requests: AtomicU64::new(settings.random.next() as u64),
+                bodies: Crowd::new(settings.limits.uploads),
+                large_manifests: Crowd::new(LARGE_MANIFESTS),
+                redirects: settings.redirects,
+                exposure: settings.metrics,
+                access_log: settings.access_log,
             }),
         }
     }
@@ -108,12 +131,59 @@ impl App {
 
     /// Makes a name for a new upload.
     pub(crate) fn new_upload_id(&self) -> UploadId {
-        UploadId::from_random(self.inner.random.next())
+        UploadId::new(self.inner.store.now(), self.inner.random.next())
     }
 
-    /// Makes a name for a request, for its log line and its 5xx answer.
-    pub(crate) fn new_request_id(&self) -> String {
-        format!("{:016x}", self.inner.random.next() >> 64)
+    /// Makes a name for a request, for its log line and its 5xx answer. Each
+    /// is another number, in an order that looks like none.
+    pub(crate) fn new_request_id(&self) -> u64 {
+        let number = self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        let mixed = (number ^ (number >> 30)).wrapping_mul(MIX);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Gives the places for bodies of blobs that come in.
+    pub(crate) fn bodies(&self) -> &Crowd {
+        &self.inner.bodies
+    }
+
+    /// Gives the places for large manifests that come in.
+    pub(crate) fn large_manifests(&self) -> &Crowd {
+        &self.inner.large_manifests
+    }
+
+    /// Says whether clients are sent to the storage for blobs.
+    pub(crate) fn redirects(&self) -> bool {
+        self.inner.redirects == Redirects::On
+    }
+
+    /// Says whether the counts are shown beside the registry.
+    pub(crate) fn shows_metrics(&self) -> bool {
+        self.inner.exposure == Exposure::Beside
+    }
+
+    /// Says whether each request has its line in the log.
+    pub(crate) fn logs_access(&self) -> bool {
+        self.inner.access_log == AccessLog::On
+    }
+
+    pub(crate) fn random(&self) -> &Random {
+        &self.inner.random
+    }
+
+    /// Tells the time, in milliseconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.inner.clock.now()
+    }
+
+    /// Collects garbage until none is due, and says how far it is.
+    #[expect(clippy::unused_async, reason = "the store has no collector yet")]
+    pub(crate) async fn collect(
+        &self,
+        _policy: Policy,
+        _advance: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Progress, store::Error> {
+        Ok(Progress::default())
     }
 
     /// Says whether the storage answers.

@@ -11,11 +11,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, Request, Response, Version};
-use axum::middleware::Next;
-use axum::response::IntoResponse as _;
+use axum::http::{HeaderMap, Request, Version};
 
 use crate::api::{ApiError, Code};
 use crate::app::App;
@@ -34,15 +31,8 @@ pub enum Hosts {
 }
 
 /// Refuses requests by other names and of other origins.
-pub(crate) async fn guard(
-    State(app): State<App>,
-    request: Request<Body>,
-    next: Next,
-) -> Response<Body> {
-    match check(app.hosts(), &request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
+pub(crate) fn guard(app: &App, request: &Request<Body>) -> Result<(), ApiError> {
+    check(app.hosts(), request)
 }
 
 fn check(hosts: &Hosts, request: &Request<Body>) -> Result<(), ApiError> {

@@ -6,10 +6,11 @@
 //! | `api` | the OCI distribution API: one file a noun, one table of errors |
 //! | `app` | the store behind its permissions: a handler gets a repository only from here |
 //! | `auth` | who calls, and what they may do |
+//! | `crowd` | places for so many at once, of which no address takes all |
 //! | `hosts` | names by which the registry may be called |
 //! | `linger` | reading on after a refusal |
 //! | `jobs` | work that runs to its end whatever the client does |
-//! | `observe` | request ids, the log line of a request, metrics |
+//! | `observe` | request ids, spans and log lines of requests, metrics |
 //! | `pulse` | connections that stand still, told from slow ones |
 //! | `serve` | sockets, TLS, and the way down |
 //!
@@ -19,6 +20,7 @@
 mod api;
 mod app;
 mod auth;
+mod crowd;
 mod health;
 mod hosts;
 mod jobs;
@@ -32,7 +34,11 @@ mod tls;
 
 pub use auth::{Htpasswd, HtpasswdError};
 pub use hosts::Hosts;
+pub use jobs::Trigger;
 pub use serve::{ServeError, Server};
-pub use settings::{Access, Anonymous, Random, Settings};
-pub use store::Clock;
+pub use settings::{
+    Access, AccessLog, Anonymous, Collection, Exposure, Limits, Policy, Random, Redirects,
+    Schedule, Settings,
+};
+pub use store::{Clock, TagPatterns};
 pub use tls::{Certificate, CertificateError};

@@ -4,48 +4,105 @@
 //! the middle of a path; the paths below `/v2/` are therefore read from their
 //! end, by [`Endpoint::parse`].
 
-use axum::Router;
+use std::net::SocketAddr;
+
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{Method, Request, Response};
-use axum::routing::get;
+use axum::response::IntoResponse as _;
+use tracing::Instrument as _;
 
 use crate::api::{
     ApiError, Endpoint, Target, blobs, catalog, manifests, mounts, ping, referrers, tags, uploads,
 };
 use crate::app::App;
 use crate::auth::{Caller, Right};
+use crate::observe::Watch;
 use crate::{health, hosts, linger, observe};
 
-/// Routes every request.
-pub(crate) fn router(app: App) -> Router {
-    Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(observe::show_metrics))
-        .fallback(distribution)
-        .layer(axum::middleware::from_fn_with_state(
-            app.clone(),
-            hosts::guard,
-        ))
-        .layer(axum::middleware::from_fn(linger::linger))
-        .layer(axum::middleware::from_fn_with_state(
-            app.clone(),
-            observe::observe,
-        ))
-        .with_state(app)
+/// Names the socket that a request came from, for the handlers of bodies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Says which requests are answered on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doors {
+    /// Those of the registry.
+    Registry,
+    /// Those of who operates it.
+    Operation,
+}
+
+/// Answers a request, whatever it is.
+pub(crate) async fn answer(
+    app: App,
+    doors: Doors,
+    peer: SocketAddr,
+    request: Request<Body>,
+) -> Response<Body> {
+    let mut watch = Watch::begin(&app, peer, &request);
+    let (request, rest) = linger::lend(request, app.metrics());
+    watch.receives(rest.received());
+    let span = watch.span();
+    let routed = route(&app, (doors, peer), request, &mut watch);
+    let response = routed.instrument(span).await;
+    let response = response.unwrap_or_else(ApiError::into_response);
+    rest.linger(&response).await;
+    watch.answered(response)
+}
+
+async fn route(
+    app: &App,
+    (doors, peer): (Doors, SocketAddr),
+    request: Request<Body>,
+    watch: &mut Watch,
+) -> Result<Response<Body>, ApiError> {
+    hosts::guard(app, &request)?;
+    let is_open = doors == Doors::Operation || app.shows_metrics();
+    match request.uri().path() {
+        "/healthz" => {
+            watch.is_for("/healthz");
+            only_read(&request)?;
+            Ok(health::alive())
+        }
+        "/readyz" => {
+            watch.is_for("/readyz");
+            only_read(&request)?;
+            Ok(health::ready(app).await)
+        }
+        "/metrics" if is_open => {
+            watch.is_for("/metrics");
+            only_read(&request)?;
+            Ok(observe::show_metrics(app))
+        }
+        _ if doors == Doors::Operation => Err(ApiError::nowhere()),
+        _ => distribution(app, peer, request, watch).await,
+    }
+}
+
+fn only_read(request: &Request<Body>) -> Result<(), ApiError> {
+    match *request.method() {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(ApiError::method_not_allowed(request.method(), "GET, HEAD")),
+    }
 }
 
 /// Routes the requests of the OCI distribution API.
 async fn distribution(
-    State(app): State<App>,
-    request: Request<Body>,
+    app: &App,
+    peer: SocketAddr,
+    mut request: Request<Body>,
+    watch: &mut Watch,
 ) -> Result<Response<Body>, ApiError> {
     // Whoever may do nothing is not told either what there could be.
     let caller = app.authenticator().caller(request.headers()).await?;
+    watch.is_by(&caller);
     app.authenticator().check(&caller, Right::Read)?;
     let target = Target::parse(request.uri())?;
-    dispatch(&app, &caller, target, request).await
+    watch.is_for(target.endpoint.route());
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        request.extensions_mut().insert(Peer(peer));
+    }
+    dispatch(app, &caller, target, request).await
 }
 
 /// Calls the handler of a method and endpoint (distribution-spec,

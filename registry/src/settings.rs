@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use blob::{Backend, Mark};
-use store::{Clock, Store};
+use store::{Clock, Store, TagPatterns};
 
 use crate::auth::Htpasswd;
 use crate::hosts::Hosts;
@@ -24,15 +25,107 @@ pub struct Settings {
     pub hosts: Hosts,
     /// The certificate, where connections are encrypted.
     pub certificate: Option<Certificate>,
+    /// The tags that mean one manifest for ever.
+    pub immutable: TagPatterns,
     /// What tells the time.
     pub clock: Clock,
     /// What makes names that nobody guesses.
     pub random: Random,
+    /// When garbage is collected, and what is garbage.
+    pub collection: Collection,
+    /// Whether clients are sent to the storage for blobs.
+    pub redirects: Redirects,
+    /// How much is done at once.
+    pub limits: Limits,
+    /// Where the counts are shown.
+    pub metrics: Exposure,
+    /// Whether each request has its line in the log.
+    pub access_log: AccessLog,
 }
 
 impl Settings {
     /// How a directory says that a registry's storage is in it.
     pub const MARK: Mark = Store::MARK;
+}
+
+/// Says when garbage is collected, and what is garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collection {
+    /// When the server collects by itself.
+    pub schedule: Schedule,
+    /// What is garbage.
+    pub policy: Policy,
+}
+
+/// Says when the server collects garbage by itself. Told to by its
+/// [`Trigger`](crate::Trigger), it always does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schedule {
+    /// Never.
+    Off,
+    /// About every so often: each pause is up to a tenth longer, so that
+    /// replicas do not collect in step.
+    Every(Duration),
+}
+
+/// Says what is garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How long content that nothing names is kept all the same.
+    pub grace: Duration,
+    /// After which time a manifest without a tag goes; never where absent.
+    pub untagged_after: Option<Duration>,
+    /// After which time an upload that nobody continues goes.
+    pub upload_expiry: Duration,
+}
+
+/// Says whether clients are sent to the storage for blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    /// The registry sends all content itself.
+    Off,
+    /// Where the storage gives a signed URL, the client is told to go there.
+    On,
+}
+
+/// Says how much is done at once. What is more waits, and is not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The connections that are served.
+    pub connections: usize,
+    /// The bodies of blobs that are taken in.
+    pub uploads: usize,
+}
+
+impl Default for Limits {
+    /// Serves 4096 connections, of which 1024 may send blobs.
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            uploads: 1024,
+        }
+    }
+}
+
+/// Says where `/metrics` is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// Nowhere.
+    Off,
+    /// Beside the registry, to whoever reaches it.
+    Beside,
+    /// On an address of its own, in plain HTTP, with `/healthz` and `/readyz`.
+    At(SocketAddr),
+}
+
+/// Says whether each request has its line in the log, under the target
+/// `access`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Only failures of the server have one.
+    Off,
+    /// Each request has one.
+    On,
 }
 
 /// Says who may do what.

@@ -15,6 +15,9 @@ const WAIT_LIMIT: Duration = Duration::from_secs(60);
 /// Largest body that is kept, in bytes; larger ones are a mistake in the test.
 const BODY_LIMIT: u64 = 512 * 1024 * 1024;
 
+/// Idle connections that a client keeps.
+const CONNECTIONS: usize = 3;
+
 /// What a server answered.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -197,6 +200,15 @@ impl Request {
 /// Makes the client that every request of one registry shares; `roots` are the DER
 /// certificates that it trusts.
 pub(crate) fn agent(roots: &[Vec<u8>]) -> Agent {
+    agent_that_keeps(roots, CONNECTIONS)
+}
+
+/// Makes a client that opens a connection for every request.
+pub(crate) fn agent_without_memory(roots: &[Vec<u8>]) -> Agent {
+    agent_that_keeps(roots, 0)
+}
+
+fn agent_that_keeps(roots: &[Vec<u8>], connections: usize) -> Agent {
     let certificates = roots
         .iter()
         .map(|der| Certificate::from_der(der).to_owned());
@@ -217,6 +229,8 @@ pub(crate) fn agent(roots: &[Vec<u8>]) -> Agent {
         .timeout_global(Some(WAIT_LIMIT))
         .proxy(None)
         .tls_config(tls)
+        .max_idle_connections(connections)
+        .max_idle_connections_per_host(connections)
         .build()
         .into()
 }

@@ -14,7 +14,8 @@
 //! assert_eq!(digest(&answer.body), layer);
 //! ```
 //!
-//! * [`Registry::start`] runs the built program on a fresh directory, or takes the
+//! * [`Registry::start`] runs the built program as [`Deployment`] says, on a directory or
+//!   on a bucket of an [`s3`] server, alone or behind a [`Balancer`]; or takes the
 //!   registry that `WHARF_REGISTRY_URL` names (with `WHARF_REGISTRY_USER` and
 //!   `WHARF_REGISTRY_PASSWORD`); [`Registry::builder`] adds flags, and is skipped when
 //!   a URL was given, since somebody else's server takes none.
@@ -26,14 +27,19 @@
 //! * [`Wharf`] runs the program's other commands, each caller with a home of its own.
 //! * [`skip`] is how a test says that it lacks something.
 
+mod balancer;
+mod deployment;
 mod environment;
 mod fixtures;
 mod http;
 mod push;
 mod raw;
 mod registry;
+pub mod s3;
 mod wharf;
 
+pub use balancer::Balancer;
+pub use deployment::Deployment;
 pub use environment::{program, skip};
 pub use fixtures::{Content, Image, blob, descriptor, digest, digest_sha512, media};
 pub use http::{Answer, Request};

@@ -1,7 +1,8 @@
-//! A registry under test: the built program on a directory, or somebody's URL.
+//! A registry under test: the built program as [`Deployment`] says, or somebody's URL.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,8 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use ureq::Agent;
 
+use crate::balancer::Balancer;
+use crate::deployment::Deployment;
 use crate::environment::{program, skip, variable};
-use crate::http::{Request, agent};
+use crate::http::{Request, agent, agent_without_memory};
 
 /// Longest that the program may take to say that it listens, or to end when told to.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,26 +24,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Numbers the repositories of this process, so that no two tests share one.
 static REPOSITORIES: AtomicU32 = AtomicU32::new(0);
 
-/// A registry that answers; a process of ours is killed with this value.
+/// A registry that answers; processes of ours are killed with this value.
 pub struct Registry {
     url: String,
     agent: Agent,
     credentials: Vec<(String, String)>,
-    process: Vec<Child>,
-    place: Place,
-}
-
-/// Where a process of ours keeps its data and its words.
-#[derive(Default)]
-struct Place {
-    storage: PathBuf,
-    log: PathBuf,
-    /// Removes the directory with the registry; none when the caller gave one.
+    processes: Vec<Process>,
+    balancer: Option<Balancer>,
+    /// How the processes were started.
+    recipe: Builder,
+    /// Removes the directory with the registry; none when the caller took it.
     owned: Vec<TempDir>,
 }
 
+/// A process of ours.
+struct Process {
+    child: Child,
+    url: String,
+    log: PathBuf,
+}
+
 /// How the program is to be started; from [`Registry::builder`].
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Builder {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
@@ -49,7 +54,7 @@ pub struct Builder {
 }
 
 impl Registry {
-    /// Starts the built program on a fresh directory, or takes the registry that
+    /// Starts the built program on fresh storage, or takes the registry that
     /// `WHARF_REGISTRY_URL` names.
     ///
     /// # Panics
@@ -81,19 +86,21 @@ impl Registry {
     /// Says whether the server is a process of ours, so that its files can be looked at.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        !self.process.is_empty()
+        !self.processes.is_empty()
     }
 
     /// Returns the storage directory of a process of ours; an empty path otherwise.
     #[must_use]
     pub fn storage(&self) -> &Path {
-        &self.place.storage
+        &self.recipe.storage
     }
 
-    /// Returns what a process of ours has written on stderr.
+    /// Returns what the processes of ours have written on stderr.
     #[must_use]
     pub fn log(&self) -> String {
-        fs_err::read_to_string(&self.place.log).unwrap_or_default()
+        let logs = self.processes.iter().map(|process| &process.log);
+        logs.map(|log| fs_err::read_to_string(log).unwrap_or_default())
+            .collect()
     }
 
     /// Makes a repository name that nobody used before.
@@ -156,42 +163,41 @@ impl Registry {
         }
     }
 
-    /// Returns the process id of a process of ours.
+    /// Returns the process id of the first process of ours.
     ///
     /// # Panics
     /// When the registry was given by URL.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.first().expect("a process of ours").id()
+        let first = self.processes.first();
+        first.expect("a process of ours").child.id()
     }
 
-    /// Kills a process of ours at once, as `kill -9` does, and waits until it is gone.
+    /// Kills the processes of ours at once, as `kill -9` does, and waits until they are
+    /// gone.
     pub fn kill(&mut self) {
-        for child in &mut self.process {
-            let _ = child.kill();
-            let _ = child.wait();
+        for process in &mut self.processes {
+            let _ = process.child.kill();
+            let _ = process.child.wait();
         }
     }
 
-    /// Asks a process of ours to end (SIGTERM) and waits for it.
+    /// Asks the processes of ours to end (SIGTERM) and waits for them; returns how the
+    /// first ended that did not end well, else how they ended.
     ///
     /// # Panics
-    /// When it does not end in time.
+    /// When one does not end in time.
     pub fn terminate(&mut self) -> ExitStatus {
-        let child = self.process.first_mut().expect("a process of ours");
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), Signal::TERM).expect("it runs");
-        let start = Instant::now();
-        loop {
-            if let Some(status) = child.try_wait().expect("it can be waited for") {
-                return status;
-            }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "the server does not end on SIGTERM"
-            );
-            std::thread::sleep(Duration::from_millis(10));
+        for process in &self.processes {
+            let pid = i32::try_from(process.child.id())
+                .ok()
+                .and_then(Pid::from_raw);
+            kill_process(pid.expect("a process id"), Signal::TERM).expect("it runs");
         }
+        let ended = self.processes.iter_mut().map(Process::wait);
+        let ended: Vec<ExitStatus> = ended.collect();
+        let bad = ended.iter().find(|status| !status.success());
+        *bad.or(ended.first()).expect("a process of ours")
     }
 
     /// Takes the registry that the environment names, if it names one.
@@ -203,8 +209,10 @@ impl Registry {
             url: url.trim_end_matches('/').to_owned(),
             agent: agent(&[]),
             credentials: user.map(|user| (user, password)).into_iter().collect(),
-            process: Vec::new(),
-            place: Place::default(),
+            processes: Vec::new(),
+            balancer: None,
+            recipe: Builder::default(),
+            owned: Vec::new(),
         })
     }
 }
@@ -272,7 +280,8 @@ impl Builder {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         if !self.storage.as_os_str().is_empty() {
-            command.arg("--storage").arg(&self.storage);
+            let (storage, variables) = Deployment::here().storage(&self.storage);
+            command.arg("--storage").arg(storage).envs(variables);
         }
         command.args(&self.flags);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -284,39 +293,63 @@ impl Builder {
         if self.storage.as_os_str().is_empty() {
             self.storage = home.path().join("storage");
         }
-        let log = home.path().join("log");
-        let words = fs_err::File::create(&log).expect("a log").into_file();
-        let child = self
-            .serve()
-            .current_dir(home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(words)
-            .spawn();
-        let mut registry = Registry {
-            url: String::new(),
-            agent: agent(&self.roots),
+        let deployment = Deployment::here();
+        let numbers = 0..deployment.processes();
+        let processes: Vec<Process> = numbers
+            .map(|number| Process::start(&self, home.path(), number))
+            .collect();
+        let addresses: Vec<SocketAddr> = processes.iter().map(Process::address).collect();
+        let first = processes.first().map(|process| process.url.clone());
+        let mut url = first.expect("there is at least one");
+        let mut http = agent(&self.roots);
+        let mut balancer = None;
+        if deployment == Deployment::Replicas {
+            let started = Balancer::start(&addresses);
+            url = url.replace(&addresses[0].to_string(), &started.address().to_string());
+            balancer = Some(started);
+            // Every request has a connection of its own, and so another process.
+            http = agent_without_memory(&self.roots);
+        }
+        Registry {
+            url,
+            agent: http,
             credentials: Vec::new(),
-            process: vec![child.expect("the program starts")],
-            place: Place {
-                storage: self.storage,
-                log,
-                owned: vec![home],
-            },
-        };
-        registry.url = registry.wait_until_it_listens();
-        registry
+            processes,
+            balancer,
+            recipe: self,
+            owned: vec![home],
+        }
     }
 }
 
-impl Registry {
+impl Process {
+    /// Starts a process and waits until it listens.
+    fn start(recipe: &Builder, home: &Path, number: usize) -> Self {
+        let log = home.join(format!("log-{number}"));
+        let words = fs_err::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .expect("a log");
+        let child = recipe
+            .serve()
+            .current_dir(home)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(words.into_file())
+            .spawn();
+        let mut process = Self {
+            child: child.expect("the program starts"),
+            url: String::new(),
+            log,
+        };
+        process.url = process.wait_until_it_listens();
+        process
+    }
+
     /// Reads the one line that the program prints when it is ready.
     fn wait_until_it_listens(&mut self) -> String {
-        let output = self
-            .process
-            .first_mut()
-            .and_then(|child| child.stdout.take());
-        let output = output.expect("it is piped");
+        let output = self.child.stdout.take().expect("it is piped");
         let (sender, receiver) = mpsc::channel();
         // Reads to the end, so that the program never writes into a closed pipe.
         std::thread::spawn(move || {
@@ -327,16 +360,83 @@ impl Registry {
             }
         });
         let line = receiver.recv_timeout(PATIENCE).unwrap_or_default();
-        let url = line.strip_prefix("listening ");
-        let url = url.unwrap_or_else(|| panic!("the program said `{line}`:\n{}", self.log()));
+        let Some(url) = line.strip_prefix("listening ") else {
+            let _ = self.child.kill();
+            let log = fs_err::read_to_string(&self.log).unwrap_or_default();
+            panic!("the program said `{line}`:\n{log}");
+        };
         url.trim_end_matches('/').to_owned()
+    }
+
+    fn address(&self) -> SocketAddr {
+        let address = self.url.split_once("://").map(|(_, address)| address);
+        let address = address.and_then(|text| text.parse().ok());
+        address.expect("it listens on an address")
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            let patient = start.elapsed() < PATIENCE;
+            assert!(patient, "the server does not end on SIGTERM");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Registry {
+    /// Returns how many processes of ours serve it.
+    #[must_use]
+    pub fn replicas(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Returns the URL of one process of ours, past the balancer.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    #[must_use]
+    pub fn replica(&self, number: usize) -> &str {
+        &self.processes[number].url
+    }
+
+    /// Kills one process of ours, as `kill -9` does.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    pub fn kill_replica(&mut self, number: usize) {
+        let _ = self.processes[number].child.kill();
+        let _ = self.processes[number].child.wait();
+    }
+
+    /// Starts one process of ours again.
+    ///
+    /// # Panics
+    /// When there is no such process, or it does not start.
+    pub fn start_replica(&mut self, number: usize) {
+        self.kill_replica(number);
+        let home = self.processes[number].log.parent().map(Path::to_owned);
+        let home = home.expect("a log lies in a folder");
+        self.processes[number] = Process::start(&self.recipe, &home, number);
+        if let Some(balancer) = &self.balancer {
+            balancer.replace(number, self.processes[number].address());
+        }
+    }
+
+    /// Returns the balancer before the processes of ours, if there is one.
+    #[must_use]
+    pub fn balancer(&self) -> Option<&Balancer> {
+        self.balancer.as_ref()
     }
 
     /// Keeps the directory of a process of ours alive as long as the value; used when a
     /// second process is to take it over after [`Registry::kill`].
     #[must_use]
     pub fn keep_directory(&mut self) -> Vec<TempDir> {
-        std::mem::take(&mut self.place.owned)
+        std::mem::take(&mut self.owned)
     }
 }
 

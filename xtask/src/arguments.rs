@@ -13,7 +13,7 @@ Commands:
   check                 Check edges, sizes, names, calls and paths (seconds)
   ci                    Run everything that a change must pass, each part timed
   ci --only PART        Run one part, and what it cannot do without; may be repeated
-  soak [--rounds N]     Run the long tests, N rounds each (default 200)
+  soak [--rounds N]     Run the long tests, N rounds each (default 500)
   fuzz [--seconds N]    Feed every fuzz target for N seconds each (default 600); needs cargo-fuzz
                         and a nightly compiler
   help, --help, -h      Print this text
@@ -24,9 +24,10 @@ Parts of ci, in order:
   clippy     every target of every crate, warnings denied
   deny       cargo deny check bans licenses sources
   build      the program, as released
+  s3         the S3 server of the tests
   doctest    the examples in the documentation
   doc        the documentation itself, warnings denied
-  test       every other test, through cargo nextest; needs `build`
+  test       every other test, through cargo nextest; needs `build` and `s3`
 
 Environment:
   WHARF_MUST_NOT_SKIP=1   a test that would skip fails instead (.ci/run sets it)
@@ -35,7 +36,7 @@ Environment:
 ";
 
 /// Rounds of the long tests when `--rounds` is not given: what a release must survive.
-pub(crate) const DEFAULT_ROUNDS: u32 = 200;
+pub(crate) const DEFAULT_ROUNDS: u32 = 500;
 
 /// Seconds for each fuzz target when `--seconds` is not given.
 pub(crate) const DEFAULT_SECONDS: u32 = 600;
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!(parse("check"), Ok(Request::Check));
         assert_eq!(parse("ci"), Ok(Request::Ci(Part::ALL.to_vec())));
         assert_eq!(parse("ci --only fmt"), Ok(Request::Ci(vec![Part::Fmt])));
-        assert_eq!(parse("soak"), Ok(Request::Soak { rounds: 200 }));
+        assert_eq!(parse("soak"), Ok(Request::Soak { rounds: 500 }));
         assert_eq!(parse("soak --rounds 7"), Ok(Request::Soak { rounds: 7 }));
         assert_eq!(parse("fuzz"), Ok(Request::Fuzz { seconds: 600 }));
         assert_eq!(parse("fuzz --seconds 9"), Ok(Request::Fuzz { seconds: 9 }));

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// which also fails when there is no long test at all.
 pub(crate) fn run(rounds: u32) -> Result<(), Error> {
     let program = released_program()?;
-    crate::ci::run(&[Part::Build])?;
+    crate::ci::run(&[Part::Build, Part::S3])?;
     task(&program, rounds).run()
 }
 

@@ -4,14 +4,15 @@ use schemars::schema_for;
 use toml::{Table, Value};
 
 use crate::arguments::Global;
-use crate::config::{self, BUILD_KEYS, Config, SERVE_KEYS, Sources};
+use crate::config::{self, Config, SECTIONS, Sources};
 use crate::environment::Environment;
 use crate::report::{self, redact};
 
 /// Prints the configuration in effect, and where each setting was set.
 ///
 /// What is printed is itself a configuration file. Settings without a value
-/// are shown as comments, and passwords in addresses are not shown.
+/// are shown as comments; passwords in addresses, and keys of a bucket, are not
+/// shown.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Print the JSON Schema of configuration files instead
@@ -36,13 +37,12 @@ pub(crate) fn run(
 fn render(config: &Config, sources: &Sources) -> anyhow::Result<String> {
     let table = Table::try_from(config)?;
     let mut text = String::new();
-    let sections = [("serve", &SERVE_KEYS[..]), ("build", &BUILD_KEYS[..])];
-    for (number, (section, keys)) in sections.into_iter().enumerate() {
+    for (number, section) in SECTIONS.iter().enumerate() {
         let between = if number == 0 { "" } else { "\n" };
-        text.push_str(&format!("{between}[{section}]\n"));
-        let set = table.get(section).and_then(Value::as_table);
-        for key in keys {
-            let source = sources.of(&format!("{section}.{key}"));
+        text.push_str(&format!("{between}[{}]\n", section.name));
+        let set = section.within(&table);
+        for key in section.keys {
+            let source = sources.of(&format!("{}.{key}", section.name));
             match set.and_then(|set| set.get(*key)) {
                 Some(value) => {
                     text.push_str(&redact(&format!("{key} = {value} # {source}\n")));

@@ -1,32 +1,36 @@
 //! `wharf serve`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
-use blob::{Backend, Local, Sharing, Sync};
-use registry::{Access, Certificate, Hosts, Htpasswd, Random, Server, Settings};
+use clap::ValueEnum;
+use registry::{
+    Access, AccessLog, Certificate, Collection, Exposure, Hosts, Htpasswd, Limits, Policy, Random,
+    Redirects, Schedule, Server, Settings, Trigger,
+};
 use toml::Value;
 
 use crate::arguments::Global;
 use crate::config::{self, Config, FlagValue, Sources};
 use crate::environment::{self, Environment};
-use crate::report::{self, WithHint as _, usage};
+use crate::report::{self, WithHint as _, hinted, usage};
+use crate::storage::{self, Storage};
 
-/// Serves a registry from one directory.
+/// Serves a registry from one directory or one bucket.
 ///
 /// Images are pushed and pulled over the OCI distribution API. When it is
 /// ready, one line on standard output says where: `listening http://ADDR:PORT`.
+/// Any number of servers may share a bucket; a directory has one. Garbage is
+/// collected while serving, and at once on `SIGUSR1`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The address and port to listen on; port 0 takes a free one [default: 127.0.0.1:5000]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
 
-    /// Where everything is kept [default: ./wharf-data]
-    #[arg(long, value_name = "DIR")]
-    storage: Option<String>,
+    #[command(flatten)]
+    storage: storage::Arguments,
 
     /// A file of users and bcrypt hashes, as `htpasswd -B` writes it
     #[arg(long, value_name = "FILE")]
@@ -52,6 +56,50 @@ pub(crate) struct Arguments {
     #[arg(long)]
     plain_http: bool,
 
+    /// A pattern of tags that mean one manifest for ever, as `v*`
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    immutable_tags: Vec<String>,
+
+    /// Whether what nobody needs is removed while serving [default: on]
+    #[arg(long, value_name = "SWITCH")]
+    gc: Option<config::Switch>,
+
+    /// How long after a collection the next one starts [default: 10m]
+    #[arg(long, value_name = "SPAN")]
+    gc_interval: Option<config::Span>,
+
+    /// How long a blob that no manifest names is kept [default: 24h]
+    #[arg(long, value_name = "SPAN")]
+    gc_grace: Option<config::Span>,
+
+    /// After what time a manifest without a tag goes [default: never]
+    #[arg(long, value_name = "SPAN")]
+    untagged_after: Option<config::Span>,
+
+    /// After what time without a byte an upload is given up [default: 24h]
+    #[arg(long, value_name = "SPAN")]
+    upload_expiry: Option<config::Span>,
+
+    /// Send clients to the bucket for blobs
+    #[arg(long, help_heading = "Buckets")]
+    redirect: bool,
+
+    /// The most connections that are served at once; more wait [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    max_connections: Option<u32>,
+
+    /// Where `/metrics` is: `beside` the registry, `off`, or an address and port [default: beside]
+    #[arg(long, value_name = "WHERE")]
+    metrics: Option<config::Metrics>,
+
+    /// Write a line into the log for each request
+    #[arg(long)]
+    access_log: bool,
+
+    /// Where traces are sent by OTLP over HTTP
+    #[arg(long, value_name = "URL")]
+    trace_endpoint: Option<String>,
+
     /// Acknowledge what is not on the disk yet: a power cut loses it; for tests
     #[arg(long)]
     unsafe_no_sync: bool,
@@ -69,72 +117,135 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let (config, sources) = config::load(environment, global.config.as_deref(), arguments.flags())?;
     start_log(environment, global, config.serve.log)?;
-    let settings = settings(&config, &sources)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let server = Server::bind(settings).await?;
+        let storage = open(environment, &config, &sources)?;
+        storage.probe(&config).await?;
+        let server = Server::bind(settings(&config, &sources, &storage)?).await?;
         let stop = stop_signal()?;
+        let collecting = on_signal(server.trigger())?;
         report::result(&format!("listening {}", server.url()))?;
-        server.run(stop).await;
+        tokio::select! {
+            () = server.run(stop) => {}
+            () = collecting => {}
+        }
         Ok(())
+    })
+}
+
+/// Opens the storage, which may be somebody else's.
+fn open(environment: &Environment, config: &Config, sources: &Sources) -> anyhow::Result<Storage> {
+    if config.serve.unsafe_no_sync {
+        tracing::warn!("what is acknowledged is not on the disk yet: a power cut loses it");
+    }
+    Storage::open(environment, config, sources).map_err(|error| {
+        match storage::is_busy(&error) {
+            true => hinted(
+                error,
+                "one process serves a directory; stop the other one, or name another by `--storage`",
+            ),
+            false => error,
+        }
     })
 }
 
 impl Arguments {
     fn flags(&self) -> Vec<FlagValue> {
-        let text = |value: &Option<String>| value.clone().map(Value::from);
-        let path = |value: &Option<PathBuf>| {
-            value
-                .as_ref()
-                .map(|path| Value::from(path.to_string_lossy().as_ref()))
-        };
-        let truth = |value: bool| value.then_some(Value::Boolean(true));
-        let word = |value: Option<clap::builder::PossibleValue>| {
-            value.map(|value| Value::from(value.get_name()))
-        };
-        [
-            ("listen", "--listen", text(&self.listen)),
-            ("storage", "--storage", text(&self.storage)),
-            ("htpasswd", "--htpasswd", path(&self.htpasswd)),
+        let flags = [
+            ("serve.listen", "--listen", text(self.listen.as_ref())),
+            ("serve.htpasswd", "--htpasswd", path(self.htpasswd.as_ref())),
+            ("serve.anonymous", "--anonymous", word(self.anonymous)),
             (
-                "anonymous",
-                "--anonymous",
-                word(
-                    self.anonymous
-                        .and_then(|value| clap::ValueEnum::to_possible_value(&value)),
-                ),
-            ),
-            (
-                "allow-hosts",
+                "serve.allow-hosts",
                 "--allow-hosts",
-                (!self.allow_hosts.is_empty()).then(|| self.allow_hosts.clone().into()),
+                list(&self.allow_hosts),
             ),
-            ("tls-cert", "--tls-cert", path(&self.tls_cert)),
-            ("tls-key", "--tls-key", path(&self.tls_key)),
-            ("plain-http", "--plain-http", truth(self.plain_http)),
+            ("serve.tls-cert", "--tls-cert", path(self.tls_cert.as_ref())),
+            ("serve.tls-key", "--tls-key", path(self.tls_key.as_ref())),
+            ("serve.plain-http", "--plain-http", truth(self.plain_http)),
             (
-                "unsafe-no-sync",
+                "serve.immutable-tags",
+                "--immutable-tags",
+                list(&self.immutable_tags),
+            ),
+            ("serve.gc", "--gc", word(self.gc)),
+            (
+                "serve.gc-interval",
+                "--gc-interval",
+                span(self.gc_interval),
+            ),
+            ("serve.gc-grace", "--gc-grace", span(self.gc_grace)),
+            (
+                "serve.untagged-after",
+                "--untagged-after",
+                span(self.untagged_after),
+            ),
+            (
+                "serve.upload-expiry",
+                "--upload-expiry",
+                span(self.upload_expiry),
+            ),
+            ("serve.redirect", "--redirect", truth(self.redirect)),
+            (
+                "serve.max-connections",
+                "--max-connections",
+                self.max_connections
+                    .map(|number| Value::Integer(i64::from(number))),
+            ),
+            (
+                "serve.metrics",
+                "--metrics",
+                self.metrics
+                    .and_then(|metrics| Value::try_from(metrics).ok()),
+            ),
+            ("serve.access-log", "--access-log", truth(self.access_log)),
+            (
+                "serve.trace-endpoint",
+                "--trace-endpoint",
+                text(self.trace_endpoint.as_ref()),
+            ),
+            (
+                "serve.unsafe-no-sync",
                 "--unsafe-no-sync",
                 truth(self.unsafe_no_sync),
             ),
-            (
-                "log",
-                "--log",
-                word(
-                    self.log
-                        .and_then(|value| clap::ValueEnum::to_possible_value(&value)),
-                ),
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(key, flag, value)| Some((key, flag, value?)))
-        .collect()
+            ("serve.log", "--log", word(self.log)),
+        ];
+        let given = flags
+            .into_iter()
+            .filter_map(|(key, flag, value)| Some((key, flag, value?)));
+        given.chain(self.storage.flags()).collect()
     }
 }
 
-fn settings(config: &Config, sources: &Sources) -> anyhow::Result<Settings> {
+fn text(value: Option<&String>) -> Option<Value> {
+    value.map(|text| Value::from(text.as_str()))
+}
+
+fn path(value: Option<&PathBuf>) -> Option<Value> {
+    value.map(|path| Value::from(path.to_string_lossy().as_ref()))
+}
+
+fn truth(value: bool) -> Option<Value> {
+    value.then_some(Value::Boolean(true))
+}
+
+fn list(values: &[String]) -> Option<Value> {
+    (!values.is_empty()).then(|| values.to_vec().into())
+}
+
+fn span(value: Option<config::Span>) -> Option<Value> {
+    value.map(|span| Value::from(span.to_string()))
+}
+
+fn word(value: Option<impl ValueEnum>) -> Option<Value> {
+    let name = value?.to_possible_value()?;
+    Some(Value::from(name.get_name()))
+}
+
+fn settings(config: &Config, sources: &Sources, storage: &Storage) -> anyhow::Result<Settings> {
     let serve = &config.serve;
     let listen: SocketAddr = serve.listen.parse().map_err(|_shape| {
         usage(format!(
@@ -147,12 +258,78 @@ fn settings(config: &Config, sources: &Sources) -> anyhow::Result<Settings> {
     let certificate = certificate(config, listen)?;
     Ok(Settings {
         listen,
-        backend: backend(config, sources)?,
+        backend: storage.backend(),
         hosts: hosts(config, (listen, &access, certificate.as_ref()), sources)?,
         access,
         certificate,
         clock: registry::Clock::new(environment::now),
         random: Random::new(environment::random),
+        collection: collection(config, sources)?,
+        redirects: redirects(config, sources, storage)?,
+        limits: limits(config, sources)?,
+        metrics: match serve.metrics {
+            config::Metrics::Off => Exposure::Off,
+            config::Metrics::Beside => Exposure::Beside,
+            config::Metrics::At(address) => Exposure::At(address),
+        },
+        access_log: match serve.access_log {
+            true => AccessLog::On,
+            false => AccessLog::Off,
+        },
+    })
+}
+
+/// Decides what is garbage, and when it is collected.
+fn collection(config: &Config, sources: &Sources) -> anyhow::Result<Collection> {
+    let serve = &config.serve;
+    let interval = serve.gc_interval.duration();
+    if interval.is_zero() {
+        return Err(usage(format!(
+            "{}: collections need a time between them",
+            sources.name("serve.gc-interval")
+        )))
+        .hint("`--gc off` leaves garbage where it is");
+    }
+    Ok(Collection {
+        schedule: match serve.gc {
+            config::Switch::On => Schedule::Every(interval),
+            config::Switch::Off => Schedule::Off,
+        },
+        policy: policy(config),
+    })
+}
+
+/// Decides what is garbage.
+pub(super) fn policy(config: &Config) -> Policy {
+    Policy {
+        grace: config.serve.gc_grace.duration(),
+        untagged_after: config.serve.untagged_after.map(config::Span::duration),
+        upload_expiry: config.serve.upload_expiry.duration(),
+    }
+}
+
+fn redirects(config: &Config, sources: &Sources, storage: &Storage) -> anyhow::Result<Redirects> {
+    match (config.serve.redirect, storage) {
+        (false, _) => Ok(Redirects::Off),
+        (true, Storage::Bucket(_)) => Ok(Redirects::On),
+        (true, Storage::Directory(_)) => Err(usage(format!(
+            "{}: clients can not be sent to a directory",
+            sources.name("serve.redirect")
+        ))),
+    }
+}
+
+fn limits(config: &Config, sources: &Sources) -> anyhow::Result<Limits> {
+    let connections = usize::try_from(config.serve.max_connections).unwrap_or(usize::MAX);
+    if connections == 0 {
+        return Err(usage(format!(
+            "{}: nobody could be served",
+            sources.name("serve.max-connections")
+        )));
+    }
+    Ok(Limits {
+        connections,
+        ..Limits::default()
     })
 }
 
@@ -231,38 +408,6 @@ fn certificate(config: &Config, listen: SocketAddr) -> anyhow::Result<Option<Cer
     }
 }
 
-fn backend(config: &Config, sources: &Sources) -> anyhow::Result<Arc<dyn Backend>> {
-    let serve = &config.serve;
-    if let Some((scheme, _)) = serve.storage.split_once("://") {
-        return Err(usage(format!(
-            "{}: storage by `{scheme}://` is not supported yet; name a directory",
-            sources.name("serve.storage")
-        )));
-    }
-    let sync = if serve.unsafe_no_sync {
-        Sync::Never
-    } else {
-        Sync::Always
-    };
-    if sync == Sync::Never {
-        tracing::warn!("what is acknowledged is not on the disk yet: a power cut loses it");
-    }
-    let root = Path::new(&serve.storage);
-    let opened = Local::open(root, &Settings::MARK, Sharing::Exclusive, sync);
-    let hint = match opened.as_ref().map_err(blob::Error::kind) {
-        Err(blob::ErrorKind::Busy) => {
-            "one process serves a directory; stop the other one, or name another by `--storage`"
-        }
-        Err(blob::ErrorKind::Unsupported) => {
-            "name a directory that is empty, or that `wharf serve` made, by `--storage`"
-        }
-        _ => return Ok(Arc::new(opened?)),
-    };
-    opened
-        .map(|local| Arc::new(local) as Arc<dyn Backend>)
-        .hint(hint)
-}
-
 /// Starts the log, on standard error.
 fn start_log(environment: &Environment, global: &Global, form: config::Log) -> anyhow::Result<()> {
     let default = if global.quiet { "error" } else { "info" };
@@ -294,5 +439,17 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    })
+}
+
+/// Starts a collection each time that `SIGUSR1` asks for one, for ever.
+fn on_signal(trigger: Trigger) -> anyhow::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut asked = signal(SignalKind::user_defined1())?;
+    Ok(async move {
+        while asked.recv().await.is_some() {
+            trigger.fire();
+        }
+        std::future::pending::<()>().await;
     })
 }

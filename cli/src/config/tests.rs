@@ -6,7 +6,7 @@ fn load_text(text: &str, flags: Vec<FlagValue>) -> Result<(Config, Sources), Str
         .add_file(Path::new("wharf.toml"), text)
         .and_then(|()| {
             for (key, flag, value) in flags {
-                merged.set("serve", key, value, Source::Flag(flag));
+                merged.set(key, value, Source::Flag(flag));
             }
             merged.finish()
         });
@@ -15,7 +15,7 @@ fn load_text(text: &str, flags: Vec<FlagValue>) -> Result<(Config, Sources), Str
 
 #[test]
 fn flags_are_stronger_than_the_file() {
-    let flag = vec![("listen", "--listen", Value::from("127.0.0.1:0"))];
+    let flag = vec![("serve.listen", "--listen", Value::from("127.0.0.1:0"))];
     let text = "[serve]\nlisten = \"127.0.0.1:1\"\nstorage = \"/data\"\n";
     let (config, sources) = load_text(text, flag).expect("valid");
     assert_eq!(

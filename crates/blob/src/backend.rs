@@ -60,6 +60,14 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// below which everything was deleted may still be listed.
     async fn page(&self, key: &Key, after: &str, limit: usize) -> Result<Page, Error>;
 
+    /// Writes a small blob whole, durable and visible; one that lies there
+    /// already may stay. The backend may use `place` as for an upload.
+    async fn create_blob(&self, key: &Key, place: &Key, content: Bytes) -> Result<(), Error> {
+        let mut upload = self.begin(place).await?;
+        upload.append(content).await?;
+        upload.publish(key).await
+    }
+
     /// Starts a blob. The backend may keep what it needs at or below `place`, which
     /// belongs to this upload alone.
     async fn begin(&self, place: &Key) -> Result<Box<dyn Upload>, Error>;
@@ -122,7 +130,7 @@ pub struct Record {
 }
 
 /// Tells one writing of a record from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Version(pub(crate) String);
 
 /// Says what a swap expects to find.

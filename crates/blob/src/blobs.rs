@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use oci::{Algorithm, Digest, Hasher, Mismatch};
+use tokio::task::JoinHandle;
 
 use crate::backend::{Backend, Saved, Upload};
 use crate::error::{Error, ErrorKind};
@@ -97,13 +98,13 @@ impl Blobs {
 }
 
 /// Takes in one blob: hashes and writes its bytes side by side, both off the
-/// reactor, in pieces of [`Intake::PIECE`] bytes.
+/// reactor, in pieces of [`Intake::PIECE`] bytes. While a piece is hashed the
+/// next one is gathered.
 #[derive(Debug)]
 pub struct Intake {
     /// Absent once it was published.
     upload: Option<Box<dyn Upload>>,
-    /// Absent only while a piece is being hashed, or after that failed.
-    hasher: Option<Hasher>,
+    hashing: Hashing,
     gathered: BytesMut,
     /// The bytes that were written out.
     length: u64,
@@ -121,7 +122,7 @@ impl Intake {
         Self {
             length: upload.length(),
             upload: Some(upload),
-            hasher: Some(hasher),
+            hashing: Hashing::Idle(Box::new(hasher)),
             gathered: BytesMut::new(),
         }
     }
@@ -141,6 +142,11 @@ impl Intake {
         if self.gathered.is_empty() && piece.len() >= Self::PIECE {
             return self.write(piece).await;
         }
+        if self.gathered.is_empty() {
+            // Once for the whole piece; the memory of the last one is used
+            // again where that is written and hashed.
+            self.gathered.reserve(Self::PIECE + piece.len());
+        }
         self.gathered.extend_from_slice(&piece);
         if self.gathered.len() >= Self::PIECE {
             let piece = self.gathered.split().freeze();
@@ -159,14 +165,26 @@ impl Intake {
     }
 
     async fn write(&mut self, piece: Bytes) -> Result<(), Error> {
-        let hasher = self.hasher.take().ok_or_else(spent)?;
-        let hashing = hash(hasher, piece.clone());
+        let hasher = self.hasher().await?;
+        self.hashing = Hashing::Busy(hash(hasher, piece.clone()));
         let upload = self.upload.as_mut().ok_or_else(spent)?;
-        let (written, hasher) = tokio::join!(upload.append(piece), hashing);
-        written?;
+        if let Err(error) = upload.append(piece).await {
+            self.hashing = Hashing::Spent;
+            return Err(error);
+        }
         self.length = upload.length();
-        self.hasher = Some(hasher?);
         Ok(())
+    }
+
+    /// Waits for the hasher, which has then seen all that was written.
+    async fn hasher(&mut self) -> Result<Hasher, Error> {
+        match std::mem::replace(&mut self.hashing, Hashing::Spent) {
+            Hashing::Idle(hasher) => Ok(*hasher),
+            Hashing::Busy(busy) => busy.await.map_err(|error| {
+                Error::caused(ErrorKind::Unavailable, "hashing was cut off", error)
+            }),
+            Hashing::Spent => Err(spent()),
+        }
     }
 
     /// Makes what was taken in durable, and says how to continue: where the
@@ -177,9 +195,11 @@ impl Intake {
     /// Fails when the backend does; the intake is spent then.
     pub async fn save(&mut self) -> Result<(Saved, Hasher), Error> {
         self.flush().await?;
-        let hasher = self.hasher.clone().ok_or_else(spent)?;
+        let hasher = self.hasher().await?;
         let upload = self.upload.as_mut().ok_or_else(spent)?;
-        Ok((upload.save().await?, hasher))
+        let saved = upload.save().await?;
+        self.hashing = Hashing::Idle(Box::new(hasher.clone()));
+        Ok((saved, hasher))
     }
 
     /// Makes the blob visible under its digest.
@@ -190,7 +210,7 @@ impl Intake {
     /// digest says, and when the backend fails. Nothing is visible then.
     pub async fn publish(&mut self, digest: &Digest) -> Result<(), Error> {
         self.flush().await?;
-        let hasher = self.hasher.take().ok_or_else(spent)?;
+        let hasher = self.hasher().await?;
         let actual = hasher.finish();
         if actual != *digest {
             return Err(Error::caused(
@@ -227,26 +247,36 @@ impl Intake {
     /// Fails when the backend does; the intake is spent then.
     pub async fn rehash(&mut self, algorithm: Algorithm) -> Result<(), Error> {
         self.flush().await?;
-        self.hasher = None;
-        let mut hasher = Hasher::resumable(algorithm);
+        self.hashing = Hashing::Idle(Box::new(Hasher::resumable(algorithm)));
         let mut stream = self.upload.as_mut().ok_or_else(spent)?.read_back().await?;
         while let Some(piece) = stream.next().await {
-            let piece = piece?;
-            hasher = hash(hasher, piece).await?;
+            let hasher = self.hasher().await?;
+            self.hashing = Hashing::Busy(hash(hasher, piece?));
         }
-        self.hasher = Some(hasher);
+        // What was read back is hashed before it is relied on.
+        let hasher = self.hasher().await?;
+        self.hashing = Hashing::Idle(Box::new(hasher));
         Ok(())
     }
 }
 
+/// Where the hasher is.
+#[derive(Debug)]
+enum Hashing {
+    /// Here, after all that was written.
+    Idle(Box<Hasher>),
+    /// With the last piece.
+    Busy(JoinHandle<Hasher>),
+    /// Lost, in a call that failed or was dropped.
+    Spent,
+}
+
 /// Hashes a piece where that may take its time.
-async fn hash(mut hasher: Hasher, piece: Bytes) -> Result<Hasher, Error> {
+fn hash(mut hasher: Hasher, piece: Bytes) -> JoinHandle<Hasher> {
     tokio::task::spawn_blocking(move || {
         hasher.update(&piece);
         hasher
     })
-    .await
-    .map_err(|error| Error::caused(ErrorKind::Unavailable, "hashing was cut off", error))
 }
 
 fn spent() -> Error {

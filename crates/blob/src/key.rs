@@ -8,7 +8,8 @@ use std::fmt;
 /// both at once. Segments are escaped as they are added, so that no text can
 /// lead out of the key it was added to: every byte but `A-Z a-z 0-9 . _ ~ -`
 /// becomes `%XX`, and so does a leading dot.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Key(String);
 
 impl Key {
@@ -51,6 +52,31 @@ impl Key {
     }
 }
 
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.0
+    }
+}
+
+/// Reads a key back that was written as text.
+impl TryFrom<String> for Key {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_plain = |byte: u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-' | b'%')
+        };
+        let is_segment = |segment: &str| {
+            !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(is_plain)
+        };
+        if text.split('/').all(is_segment) {
+            Ok(Self(text))
+        } else {
+            Err("a key is of escaped segments that are joined by `/`")
+        }
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -88,6 +114,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn no_text_leads_out_when_it_is_read_back() {
+        for text in ["", "/", "a/", "/a", "..", "a/../b", "a/.b", "a b", "a\0"] {
+            assert!(Key::try_from(text.to_owned()).is_err(), "{text:?}");
+        }
+        let key = Key::top("ü").child("").child("../x");
+        assert_eq!(Key::try_from(String::from(key.clone())), Ok(key));
+    }
 
     #[test]
     fn segments_are_escaped() {

@@ -27,5 +27,8 @@ pub use blobs::{Blobs, Intake, blob_key};
 pub use error::{Error, ErrorKind};
 pub use key::Key;
 pub use local::{Local, Mark, Owner, Sharing, Sync};
-pub use object::Object;
+pub use object::{
+    AzureOptions, GcsOptions, Object, S3Addressing, S3Credentials, S3Encryption, S3Options,
+    Variables,
+};
 pub use stream::{ByteRange, ByteStream};

@@ -34,13 +34,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use object_store::ObjectStore;
-use object_store::list::PaginatedListStore;
 use object_store::memory::InMemory;
-use object_store::multipart::MultipartStore;
 
 use crate::backend::{Backend, Expected, Page, Record, Saved, Swapped, Upload, Version};
 use crate::error::Error;
@@ -49,16 +47,25 @@ use crate::stream::{ByteRange, ByteStream};
 
 mod bucket;
 mod content;
+mod failure;
+mod frame;
 mod memory;
+mod options;
 mod page;
 mod place;
-mod pointer;
+mod probe;
+mod publish;
 mod record;
+mod remote;
+mod removal;
 mod scratch;
 mod upload;
 
-use bucket::Bucket;
+use bucket::{Bucket, Store};
 use memory::Memory;
+pub use options::{
+    AzureOptions, GcsOptions, S3Addressing, S3Credentials, S3Encryption, S3Options, Variables,
+};
 use scratch::Scratch;
 use upload::ObjectUpload;
 
@@ -66,6 +73,7 @@ use upload::ObjectUpload;
 #[derive(Clone)]
 pub struct Object {
     bucket: Arc<Bucket>,
+    is_shared: bool,
 }
 
 impl Object {
@@ -75,19 +83,80 @@ impl Object {
     pub fn in_memory() -> Self {
         let objects = Arc::new(InMemory::new());
         let memory = Arc::new(Memory::new(Arc::clone(&objects)));
-        Self::over(objects, Arc::clone(&memory) as _, memory, Scratch::Memory)
+        let store = Store {
+            objects,
+            parts: Arc::clone(&memory) as _,
+            lists: memory,
+            signer: None,
+            removal: None,
+        };
+        Self::over(store, "", Scratch::Memory)
     }
 
-    /// Keeps everything in one store, seen through its three traits. Parts
-    /// are gathered in `scratch` before they are sent.
-    fn over(
-        objects: Arc<dyn ObjectStore>,
-        parts: Arc<dyn MultipartStore>,
-        lists: Arc<dyn PaginatedListStore>,
-        scratch: Scratch,
-    ) -> Self {
+    /// Keeps everything in a bucket of S3, or of a store that speaks its
+    /// protocol. Nothing is asked of it yet: see [`Object::probe`].
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Unsupported`](crate::ErrorKind::Unsupported) where the
+    /// options contradict each other or leave out what is needed.
+    pub fn s3(options: S3Options) -> Result<Self, Error> {
+        let store = remote::s3(&options)?;
+        Ok(Self::over(
+            store,
+            &options.prefix,
+            Scratch::Directory(options.scratch),
+        ))
+    }
+
+    /// Keeps everything in a bucket of Google Cloud Storage.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Object::s3`] does.
+    pub fn gcs(options: GcsOptions) -> Result<Self, Error> {
+        let store = remote::gcs(&options)?;
+        Ok(Self::over(
+            store,
+            &options.prefix,
+            Scratch::Directory(options.scratch),
+        ))
+    }
+
+    /// Keeps everything in a container of Azure Blob Storage.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Object::s3`] does.
+    pub fn azure(options: AzureOptions) -> Result<Self, Error> {
+        let store = remote::azure(&options)?;
+        Ok(Self::over(
+            store,
+            &options.prefix,
+            Scratch::Directory(options.scratch),
+        ))
+    }
+
+    /// Proves that the store can do what is needed, by doing it once on a key
+    /// that nobody else has; several processes may prove it at the same time.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Unsupported`](crate::ErrorKind::Unsupported) and the name
+    /// of what is missing where the store can not do it, and with
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) where it can not be
+    /// reached or lets nobody in.
+    pub async fn probe(&self) -> Result<(), Error> {
+        probe::probe(&self.bucket).await
+    }
+
+    /// Keeps everything in one store, below a prefix. Parts are gathered in
+    /// `scratch` before they are sent.
+    fn over(store: Store, prefix: &str, scratch: Scratch) -> Self {
         Self {
-            bucket: Arc::new(Bucket::new(objects, parts, lists, scratch)),
+            // What is in memory is nobody else's.
+            is_shared: matches!(scratch, Scratch::Directory(_)),
+            bucket: Arc::new(Bucket::new(store, prefix, scratch)),
         }
     }
 }
@@ -129,7 +198,7 @@ impl Backend for Object {
     }
 
     async fn delete_if(&self, key: &Key, version: &Version) -> Result<Swapped, Error> {
-        record::delete_if(&self.bucket, key, version).await
+        content::delete_if(&self.bucket, key, version).await
     }
 
     async fn page(&self, key: &Key, after: &str, limit: usize) -> Result<Page, Error> {
@@ -151,6 +220,17 @@ impl Backend for Object {
 
     async fn discard(&self, place: &Key, _saved: &Saved) -> Result<(), Error> {
         place::sweep(&self.bucket, place).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    async fn signed_url(&self, key: &Key, valid: Duration) -> Result<Option<String>, Error> {
+        match content::single(&self.bucket, key).await? {
+            Some(data) => self.bucket.sign(&data, valid).await,
+            None => Ok(None),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! `/v2/<name>/blobs/<digest>` (distribution-spec, "Pulling blobs" and
 //! "Deleting Blobs").
 
+use std::time::Duration;
+
 use axum::body::Body;
-use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE};
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, IF_RANGE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode};
 use blob::ByteRange;
@@ -15,17 +17,22 @@ use super::respond::{Answer, has_already};
 use crate::app::App;
 use crate::auth::Caller;
 
+/// How long the URL is good that a client is sent to: it has to begin in that
+/// time, not to end.
+const URL_VALID: Duration = Duration::from_mins(10);
+
 /// Says whether a blob is here, and how large it is.
 pub(crate) async fn head(
     app: &App,
     caller: &Caller,
     (name, digest): (RepositoryName, Digest),
 ) -> Result<Response<Body>, ApiError> {
-    let size = app.open(caller, &name, Pull)?.blob_size(&digest).await?;
+    let size = app.open(caller, &name, Pull)?.offer_blob(&digest).await?;
     Ok(describe(Answer::new(StatusCode::OK), size, &digest).empty())
 }
 
-/// Sends a blob or a part of it.
+/// Sends a blob or a part of it, or says where the storage sends it. A part of
+/// it the storage sends as well; only an entity tag of ours it does not know.
 pub(crate) async fn get(
     app: &App,
     caller: &Caller,
@@ -39,6 +46,15 @@ pub(crate) async fn get(
         return Ok(Answer::new(StatusCode::NOT_MODIFIED)
             .digest(&digest)
             .empty());
+    }
+    if app.redirects() && !headers.contains_key(IF_RANGE) {
+        if let Some(url) = repository.blob_url(&digest, URL_VALID).await? {
+            return Ok(Answer::new(StatusCode::TEMPORARY_REDIRECT)
+                .location(url)
+                .digest(&digest)
+                .header(CONTENT_LENGTH, "0")
+                .empty());
+        }
     }
     let (answer, range) = match wanted(headers, &digest, size) {
         Wanted::Outside => {
@@ -67,7 +83,6 @@ pub(crate) async fn get(
         }
     };
     let stream = repository.open_blob(&digest, range).await?;
-    app.metrics().sending(range.length());
     Ok(answer.body(Body::from_stream(stream)))
 }
 

@@ -48,7 +48,7 @@ impl Endpoint {
     /// Reads a path. It is split before it is decoded, so that an encoded
     /// slash is no separator.
     fn parse(path: &str) -> Result<Self, ApiError> {
-        let nowhere = || ApiError::new(404, Code::Unsupported, "there is nothing at this path");
+        let nowhere = ApiError::nowhere;
         let rest = path
             .strip_prefix("/v2")
             .filter(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -78,6 +78,20 @@ impl Endpoint {
                 Ok(Self::Referrers(repository(name)?, parse(digest)?))
             }
             _ => Err(nowhere()),
+        }
+    }
+
+    /// Names the route, for counts and spans: with no word of a client in it.
+    pub(crate) fn route(&self) -> &'static str {
+        match self {
+            Self::Ping => "/v2/",
+            Self::Catalog => "/v2/_catalog",
+            Self::Blob(..) => "/v2/{name}/blobs/{digest}",
+            Self::Uploads(_) => "/v2/{name}/blobs/uploads/",
+            Self::Upload(..) => "/v2/{name}/blobs/uploads/{id}",
+            Self::Manifest(..) => "/v2/{name}/manifests/{reference}",
+            Self::Tags(_) => "/v2/{name}/tags/list",
+            Self::Referrers(..) => "/v2/{name}/referrers/{digest}",
         }
     }
 

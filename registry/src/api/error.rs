@@ -2,7 +2,7 @@
 //! (distribution-spec, "Error Codes").
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, RANGE, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::response::IntoResponse;
 use oci::ParseError;
@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use store::Error as StoreError;
 
 use super::respond::upload_range;
+
+/// After how many seconds to try again where the storage does not answer.
+const RETRY_SECONDS: &str = "5";
 
 /// Names what went wrong, as the specification spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +99,11 @@ impl ApiError {
         Self::new(403, Code::Denied, message)
     }
 
+    /// Tells that a path names nothing.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(404, Code::Unsupported, "there is nothing at this path")
+    }
+
     /// Refuses a method, and says which there are.
     pub(crate) fn method_not_allowed(method: &Method, allowed: &'static str) -> Self {
         Self::new(
@@ -106,14 +114,17 @@ impl ApiError {
         .header(ALLOW, HeaderValue::from_static(allowed))
     }
 
-    /// Tells that a body did not come whole.
-    pub(crate) fn broken_body(message: impl Into<String>) -> Self {
-        Self::new(400, Code::BlobUploadInvalid, message)
-    }
-
     /// Tells that the server itself failed.
     pub(crate) fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let mut error = Self::new(500, Code::Unknown, "the registry failed; its log says why");
+        error.cause = Some(cause.into());
+        error
+    }
+
+    /// Tells that the storage does not answer for now.
+    fn unavailable(cause: StoreError) -> Self {
+        let mut error = Self::new(503, Code::Unknown, "the storage does not answer; try again")
+            .header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
         error.cause = Some(cause.into());
         error
     }
@@ -173,6 +184,9 @@ impl From<StoreError> for ApiError {
             StoreError::ManifestBlobUnknown(digests) => {
                 answer(404, Code::ManifestBlobUnknown).detail(json!({ "digests": digests }))
             }
+            StoreError::TagImmutable { ref tag, digest } => {
+                answer(400, Code::TagInvalid).detail(json!({ "tag": tag, "digest": digest }))
+            }
             StoreError::ManifestInvalid(error) => {
                 Self::new(400, Code::ManifestInvalid, error.to_string())
             }
@@ -181,10 +195,21 @@ impl From<StoreError> for ApiError {
                 full.cause = Some(error.into());
                 full
             }
+            StoreError::Storage(ref cause) if may_pass(cause.kind()) => Self::unavailable(error),
             StoreError::Storage(_) | StoreError::Record { .. } | StoreError::Format { .. } => {
                 Self::internal(error)
             }
         }
+    }
+}
+
+/// Says whether a failure of the storage may pass by itself.
+fn may_pass(kind: blob::ErrorKind) -> bool {
+    use blob::ErrorKind as Kind;
+    match kind {
+        Kind::Unavailable | Kind::Busy => true,
+        // A full one has an answer of its own; the others do not pass.
+        Kind::Full | Kind::Corrupt | Kind::Mismatch | Kind::TooLarge | Kind::Unsupported => false,
     }
 }
 

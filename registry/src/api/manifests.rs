@@ -6,21 +6,31 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use oci::{Algorithm, Digest, MANIFEST_LIMIT, Manifest, MediaType, Reference, RepositoryName, Tag};
 use serde_json::json;
 use store::{Delete, Pull, Push};
 
-use super::BODY_PAUSE;
+use super::body::{Coming, Limit};
 use super::endpoint::parse;
 use super::error::{ApiError, Code};
 use super::query::Query;
+use super::range::content_length;
 use super::respond::{Answer, OCI_SUBJECT, OCI_TAG, has_already};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::router::Peer;
 
 /// The tags that one push may move.
 const TAGS_LIMIT: usize = 64;
+
+/// How large a manifest may be.
+const LIMIT: Limit = Limit {
+    what: "a manifest",
+    bytes: MANIFEST_LIMIT,
+};
+
+/// The bytes up to which a manifest takes no place among the large ones.
+const SMALL: u64 = 64 * 1024;
 
 /// Sends a manifest as it was pushed: exact bytes, exact type, whatever the
 /// client says it would rather accept.
@@ -44,7 +54,6 @@ pub(crate) async fn get(
             .empty());
     }
     let size = found.bytes.len() as u64;
-    app.metrics().sending(size);
     Ok(Answer::new(StatusCode::OK)
         .content(&found.media_type, size, &found.digest)
         .body(found.bytes.into()))
@@ -68,7 +77,7 @@ pub(crate) async fn put(
     }
     let told = tags.clone();
     let (head, body) = request.into_parts();
-    let bytes = read(body).await?;
+    let bytes = read(app, body, &head).await?;
     let manifest = understand(bytes, &head.headers)?;
     let digest = match &reference {
         Reference::Digest(digest) => check_digest(&manifest, digest)?,
@@ -112,29 +121,20 @@ pub(crate) async fn delete(
         .empty())
 }
 
-async fn read(body: Body) -> Result<Bytes, ApiError> {
-    let limit = usize::try_from(MANIFEST_LIMIT).unwrap_or(usize::MAX);
-    let mut body = Limited::new(body, limit);
+/// Reads a manifest. A large one waits for a place first, since it lies in
+/// memory while it comes.
+async fn read(app: &App, body: Body, head: &Parts) -> Result<Bytes, ApiError> {
+    let mut body = Coming::new(body, &head.headers, Code::ManifestInvalid, LIMIT)?;
+    let is_small = content_length(&head.headers).is_some_and(|length| length <= SMALL);
+    let _place = match head.extensions.get::<Peer>() {
+        Some(Peer(peer)) if !is_small => Some(app.large_manifests().enter(*peer).await),
+        _ => None,
+    };
     let mut bytes = BytesMut::new();
-    loop {
-        let frame = tokio::time::timeout(BODY_PAUSE, body.frame()).await;
-        let frame = frame.map_err(|_elapsed| {
-            let message = "the body paused for more than 60 seconds";
-            ApiError::new(408, Code::ManifestInvalid, message)
-        })?;
-        match frame {
-            None => return Ok(bytes.freeze()),
-            Some(Ok(frame)) => bytes.extend(frame.into_data().ok()),
-            Some(Err(error)) if error.is::<LengthLimitError>() => {
-                let message = format!("a manifest has at most {MANIFEST_LIMIT} bytes");
-                return Err(ApiError::new(413, Code::SizeInvalid, message));
-            }
-            Some(Err(error)) => {
-                let message = format!("the body did not come whole: {error}");
-                return Err(ApiError::new(400, Code::ManifestInvalid, message));
-            }
-        }
+    while let Some(piece) = body.next().await? {
+        bytes.extend_from_slice(&piece);
     }
+    Ok(bytes.freeze())
 }
 
 /// Reads a manifest as what it was declared to be, or as what it says it is

@@ -8,12 +8,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
-use futures_util::StreamExt as _;
+use hyper::body::Body as _;
 use oci::{Algorithm, Digest, RepositoryName};
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::json;
 use store::{Push, Repository, Start, UploadId, Writer};
 
-use super::BODY_PAUSE;
+use super::body::{Coming, Limit};
 use super::endpoint::parse;
 use super::error::{ApiError, Code};
 use super::query::Query;
@@ -21,10 +22,19 @@ use super::range::{coming, content_length};
 use super::respond::{Answer, blob_made, upload_answer};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::crowd::Place;
+use crate::observe::{Metrics, UploadEvent};
+use crate::router::Peer;
 
 /// How long a request waits for another one that writes to the same upload: a
 /// client that lost its connection is back before the server has noticed.
 const TURN_WAIT: Duration = Duration::from_secs(5);
+
+/// How large a blob may be that comes with one request.
+const LIMIT: Limit = Limit {
+    what: "a body of a blob",
+    bytes: 1 << 40,
+};
 
 /// How long it waits between two tries.
 const TURN_TRY: Duration = Duration::from_millis(50);
@@ -44,6 +54,7 @@ pub(crate) async fn start(
     let id = app.new_upload_id();
     let work = async move { repository.start_upload(id, algorithm).await };
     let upload = app.jobs().run(work).await??;
+    app.metrics().http().upload(UploadEvent::Started);
     Ok(upload_answer(StatusCode::ACCEPTED, &name, &upload))
 }
 
@@ -57,14 +68,18 @@ pub(crate) async fn receive(
     let repository = app.open(caller, &name, Push)?;
     let digest: Digest = parse(query.first("digest").unwrap_or_default())?;
     let id = app.new_upload_id();
+    app.metrics().http().upload(UploadEvent::Started);
+    let app_too = app.clone();
     let work = async move {
+        let turn = Turn::take(&app_too, &request).await;
         let mut writer = repository.receive_blob(&id, digest.algorithm())?;
         match fill(&mut writer, request).await {
             Ok(()) => Ok(writer.finish(&digest).await?),
-            Err(broken) => Err(settle(writer, broken).await),
+            Err(broken) => Err(turn.settle(writer, broken).await),
         }
     };
     app.jobs().run(work).await??;
+    app.metrics().http().upload(UploadEvent::Finished);
     Ok(blob_made(&name, &digest))
 }
 
@@ -77,11 +92,13 @@ pub(crate) async fn append(
 ) -> Result<Response<Body>, ApiError> {
     let repository = app.open(caller, &name, Push)?;
     let start = coming(request.headers())?.map_or(Start::AtEnd, |range| Start::At(range.start));
+    let app_too = app.clone();
     let work = async move {
-        let mut writer = turn(&repository, &id, start).await?;
+        let turn = Turn::take(&app_too, &request).await;
+        let mut writer = continued(&repository, &id, start).await?;
         match fill(&mut writer, request).await {
             Ok(()) => Ok(writer.save().await?),
-            Err(broken) => Err(settle(writer, broken).await),
+            Err(broken) => Err(turn.settle(writer, broken).await),
         }
     };
     let upload = app.jobs().run(work).await??;
@@ -105,14 +122,17 @@ pub(crate) async fn finish(
     };
     let digest: Digest = parse(digest)?;
     let start = coming(request.headers())?.map_or(Start::AtEnd, |range| Start::At(range.start));
+    let app_too = app.clone();
     let work = async move {
-        let mut writer = turn(&repository, &id, start).await?;
+        let turn = Turn::take(&app_too, &request).await;
+        let mut writer = continued(&repository, &id, start).await?;
         match fill(&mut writer, request).await {
             Ok(()) => Ok(writer.finish(&digest).await?),
-            Err(broken) => Err(settle(writer, broken).await),
+            Err(broken) => Err(turn.settle(writer, broken).await),
         }
     };
     app.jobs().run(work).await??;
+    app.metrics().http().upload(UploadEvent::Finished);
     Ok(blob_made(&name, &digest))
 }
 
@@ -138,11 +158,67 @@ pub(crate) async fn cancel(
     app.jobs()
         .run(async move { repository.cancel_upload(&id).await })
         .await??;
+    app.metrics().http().upload(UploadEvent::Cancelled);
     Ok(Answer::new(StatusCode::NO_CONTENT).empty())
 }
 
-/// Takes the turn to write to an upload, and waits a little for it.
-async fn turn(
+/// Holds that a body may come in, until it is dropped. Under pressure clients
+/// wait here, with their bodies unread: they could not send them again.
+struct Turn {
+    metrics: Metrics,
+    _place: Option<Place>,
+}
+
+impl Turn {
+    async fn take(app: &App, request: &Request<Body>) -> Self {
+        let metrics = app.metrics().clone();
+        let waits = !request.body().is_end_stream();
+        let place = match request.extensions().get::<Peer>() {
+            Some(Peer(peer)) if waits => {
+                metrics.http().waiting.inc();
+                let _waiting = Fewer(metrics.http().waiting.clone());
+                Some(app.bodies().enter(*peer).await)
+            }
+            _ => None,
+        };
+        metrics.http().bodies.inc();
+        Self {
+            metrics,
+            _place: place,
+        }
+    }
+
+    /// Ends a turn whose body did not come, and keeps what did.
+    async fn settle(self, writer: Writer, broken: ApiError) -> ApiError {
+        self.metrics.http().upload(UploadEvent::Broken);
+        // The first error is the one to tell.
+        if let Err(error) = writer.settle().await {
+            tracing::warn!(
+                error = ApiError::logged_cause(&error),
+                "an upload could not be settled"
+            );
+        }
+        broken
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.metrics.http().bodies.dec();
+    }
+}
+
+/// Counts one fewer when it is dropped.
+struct Fewer(Gauge);
+
+impl Drop for Fewer {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Takes the right to write to an upload, and waits a little for it.
+async fn continued(
     repository: &Repository<Push>,
     id: &UploadId,
     start: Start,
@@ -165,34 +241,15 @@ async fn turn(
     }
 }
 
-/// Ends a turn whose body did not come, and keeps what did.
-async fn settle(writer: Writer, broken: ApiError) -> ApiError {
-    // The first error is the one to tell.
-    if let Err(error) = writer.settle().await {
-        tracing::warn!(
-            error = ApiError::logged_cause(&error),
-            "an upload could not be settled"
-        );
-    }
-    broken
-}
-
 /// Takes in a body, as far as it comes.
 async fn fill(writer: &mut Writer, request: Request<Body>) -> Result<(), ApiError> {
     let expected = coming(request.headers())?
         .map(|range| range.length())
         .or(content_length(request.headers()));
     let before = writer.length();
-    let mut pieces = request.into_body().into_data_stream();
-    loop {
-        let piece = tokio::time::timeout(BODY_PAUSE, pieces.next())
-            .await
-            .map_err(|_elapsed| {
-                ApiError::broken_body("the body paused for more than 60 seconds")
-            })?;
-        let Some(piece) = piece else { break };
-        let piece =
-            piece.map_err(|error| ApiError::broken_body(format!("the body broke off: {error}")))?;
+    let (head, body) = request.into_parts();
+    let mut body = Coming::new(body, &head.headers, Code::BlobUploadInvalid, LIMIT)?;
+    while let Some(piece) = body.next().await? {
         writer.push(piece).await?;
     }
     let received = writer.length() - before;

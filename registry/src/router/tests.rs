@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HOST, LOCATION};
@@ -15,13 +16,16 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use oci::{Digest, MediaType};
 use serde_json::json;
-use store::{Clock, Options, Store};
+use store::{Clock, Options, Store, TagPatterns};
 use tempfile::TempDir;
-use tower::ServiceExt as _;
 
-use super::router;
+use super::{Doors, answer};
 use crate::app::App;
-use crate::settings::{Access, Anonymous, Random, Settings};
+use crate::observe::Metrics;
+use crate::settings::{
+    Access, AccessLog, Anonymous, Collection, Exposure, Limits, Policy, Random, Redirects,
+    Schedule, Settings,
+};
 
 const CONFIG: &[u8] = b"{}";
 const LAYER: &[u8] = b"a layer that comes in several pieces";
@@ -52,32 +56,44 @@ impl Scene {
             access: Access::Anonymous(Anonymous::Push),
             hosts: crate::Hosts::Any,
             certificate: None,
+            immutable: TagPatterns::default(),
             clock: Clock::new(|| 1_700_000_000_000),
             random: Random::new(move || u128::from(count.fetch_add(1, Ordering::Relaxed))),
+            collection: Collection {
+                schedule: Schedule::Off,
+                policy: Policy {
+                    grace: Duration::from_hours(24),
+                    untagged_after: None,
+                    upload_expiry: Duration::from_hours(24),
+                },
+            },
+            redirects: Redirects::Off,
+            limits: Limits::default(),
+            metrics: Exposure::Beside,
+            access_log: AccessLog::Off,
         };
         let options = Options {
             backend: Arc::clone(&backend),
             clock: settings.clock.clone(),
+            seed: settings.random.next(),
+            immutable: settings.immutable.clone(),
         };
         let store = Store::open(options).await.expect("an empty backend opens");
         Self {
-            app: App::new(store, &settings),
+            app: App::new(store, &settings, Metrics::default()),
             backend,
             _folder: folder,
         }
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
-        match router(self.app.clone()).oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
+        answered(self.app.clone(), request).await
     }
 
     /// Sends a request and goes away at an await. Says whether it was
     /// answered before.
     async fn cut(&self, request: Request<Body>, at: usize) -> bool {
-        let answering = router(self.app.clone()).oneshot(request);
+        let answering = answered(self.app.clone(), request);
         let answered = CutAfter {
             inner: Box::pin(answering),
             polls: at,
@@ -133,6 +149,10 @@ impl Scene {
             .expect("text")
             .to_owned()
     }
+}
+
+async fn answered(app: App, request: Request<Body>) -> Response<Body> {
+    answer(app, Doors::Registry, ([127, 0, 0, 1], 1).into(), request).await
 }
 
 /// Polls a future so many times, and then gives it up.

@@ -4,8 +4,10 @@
 use blob::{ByteRange, ByteStream};
 use oci::{Digest, RepositoryName};
 
+use crate::collect::round::{ATTEMPTS, Fence, Passed, busy};
 use crate::error::Error;
 use crate::keys;
+use crate::records::{self, DueRecord, FactRecord};
 use crate::repository::{Delete, Grant, Pull, Push, Repository};
 
 /// Says whether a mount was done.
@@ -34,6 +36,32 @@ impl Repository<Pull> {
             .ok_or(Error::BlobUnknown(*digest))
     }
 
+    /// Gives the size of a blob, in bytes, to a client that may be about to
+    /// push a manifest that needs it: the collector waits for that.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`Error::BlobUnknown`] when it is not visible here.
+    pub async fn offer_blob(&self, digest: &Digest) -> Result<u64, Error> {
+        let key = self.keys.blob_link(digest);
+        for _ in 0..ATTEMPTS {
+            let found = records::read::<FactRecord>(self.store.backend(), &key).await?;
+            let Some((fact, version)) = found else {
+                return Err(Error::BlobUnknown(*digest));
+            };
+            if self.store.is_recent(&fact) {
+                return self.blob_size(digest).await;
+            }
+            let mut fence = Fence::raise(&self.store, &[*digest]).await?;
+            let size = self.blob_size(digest).await?;
+            self.store.renew(&key, &fact, version).await?;
+            if fence.pass(&self.store, &[*digest]).await? == Passed::Yes {
+                return Ok(size);
+            }
+        }
+        Err(busy())
+    }
+
     /// Streams a part of a blob that [`Repository::blob_size`] has just found.
     ///
     /// # Errors
@@ -58,9 +86,17 @@ impl Repository<Delete> {
         if !self.has_blob(digest).await? {
             return Err(Error::BlobUnknown(*digest));
         }
+        let mut fence = Fence::raise(&self.store, &[*digest]).await?;
+        // The rest is removed by the collector, which alone can tell that
+        // nobody is about to need it again.
+        self.content_is_due(digest).await?;
         let backend = self.store.backend();
         backend.delete(&self.keys.blob_link(digest)).await?;
-        self.forget_holder(digest).await
+        // A round may have looked before the link was gone.
+        if fence.pass(&self.store, &[*digest]).await? == Passed::LookAgain {
+            self.content_is_due(digest).await?;
+        }
+        Ok(())
     }
 }
 
@@ -77,14 +113,27 @@ impl Repository<Push> {
     ///
     /// Fails when the storage does.
     pub async fn mount(&self, digest: &Digest, from: &Repository<Pull>) -> Result<Mounted, Error> {
-        let present =
-            from.has_blob(digest).await? && self.store.blobs().size(digest).await?.is_some();
-        if !present {
+        let mut fence = Fence::raise(&self.store, &[*digest]).await?;
+        if !from.has_blob(digest).await? || !self.has_bytes(digest).await? {
             return Ok(Mounted::No);
         }
-        self.store.state_fact(&self.keys.holder(digest)).await?;
-        self.link_blob(digest).await?;
-        Ok(Mounted::Yes)
+        let holder = self.keys.holder(digest);
+        tokio::try_join!(
+            self.content_is_due(digest),
+            self.store.state_lately(&holder),
+        )?;
+        self.state_link(digest).await?;
+        for _ in 0..ATTEMPTS {
+            if fence.pass(&self.store, &[*digest]).await? == Passed::Yes {
+                return Ok(Mounted::Yes);
+            }
+            self.content_is_due(digest).await?;
+            if !self.has_bytes(digest).await? {
+                return Ok(Mounted::No);
+            }
+            self.restate_link(digest).await?;
+        }
+        Err(busy())
     }
 
     /// Makes a blob visible here if some repository has it that the caller
@@ -127,31 +176,31 @@ impl<G: Grant> Repository<G> {
         self.store.is_fact(&self.keys.blob_link(digest)).await
     }
 
+    /// Says whether the bytes of a blob are there, for whomever.
+    pub(crate) async fn has_bytes(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.store.blobs().size(digest).await?.is_some())
+    }
+
     /// Makes a blob visible here; its bytes and the key that finds this
     /// repository by the blob are there already.
-    pub(crate) async fn link_blob(&self, digest: &Digest) -> Result<(), Error> {
-        self.store.state_fact(&self.keys.blob_link(digest)).await?;
-        // Whoever took the blob out meanwhile may have removed that key.
-        self.store.state_fact(&self.keys.holder(digest)).await
+    pub(crate) async fn state_link(&self, digest: &Digest) -> Result<(), Error> {
+        self.store.state_lately(&self.keys.blob_link(digest)).await
     }
 
-    /// Removes the key that finds this repository by a blob or manifest,
-    /// unless it is here, as the one or the other.
-    pub(crate) async fn forget_holder(&self, digest: &Digest) -> Result<(), Error> {
-        if self.holds(digest).await? {
-            return Ok(());
-        }
-        let key = self.keys.holder(digest);
-        self.store.backend().delete(&key).await?;
-        // A maybe-key may be left over, but never missing: if the blob came
-        // back while this key went, it is written again.
-        if self.holds(digest).await? {
-            self.store.state_fact(&key).await?;
-        }
-        Ok(())
+    /// Writes what makes a blob visible here, where a round of collection may
+    /// have removed some of it.
+    pub(crate) async fn restate_link(&self, digest: &Digest) -> Result<(), Error> {
+        self.store.state_lately(&self.keys.holder(digest)).await?;
+        self.state_link(digest).await
     }
 
-    async fn holds(&self, digest: &Digest) -> Result<bool, Error> {
-        Ok(self.has_blob(digest).await? || self.store.is_fact(&self.keys.manifest(digest)).await?)
+    /// Makes the collector look whether a blob is needed here, when a client
+    /// has had the time to push what needs it.
+    pub(crate) async fn content_is_due(&self, digest: &Digest) -> Result<(), Error> {
+        let what = DueRecord::Content {
+            repository: self.name.clone(),
+            digest: *digest,
+        };
+        self.store.make_due(self.store.now(), &what).await
     }
 }

@@ -49,6 +49,14 @@ pub enum Error {
     /// The manifest needs blobs that are not visible in this repository.
     #[error("manifest references blobs that do not exist in this repository")]
     ManifestBlobUnknown(Vec<Digest>),
+    /// The tag means another manifest, and may not be moved.
+    #[error("tag `{tag}` is immutable and means `{digest}`")]
+    TagImmutable {
+        /// The tag.
+        tag: oci::Tag,
+        /// What it means.
+        digest: Digest,
+    },
     /// The bytes are no manifest of their media type.
     #[error("manifest is invalid")]
     ManifestInvalid(#[source] ManifestError),

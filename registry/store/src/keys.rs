@@ -11,9 +11,15 @@
 //! repositories/<repo>/blobs/<alg>/<hex>/link           the blob is visible here
 //! repositories/<repo>/blobs/<alg>/<hex>/<alg>-<hex>    maybe this manifest references it
 //! links/<alg>/<hex>/<repo>                             maybe the repository has it
-//! uploads/<id>                                         the state of an upload
+//! uploads/<id>                                         the state of an upload, and its end
 //! data/<id>                                            the bytes of an upload
+//! due/<id>                                             something to look at when its time has come
+//! round                                                what is being collected
+//! rounds/<nonce>                                       what a round of collection removes
 //! ```
+//!
+//! The `<id>` of uploads and of what is due begins with its time, so that
+//! byte order is the order in which the collector looks at them.
 //!
 //! *Maybe* keys are written before what they point at, and once more after it,
 //! where somebody may have removed them meanwhile; they are removed after it,
@@ -47,6 +53,28 @@ pub(crate) fn links(digest: &Digest) -> Key {
         .child(&digest.hex())
 }
 
+/// Names the state of the collection.
+pub(crate) fn round() -> Key {
+    Key::top("round")
+}
+
+pub(crate) fn plans() -> Key {
+    Key::top("rounds")
+}
+
+/// Names what a round removes.
+pub(crate) fn plan(nonce: &str) -> Key {
+    plans().child(nonce)
+}
+
+pub(crate) fn dues() -> Key {
+    Key::top("due")
+}
+
+pub(crate) fn due(id: &str) -> Key {
+    dues().child(id)
+}
+
 pub(crate) fn uploads() -> Key {
     Key::top("uploads")
 }
@@ -57,6 +85,11 @@ pub(crate) fn upload(id: &UploadId) -> Key {
 
 pub(crate) fn upload_data(id: &UploadId) -> Key {
     Key::top("data").child(id.as_str())
+}
+
+/// Names a place for the bytes of a manifest on their way in.
+pub(crate) fn manifest_data(nonce: &str) -> Key {
+    Key::top("data").child(nonce)
 }
 
 /// Names the keys of one repository.
@@ -114,7 +147,8 @@ impl RepositoryKeys {
         self.referrers(subject).child(&flat(manifest))
     }
 
-    fn blob(&self, digest: &Digest) -> Key {
+    /// Lists what has to do with a blob here.
+    pub(crate) fn blob(&self, digest: &Digest) -> Key {
         self.root
             .child("blobs")
             .child(digest.algorithm().as_str())
@@ -145,7 +179,7 @@ pub(crate) fn encode_repository(name: &str) -> String {
 }
 
 /// Spells a digest as one segment.
-fn flat(digest: &Digest) -> String {
+pub(crate) fn flat(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm(), digest.hex())
 }
 

@@ -11,11 +11,13 @@
 
 mod blobs;
 mod catalog;
+mod collect;
 mod error;
 mod keys;
 mod manifest_cache;
 mod manifests;
 mod records;
+mod redirect;
 mod referrers;
 mod repository;
 mod store;
@@ -23,10 +25,11 @@ mod tags;
 mod uploads;
 
 pub use blobs::Mounted;
+pub use collect::{Collected, Collector, Foreseen, Policy};
 pub use error::Error;
 pub use manifests::{Pushed, StoredManifest};
 pub use referrers::Referrers;
 pub use repository::{Delete, Grant, Pull, Push, Repository};
 pub use store::{Clock, Options, Store};
-pub use tags::Names;
+pub use tags::{Names, TagPatterns};
 pub use uploads::{Start, Upload, UploadId, Writer};

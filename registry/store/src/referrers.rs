@@ -123,6 +123,7 @@ pub(crate) async fn state<G: Grant>(
     let value = records::to_bytes(&ReferrerRecord {
         descriptor,
         annotations_elsewhere,
+        nonce: repository.store.nonce(),
     });
     let key = repository.keys.referrer(&subject.digest, digest);
     let _known_before = repository.store.backend().create(&key, value).await?;

@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use blob::{Backend, Blobs, Key, Mark, Swapped};
+use blob::{Backend, Blobs, Expected, Key, Mark, Swapped, Version};
 use bytes::Bytes;
 use oci::{Digest, MANIFEST_LIMIT, RepositoryName};
 
 use crate::error::Error;
 use crate::keys;
 use crate::manifest_cache::ManifestCache;
-use crate::records::{self, FactRecord, FormatRecord};
+use crate::records::{self, DueRecord, FactRecord, FormatRecord};
 use crate::repository::{Grant, Repository};
+use crate::tags::TagPatterns;
 use crate::uploads::UploadId;
 
 /// Tells the time, in milliseconds since 1970. It is made by the program and
@@ -46,7 +48,16 @@ pub struct Options {
     pub backend: Arc<dyn Backend>,
     /// What tells the time.
     pub clock: Clock,
+    /// A random number that no other process has: it makes what this one
+    /// writes different from what any other does.
+    pub seed: u128,
+    /// The tags that mean one manifest for ever.
+    pub immutable: TagPatterns,
 }
+
+/// How long a fact counts as found lately, in milliseconds: who finds it later
+/// writes it anew.
+pub(crate) const LATELY: u64 = 10 * 60 * 1000;
 
 /// Keeps the repositories of a registry.
 #[derive(Debug, Clone)]
@@ -61,6 +72,8 @@ struct Inner {
     manifests: ManifestCache,
     /// The uploads that a request of this process is writing to.
     writing: Mutex<HashSet<UploadId>>,
+    /// How many nonces were made.
+    nonces: AtomicU64,
 }
 
 impl Store {
@@ -104,6 +117,7 @@ impl Store {
                 blobs,
                 manifests: ManifestCache::new(),
                 writing: Mutex::default(),
+                nonces: AtomicU64::new(0),
             }),
         })
     }
@@ -143,7 +157,9 @@ impl Store {
         Ok(bytes)
     }
 
-    pub(crate) fn now(&self) -> u64 {
+    /// Tells the time, in milliseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> u64 {
         self.inner.options.clock.now()
     }
 
@@ -151,10 +167,70 @@ impl Store {
         &self.inner.writing
     }
 
+    pub(crate) fn immutable(&self) -> &TagPatterns {
+        &self.inner.options.immutable
+    }
+
+    /// Makes a text that no process has ever made.
+    pub(crate) fn nonce(&self) -> String {
+        let number = self.inner.nonces.fetch_add(1, Ordering::Relaxed);
+        format!("{:032x}-{number:x}", self.inner.options.seed)
+    }
+
     /// Makes a key say that something is so; it may have been so before.
     pub(crate) async fn state_fact(&self, key: &Key) -> Result<(), Error> {
-        let fact = records::to_bytes(&FactRecord { since: self.now() });
-        let _so_before = self.backend().create(key, fact).await?;
+        let _so_before = self.backend().create(key, self.fact()).await?;
+        Ok(())
+    }
+
+    /// Makes a key say that something is so, and was found to matter lately:
+    /// the collector lets a client that is in the middle of a push go on.
+    pub(crate) async fn state_lately(&self, key: &Key) -> Result<(), Error> {
+        let backend = self.backend();
+        if backend.create(key, self.fact()).await? == Swapped::Done {
+            return Ok(());
+        }
+        match records::read::<FactRecord>(backend, key).await? {
+            Some((fact, version)) => self.renew(key, &fact, version).await,
+            None => self.state_fact(key).await,
+        }
+    }
+
+    /// Says whether a fact was found to matter lately.
+    pub(crate) fn is_recent(&self, fact: &FactRecord) -> bool {
+        fact.since.saturating_add(LATELY) >= self.now()
+    }
+
+    /// Says that a fact was found to matter, if it was not lately.
+    pub(crate) async fn renew(
+        &self,
+        key: &Key,
+        fact: &FactRecord,
+        version: Version,
+    ) -> Result<(), Error> {
+        if !self.is_recent(fact) {
+            let expected = Expected::Version(version);
+            let _by_somebody_else = self.backend().swap(key, expected, self.fact()).await?;
+        }
+        Ok(())
+    }
+
+    fn fact(&self) -> Bytes {
+        records::to_bytes(&FactRecord {
+            since: self.now(),
+            nonce: self.nonce(),
+        })
+    }
+
+    /// Makes the collector look at something when its time has come.
+    pub(crate) async fn make_due(&self, at: u64, what: &DueRecord) -> Result<(), Error> {
+        let number = self.inner.nonces.fetch_add(1, Ordering::Relaxed);
+        let seed = self.inner.options.seed & 0xff_ffff_ffff;
+        let key = keys::due(&format!("{at:012x}{seed:010x}{number:010x}"));
+        let _new = self
+            .backend()
+            .create(&key, records::to_bytes(what))
+            .await?;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use blob::{Expected, Swapped, Version};
 use oci::{Digest, Reference, Tag};
 
 use crate::error::Error;
-use crate::records::{self, TagRecord};
+use crate::records::{self, DueRecord, TagRecord};
 use crate::repository::{Delete, Grant, Pull, Repository, side_by_side};
 
 /// Lists names, a page of them.
@@ -14,6 +14,41 @@ pub struct Names<T> {
     pub names: Vec<T>,
     /// Says whether there are names beyond the last one.
     pub more: bool,
+}
+
+/// Names tags by patterns, in which each `*` stands for any text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TagPatterns(Vec<String>);
+
+impl TagPatterns {
+    /// Names the tags that match one of the patterns.
+    pub fn new(patterns: impl IntoIterator<Item = String>) -> Self {
+        Self(patterns.into_iter().collect())
+    }
+
+    /// Says whether a tag is named.
+    #[must_use]
+    pub fn name(&self, tag: &Tag) -> bool {
+        self.0.iter().any(|pattern| matches(pattern, tag.as_str()))
+    }
+}
+
+/// Matches a whole text; each part between stars is taken where it first is.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(start) else {
+        return false;
+    };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        let Some(at) = text.find(part) else {
+            return false;
+        };
+        text = text.get(at + part.len()..).unwrap_or_default();
+    }
+    text.ends_with(end)
 }
 
 /// The tags of a manifest that are removed at once with it.
@@ -62,7 +97,8 @@ impl Repository<Delete> {
             .backend()
             .delete_if(&self.keys.tag(tag), &version)
             .await?;
-        self.forget_tagged(&record.digest, tag).await
+        self.forget_tagged(&record.digest, tag).await?;
+        self.untagged(&record.digest).await
     }
 }
 
@@ -75,20 +111,29 @@ impl<G: Grant> Repository<G> {
         records::read(self.store.backend(), &self.keys.tag(tag)).await
     }
 
+    /// Makes sure that a tag may mean a manifest.
+    pub(crate) async fn check_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
+        if !self.store.immutable().name(tag) {
+            return Ok(());
+        }
+        match self.tag_record(tag).await? {
+            Some((record, _)) if record.digest != *digest => Err(Error::TagImmutable {
+                tag: tag.clone(),
+                digest: record.digest,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes a tag mean a manifest that was just published.
     pub(crate) async fn move_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
-        let backend = self.store.backend();
         let tagged = self.keys.tagged_as(digest, tag);
         self.store.state_fact(&tagged).await?;
         let before = self.tag_record(tag).await?;
-        let record = TagRecord {
-            digest: *digest,
-            moved: self.store.now(),
-        };
-        let value = records::to_bytes(&record);
-        let _last_wins = backend
-            .swap(&self.keys.tag(tag), Expected::Anything, value)
-            .await?;
+        if let Err(error) = self.write_tag(tag, digest).await {
+            self.forget_tagged(digest, tag).await?;
+            return Err(error);
+        }
         // Whoever moved the tag away meanwhile may have removed the key that
         // finds it before the tag was back.
         self.store.state_fact(&tagged).await?;
@@ -96,6 +141,7 @@ impl<G: Grant> Repository<G> {
             && before.digest != *digest
         {
             self.forget_tagged(&before.digest, tag).await?;
+            self.untagged(&before.digest).await?;
         }
         // Whoever deleted the manifest meanwhile may have looked for its tags
         // before this one was there.
@@ -103,6 +149,50 @@ impl<G: Grant> Repository<G> {
             self.forget_tagged(digest, tag).await?;
         }
         Ok(())
+    }
+
+    /// Writes what a tag means. One that is immutable is written once: of
+    /// several who try, all but the first lose, unless they mean the same.
+    async fn write_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
+        let record = TagRecord {
+            digest: *digest,
+            moved: self.store.now(),
+            nonce: self.store.nonce(),
+        };
+        let expected = if self.store.immutable().name(tag) {
+            Expected::Absent
+        } else {
+            Expected::Anything
+        };
+        let key = self.keys.tag(tag);
+        loop {
+            let value = records::to_bytes(&record);
+            let swapped = self.store.backend().swap(&key, expected.clone(), value);
+            if swapped.await? == Swapped::Done {
+                return Ok(());
+            }
+            match self.tag_record(tag).await? {
+                Some((lies, _)) if lies.digest == *digest => return Ok(()),
+                Some((lies, _)) => {
+                    return Err(Error::TagImmutable {
+                        tag: tag.clone(),
+                        digest: lies.digest,
+                    });
+                }
+                // It was deleted since.
+                None => {}
+            }
+        }
+    }
+
+    /// Makes the collector look at a manifest that may have lost its last tag.
+    async fn untagged(&self, digest: &Digest) -> Result<(), Error> {
+        let what = DueRecord::Untagged {
+            repository: self.name.clone(),
+            digest: *digest,
+            since: self.store.now(),
+        };
+        self.store.make_due(self.store.now(), &what).await
     }
 
     /// Removes every tag of a manifest.
@@ -162,6 +252,32 @@ impl<G: Grant> Repository<G> {
                 return Ok(());
             }
             let _moved = backend.delete_if(&self.keys.tag(tag), &version).await?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_name_tags() {
+        for (pattern, text, expected) in [
+            ("v1", "v1", true),
+            ("v1", "v10", false),
+            ("v*", "v1", true),
+            ("v*", "w1", false),
+            ("*", "anything", true),
+            ("*-rc", "1-rc", true),
+            ("*-rc", "1-rc2", false),
+            ("v*.*", "v1.2", true),
+            ("v*.*", "v12", false),
+            ("a*a", "a", false),
+            ("a*b*a", "aba", true),
+            ("a*b*a", "aca", false),
+            ("a**a", "aa", true),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
     }
 }

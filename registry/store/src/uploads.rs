@@ -12,21 +12,29 @@ use blob::{Expected, Intake, Saved, Swapped, Version};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Hasher};
 
+use crate::collect::round::{ATTEMPTS, Fence, Passed, busy};
 use crate::error::Error;
 use crate::keys;
 use crate::records::{self, UploadRecord};
 use crate::repository::{Push, Repository};
 use crate::store::Store;
 
-/// Names an upload. Made of 128 random bits, so that nobody finds another's.
+/// Names an upload by its time and 80 random bits, so that nobody finds
+/// another's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UploadId(String);
 
 impl UploadId {
-    /// Makes a name of random bits.
+    /// The digits of the time, in front: the byte order of the names is the
+    /// order in which the uploads were started.
+    pub(crate) const TIME_DIGITS: usize = 12;
+
+    /// Makes a name of the time, in milliseconds since 1970, and 80 random
+    /// bits, the lowest of these.
     #[must_use]
-    pub fn from_random(bits: u128) -> Self {
-        Self(format!("{bits:032x}"))
+    pub fn new(now: u64, random: u128) -> Self {
+        let random = random & ((1 << 80) - 1);
+        Self(format!("{:012x}{random:020x}", now & ((1 << 48) - 1)))
     }
 
     /// Gives the name as text: 32 lower-case hexadecimal digits.
@@ -83,10 +91,13 @@ impl Repository<Push> {
             repository: self.name.clone(),
             algorithm,
             started: self.store.now(),
+            touched: self.store.now(),
             length: 0,
             saved: None,
             hash: None,
             digest: None,
+            turn: String::new(),
+            expired: false,
         };
         let value = records::to_bytes(&record);
         let key = keys::upload(&id);
@@ -104,12 +115,45 @@ impl Repository<Push> {
     pub async fn upload(&self, id: &UploadId) -> Result<Upload, Error> {
         let found = records::read::<UploadRecord>(self.store.backend(), &keys::upload(id)).await?;
         match found {
-            Some((record, version)) if record.repository == self.name => Ok(Upload {
-                id: id.clone(),
-                record,
-                version,
-            }),
+            Some((record, version)) if record.repository == self.name && !record.expired => {
+                Ok(Upload {
+                    id: id.clone(),
+                    record,
+                    version,
+                })
+            }
             _ => Err(Error::UploadUnknown),
+        }
+    }
+
+    /// Takes the turn from whoever else has it in another process: what that
+    /// one writes from now on is not acknowledged. A client that lost its
+    /// connection need not wait until the other end has noticed.
+    async fn claim(&self, mut upload: Upload) -> Result<Upload, Error> {
+        let backend = self.store.backend();
+        if !backend.is_shared() {
+            return Ok(upload);
+        }
+        upload.record.turn = self.store.nonce();
+        upload.record.touched = self.store.now();
+        let expected = Expected::Version(upload.version.clone());
+        let value = records::to_bytes(&upload.record);
+        match backend
+            .swap(&keys::upload(&upload.id), expected, value)
+            .await?
+        {
+            Swapped::Done => self.claimed(upload).await,
+            Swapped::Lost => Err(Error::UploadBusy),
+        }
+    }
+
+    /// Reads back an upload whose turn was taken.
+    async fn claimed(&self, upload: Upload) -> Result<Upload, Error> {
+        let found = self.upload(&upload.id).await?;
+        if found.record.turn == upload.record.turn {
+            Ok(found)
+        } else {
+            Err(Error::UploadBusy)
         }
     }
 
@@ -121,7 +165,7 @@ impl Repository<Push> {
     /// [`Error::UploadBusy`] while another request writes to it.
     pub async fn cancel_upload(&self, id: &UploadId) -> Result<(), Error> {
         let _turn = Turn::take(&self.store, id)?;
-        let upload = self.upload(id).await?;
+        let upload = self.claim(self.upload(id).await?).await?;
         self.forget(&upload).await
     }
 
@@ -143,6 +187,7 @@ impl Repository<Push> {
                 start,
             });
         }
+        let upload = self.claim(upload).await?;
         Ok(Writer {
             repository: self.clone(),
             turn,
@@ -175,12 +220,10 @@ impl Repository<Push> {
     async fn forget(&self, upload: &Upload) -> Result<(), Error> {
         let backend = self.store.backend();
         if let Some(saved) = &upload.record.saved {
-            backend
-                .discard(&keys::upload_data(&upload.id), saved)
-                .await?;
+            let place = keys::upload_data(&upload.id);
+            backend.discard(&place, saved).await?;
         }
-        backend.delete(&keys::upload(&upload.id)).await?;
-        Ok(())
+        Ok(backend.delete(&keys::upload(&upload.id)).await?)
     }
 }
 
@@ -256,6 +299,7 @@ impl Writer {
         (saved, hasher): (Saved, Hasher),
     ) -> Result<Upload, Error> {
         upload.record.length = intake.length();
+        upload.record.touched = self.repository.store.now();
         upload.record.saved = Some(saved);
         upload.record.hash = hasher.save();
         upload.record.digest = upload.record.hash.is_none().then(|| hasher.finish());
@@ -266,8 +310,12 @@ impl Writer {
             .swap(&keys::upload(&upload.id), expected, value)
             .await?
         {
-            Swapped::Done => self.repository.upload(&upload.id).await,
-            Swapped::Lost => Err(Error::UploadUnknown),
+            Swapped::Done => self.repository.claimed(upload).await,
+            // It is gone, or another process writes to it.
+            Swapped::Lost => match self.repository.upload(&upload.id).await {
+                Ok(_) => Err(Error::UploadBusy),
+                Err(error) => Err(error),
+            },
         }
     }
 
@@ -281,21 +329,41 @@ impl Writer {
     /// acknowledged.
     pub async fn finish(mut self, digest: &Digest) -> Result<(), Error> {
         let repository = self.repository.clone();
-        let holder = repository.keys.holder(digest);
-        let (published, held) =
-            tokio::join!(self.publish(digest), repository.store.state_fact(&holder),);
-        if let Err(error) = published.and(held) {
+        let mut fence = Fence::raise(&repository.store, &[*digest]).await?;
+        if let Err(error) = self.publish_held(digest).await {
             // The first error is the one to tell; what can not be removed is
-            // found by its age, or is a maybe.
-            let _left_over = repository.forget_holder(digest).await;
+            // found by its age.
             let _left_over = self.restore().await;
             return Err(error);
         }
-        repository.link_blob(digest).await?;
-        if let Some(upload) = &self.stored {
-            repository.forget(upload).await?;
+        repository.state_link(digest).await?;
+        for _ in 0..ATTEMPTS {
+            if fence.pass(&repository.store, &[*digest]).await? == Passed::Yes {
+                if let Some(upload) = &self.stored {
+                    repository.forget(upload).await?;
+                }
+                return Ok(());
+            }
+            repository.content_is_due(digest).await?;
+            // It came so slowly that it was collected before it was needed.
+            if !repository.has_bytes(digest).await? {
+                return Err(Error::UploadUnknown);
+            }
+            repository.restate_link(digest).await?;
         }
-        Ok(())
+        Err(busy())
+    }
+
+    /// Publishes the bytes, and says who has them.
+    async fn publish_held(&mut self, digest: &Digest) -> Result<(), Error> {
+        let repository = self.repository.clone();
+        let holder = repository.keys.holder(digest);
+        let (published, held, due) = tokio::join!(
+            self.publish(digest),
+            repository.store.state_lately(&holder),
+            repository.content_is_due(digest),
+        );
+        published.and(held).and(due)
     }
 
     /// Ends a turn that failed: keeps what came, if that can be kept, and

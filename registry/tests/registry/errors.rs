@@ -71,16 +71,26 @@ async fn a_full_storage_is_507() {
 
 #[tokio::test]
 async fn a_storage_that_fails_is_500_and_its_cause_is_not_told() {
-    for kind in [ErrorKind::Unavailable, ErrorKind::Corrupt, ErrorKind::Busy] {
+    for answer in answers(ErrorKind::Corrupt).await {
+        let message = "the registry failed; its log says why";
+        answer.is_error(500, &[], &error("UNKNOWN", message, ""));
+    }
+}
+
+const AGAIN: [(&str, &str); 1] = [("retry-after", "5")];
+
+#[tokio::test]
+async fn a_storage_that_does_not_answer_is_503() {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Busy] {
         for answer in answers(kind).await {
-            let message = "the registry failed; its log says why";
-            answer.is_error(500, &[], &error("UNKNOWN", message, ""));
+            let message = "the storage does not answer; try again";
+            answer.is_error(503, &AGAIN, &error("UNKNOWN", message, ""));
         }
     }
 }
 
 #[tokio::test]
-async fn reads_that_fail_are_500() {
+async fn reads_that_fail_are_503() {
     let scene = Scene::new().await;
     scene.push_image("a", "v1").await;
     let fault = Fault {
@@ -97,11 +107,11 @@ async fn reads_that_fail_are_500() {
         format!("/v2/a/referrers/{digest}"),
         format!("/v2/a/blobs/uploads/{}", "0".repeat(32)),
     ] {
-        let message = "the registry failed; its log says why";
+        let message = "the storage does not answer; try again";
         scene
             .get(&path)
             .await
-            .is_error(500, &[], &error("UNKNOWN", message, ""));
+            .is_error(503, &AGAIN, &error("UNKNOWN", message, ""));
     }
 }
 

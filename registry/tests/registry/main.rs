@@ -10,6 +10,7 @@ mod errors;
 mod hosts;
 mod manifests;
 mod mounts;
+mod observe;
 mod ping;
 mod referrers;
 mod scene;

@@ -3,11 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use blob::testing::{Failing, listing};
 use blob::{Backend, Key, Object};
 use oci::Digest;
-use registry::{Access, Anonymous, Clock, Hosts, Random, Server, Settings};
+use registry::{
+    TagPatterns,
+    Access, AccessLog, Anonymous, Clock, Collection, Exposure, Hosts, Limits, Policy, Random,
+    Redirects, Schedule, Server, Settings, Trigger,
+};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -20,6 +25,8 @@ pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+jso
 /// A registry that runs. Dropped, it is torn down.
 pub(crate) struct Scene {
     pub(crate) address: SocketAddr,
+    pub(crate) operation: Option<SocketAddr>,
+    pub(crate) trigger: Trigger,
     pub(crate) backend: Failing,
     stop: oneshot::Sender<()>,
     running: JoinSet<()>,
@@ -47,18 +54,22 @@ impl Scene {
         Self::made(backend, access, Hosts::Any).await
     }
 
+    /// Serves by other settings than most scenes have.
+    pub(crate) async fn of(change: impl FnOnce(&mut Settings)) -> Self {
+        let backend = Failing::new(Arc::new(Object::in_memory()));
+        let access = Access::Anonymous(Anonymous::Push);
+        let mut settings = settings(&backend, access, Hosts::Any);
+        change(&mut settings);
+        Self::by(settings, backend).await
+    }
+
     async fn made(backend: Failing, access: Access, hosts: Hosts) -> Self {
-        let count = AtomicU64::new(1);
-        let settings = Settings {
-            listen: ([127, 0, 0, 1], 0).into(),
-            backend: Arc::new(backend.clone()) as Arc<dyn Backend>,
-            access,
-            hosts,
-            certificate: None,
-            clock: Clock::new(|| 1_700_000_000_000),
-            random: Random::new(move || u128::from(count.fetch_add(1, Ordering::Relaxed))),
-        };
+        Self::by(settings(&backend, access, hosts), backend).await
+    }
+
+    async fn by(settings: Settings, backend: Failing) -> Self {
         let server = Server::bind(settings).await.expect("binds");
+        let (operation, trigger) = (server.operation_address(), server.trigger());
         let address = server
             .url()
             .strip_prefix("http://")
@@ -70,6 +81,8 @@ impl Scene {
         }));
         Self {
             address: address.expect("an address"),
+            operation,
+            trigger,
             backend,
             stop,
             running,
@@ -126,6 +139,31 @@ impl Scene {
             .await;
         assert_eq!(answer.status, 202);
         answer.header("location").to_owned()
+    }
+}
+
+fn settings(backend: &Failing, access: Access, hosts: Hosts) -> Settings {
+    let count = AtomicU64::new(1);
+    Settings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        backend: Arc::new(backend.clone()) as Arc<dyn Backend>,
+        access,
+        hosts,
+        certificate: None,
+        clock: Clock::new(|| 1_700_000_000_000),
+        random: Random::new(move || u128::from(count.fetch_add(1, Ordering::Relaxed))),
+        collection: Collection {
+            schedule: Schedule::Off,
+            policy: Policy {
+                grace: Duration::from_hours(24),
+                untagged_after: None,
+                upload_expiry: Duration::from_hours(24),
+            },
+        },
+        redirects: Redirects::Off,
+        limits: Limits::default(),
+        metrics: Exposure::Beside,
+        access_log: AccessLog::Off,
     }
 }
 

@@ -83,7 +83,7 @@ async fn a_body_that_pauses_is_given_up_and_kept() {
     let before = tokio::time::Instant::now();
     let answer = Answer::read(&mut slow).await.expect("an answer");
     let message = "the body paused for more than 60 seconds";
-    answer.is_error(400, &[], &error("BLOB_UPLOAD_INVALID", message, ""));
+    answer.is_error(408, &[], &error("BLOB_UPLOAD_INVALID", message, ""));
     assert!(
         before.elapsed() >= Duration::from_secs(60),
         "{:?}",

@@ -4,7 +4,7 @@
 use serde_json::json;
 use spec_tests::{Content, Registry};
 
-use crate::walk::{next, pages, strings};
+use super::walk::{next, pages, strings};
 
 /// Starts a registry with repositories below one name of their own.
 fn filled() -> (Registry, Vec<String>) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use spec_tests::{Answer, Registry, blob, digest, with_query};
 
-use crate::uploads::is_pullable;
+use super::uploads::is_pullable;
 
 /// Longest wait until the server has noticed that a connection broke.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -3,7 +3,7 @@
 use serde_json::json;
 use spec_tests::{Content, Registry, blob, digest, media};
 
-use crate::walk::strings;
+use super::walk::strings;
 
 /// Starts a registry with one manifest under two tags.
 fn tagged() -> (Registry, String, Content) {

@@ -2,7 +2,7 @@
 
 use spec_tests::{Registry, blob, digest, with_query};
 
-use crate::uploads::is_pullable;
+use super::uploads::is_pullable;
 
 #[test]
 fn a_mounted_blob_is_there() {

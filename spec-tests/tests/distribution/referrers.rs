@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use spec_tests::{Answer, Content, Registry, descriptor, digest, media};
 
-use crate::walk::pages;
+use super::walk::pages;
 
 /// Type of most artifacts here.
 const NOTE: &str = "application/vnd.example.note.v1";

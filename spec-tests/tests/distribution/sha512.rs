@@ -3,7 +3,7 @@
 use serde_json::json;
 use spec_tests::{Content, Registry, blob, descriptor, digest_sha512, media, with_query};
 
-use crate::uploads::is_pullable;
+use super::uploads::is_pullable;
 
 #[test]
 fn blob_by_post_and_put() {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use spec_tests::{Content, Registry, blob};
 
-use crate::walk::{next, pages, strings};
+use super::walk::{next, pages, strings};
 
 /// Tags whose order tells a byte order from an order of words.
 const TAGS: &[&str] = &[

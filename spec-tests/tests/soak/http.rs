@@ -36,17 +36,36 @@ impl Answer {
     }
 }
 
+/// Where a registry is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    /// Whether every request has a connection of its own, and so, behind a balancer,
+    /// another server.
+    pub(crate) alternates: bool,
+}
+
+impl From<SocketAddr> for Door {
+    fn from(address: SocketAddr) -> Self {
+        let alternates = false;
+        Self {
+            address,
+            alternates,
+        }
+    }
+}
+
 /// One caller with one connection at a time.
 #[derive(Debug)]
 pub(crate) struct Client {
-    address: SocketAddr,
+    door: Door,
     open: Option<BufReader<TcpStream>>,
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr) -> Self {
-        let open = None;
-        Self { address, open }
+    pub(crate) fn new(door: impl Into<Door>) -> Self {
+        let (door, open) = (door.into(), None);
+        Self { door, open }
     }
 
     /// Sends a request with a whole body and reads the answer.
@@ -124,7 +143,7 @@ impl Client {
         head: &[(&str, &str)],
         length: Option<usize>,
     ) -> io::Result<()> {
-        let mut text = format!("{line} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        let mut text = format!("{line} HTTP/1.1\r\nHost: {}\r\n", self.door.address);
         for (name, value) in head {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -135,7 +154,7 @@ impl Client {
         }
         text.push_str("\r\n");
         if self.open.is_none() {
-            let stream = TcpStream::connect(self.address)?;
+            let stream = TcpStream::connect(self.door.address)?;
             stream.set_read_timeout(Some(WAIT_LIMIT))?;
             stream.set_write_timeout(Some(WAIT_LIMIT))?;
             stream.set_nodelay(true)?;
@@ -158,7 +177,7 @@ impl Client {
     pub(crate) fn answer(&mut self, line: &str) -> io::Result<Answer> {
         let outcome = self.read_answer(line.starts_with("HEAD"));
         let keep = matches!(&outcome, Ok(answer) if answer.header("connection") != Some("close"));
-        if !keep {
+        if !keep || self.door.alternates {
             self.open = None;
         }
         outcome

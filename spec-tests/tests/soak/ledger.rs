@@ -49,6 +49,8 @@ pub(crate) struct Ledger {
     pub(crate) recent: BTreeSet<String>,
     /// Requests that were acknowledged.
     pub(crate) acknowledged: u64,
+    /// Whether what nothing leads to may be removed at any time.
+    pub(crate) collected: bool,
 }
 
 impl Ledger {
@@ -60,6 +62,7 @@ impl Ledger {
             tags: BTreeMap::new(),
             recent: BTreeSet::new(),
             acknowledged: 0,
+            collected: false,
         }
     }
 
@@ -139,6 +142,30 @@ impl Ledger {
         values.insert(value);
     }
 
+    /// Enters that a push was refused: the manifest is there if it was before.
+    pub(crate) fn refused(&mut self, digest: &str, tag: Option<&str>) {
+        if let Some(values) = tag.and_then(|tag| self.tags.get_mut(tag))
+            && values.len() > 1
+        {
+            values.remove(&Some(digest.to_owned()));
+        }
+        if self.manifests.get(digest).map(|known| known.fact) == Some(Fact::Unsure) {
+            self.manifest_gone(digest);
+        }
+    }
+
+    /// Says whether a blob stays without being pushed again.
+    pub(crate) fn keeps(&self, digest: &str) -> bool {
+        let there = self.blobs.get(digest);
+        let there = there.is_some_and(|blob| blob.fact == Fact::There);
+        let held = || {
+            let manifests = self.manifests_there();
+            let mut named = manifests.iter().flat_map(|one| &self.manifests[one].blobs);
+            named.any(|blob| blob == digest)
+        };
+        there && (!self.collected || held())
+    }
+
     /// Enters what a tag points to.
     pub(crate) fn tag_is(&mut self, tag: &str, value: Option<String>) {
         self.tags.insert(tag.to_owned(), BTreeSet::from([value]));
@@ -146,9 +173,42 @@ impl Ledger {
 
     /// Returns the digests of the manifests that must be there.
     pub(crate) fn manifests_there(&self) -> Vec<String> {
+        let fragile = self.fragile();
         let there = self.manifests.iter();
-        let there = there.filter(|(_, manifest)| manifest.fact == Fact::There);
+        let there = there.filter(|(digest, manifest)| {
+            manifest.fact == Fact::There && !fragile.contains(*digest)
+        });
         there.map(|(digest, _)| digest.clone()).collect()
+    }
+
+    /// Returns the manifests that a collector may take: those without a tag about
+    /// something that is gone, or may be.
+    pub(crate) fn fragile(&self) -> BTreeSet<String> {
+        let mut fragile = BTreeSet::new();
+        if !self.collected {
+            return fragile;
+        }
+        let tagged: BTreeSet<String> = self.tags_there().into_iter().map(|(_, to)| to).collect();
+        loop {
+            let stays = |digest: &String| {
+                let known = self.manifests.get(digest);
+                known.is_some_and(|known| known.fact == Fact::There) && !fragile.contains(digest)
+            };
+            let more = self.manifests.iter().filter(|(digest, manifest)| {
+                manifest.fact == Fact::There
+                    && !fragile.contains(*digest)
+                    && !tagged.contains(*digest)
+                    && manifest
+                        .subject
+                        .as_ref()
+                        .is_some_and(|subject| !stays(subject))
+            });
+            let more: Vec<String> = more.map(|(digest, _)| digest.clone()).collect();
+            if more.is_empty() {
+                return fragile;
+            }
+            fragile.extend(more);
+        }
     }
 
     /// Returns the tags that must point to something, and to what.

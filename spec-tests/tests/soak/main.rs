@@ -12,6 +12,7 @@
 mod content;
 mod cuts;
 mod dice;
+mod fleet;
 mod full_disk;
 mod http;
 mod kills;

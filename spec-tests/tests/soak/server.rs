@@ -1,5 +1,6 @@
 //! A process of the built program on a directory that outlives it.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,31 @@ const PEER: &str = "WHARF_TEST_PEER";
 
 /// Longest that a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a server, or another command on its storage, is told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Setup {
+    /// What stands behind `--storage`.
+    pub(crate) storage: OsString,
+    /// Other arguments of `wharf serve`.
+    pub(crate) flags: Vec<String>,
+    /// Environment variables.
+    pub(crate) variables: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// Returns `wharf VERB` on this storage; `serve` with a port and the flags.
+    pub(crate) fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(spec_tests::program());
+        command.arg(verb).arg("--storage").arg(&self.storage);
+        if verb == "serve" {
+            command.args(["--listen", "127.0.0.1:0"]).args(&self.flags);
+        }
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command.envs(variables).stdin(Stdio::null());
+        command
+    }
+}
 
 /// A running server; it is killed with this value.
 #[derive(Debug)]
@@ -30,8 +56,16 @@ impl Server {
 
     /// Starts a server through another program, such as one that enters a namespace.
     pub(crate) fn start_in(storage: &Path, prefix: &[&str]) -> Self {
+        Self::run(serve(storage, prefix), storage)
+    }
+
+    /// Starts a server as `setup` says, with its log beside `storage`.
+    pub(crate) fn start_with(setup: &Setup, storage: &Path) -> Self {
+        Self::run(setup.command("serve"), storage)
+    }
+
+    fn run(mut command: Command, storage: &Path) -> Self {
         let log = storage.with_extension("log");
-        let mut command = serve(storage, prefix);
         let file = fs_err::OpenOptions::new()
             .create(true)
             .append(true)
@@ -41,6 +75,7 @@ impl Server {
         if is_peer() {
             return Self::start_peer(command, storage, log);
         }
+        command.stdout(Stdio::piped());
         let mut process = command.spawn().expect("the program starts");
         let mut line = String::new();
         let output = process.stdout.as_mut().expect("it is piped");
@@ -58,14 +93,6 @@ impl Server {
             address,
             log,
         }
-    }
-
-    /// Starts a server and kills it at once, while it may still be starting.
-    pub(crate) fn start_and_kill(storage: &Path, after: Duration) {
-        let mut process = serve(storage, &[]).spawn().expect("the program starts");
-        sleep(after);
-        process.kill().expect("it is ours");
-        process.wait().expect("it is ours");
     }
 
     /// Runs a server that must refuse to start, and returns what it said.

@@ -1,11 +1,12 @@
 //! A client that works on a repository of its own until its server is gone.
 
 use std::io;
-use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::content::Content;
 use crate::dice::Dice;
-use crate::http::Client;
+use crate::http::{Answer, Client, Door};
 use crate::ledger::{Fact, Ledger, Manifest};
 use crate::server::is_peer;
 use crate::uploads::{self, IMAGE, expect};
@@ -19,6 +20,10 @@ const CROWD: usize = 20;
 
 /// Tags that images move between.
 const TAGS: usize = 12;
+
+/// How long the blobs of an image are safe before its manifest comes, where a collector
+/// runs: less than half of the grace that the servers have.
+pub(crate) const SAFE: Duration = Duration::from_secs(2);
 
 /// An upload that was left in the middle.
 #[derive(Debug)]
@@ -46,13 +51,13 @@ impl Worker {
         }
     }
 
-    /// Works until a request fails because the server is gone.
+    /// Works until a request fails because the server is gone, or it is told to stop.
     ///
     /// # Panics
     /// Panics when the server answers what it must not.
-    pub(crate) fn work(&mut self, address: SocketAddr) {
-        let mut client = Client::new(address);
-        while self.step(&mut client).is_ok() {}
+    pub(crate) fn work(&mut self, door: Door, stop: &AtomicBool) {
+        let mut client = Client::new(door);
+        while !stop.load(Ordering::Acquire) && self.step(&mut client).is_ok() {}
     }
 
     fn step(&mut self, client: &mut Client) -> io::Result<()> {
@@ -75,6 +80,7 @@ impl Worker {
     }
 
     fn push_image(&mut self, client: &mut Client) -> io::Result<()> {
+        let start = Instant::now();
         let mut contents = vec![Content::config(&mut self.dice)];
         for _ in 0..1 + self.dice.below(3) {
             let shared = self
@@ -90,14 +96,13 @@ impl Worker {
         }
         let tag = self.dice.chance(80).then(|| self.any_tag());
         let manifest = self.ledger.compose(&mut self.dice, blobs, None);
-        self.put(client, manifest, tag.as_deref())
+        self.put(client, manifest, (tag.as_deref(), start))
     }
 
     fn push_blob(&mut self, client: &mut Client, content: &Content) -> io::Result<String> {
         let bytes = content.bytes();
         let digest = digest(&bytes);
-        let known = self.ledger.blobs.get(&digest);
-        if known.is_some_and(|blob| blob.fact == Fact::There) && self.dice.chance(70) {
+        if self.ledger.keeps(&digest) && self.dice.chance(70) {
             return Ok(digest);
         }
         self.ledger.blob_sent(&digest, content);
@@ -121,13 +126,18 @@ impl Worker {
         &mut self,
         client: &mut Client,
         manifest: Manifest,
-        tag: Option<&str>,
+        (tag, start): (Option<&str>, Instant),
     ) -> io::Result<()> {
         let bytes = manifest.bytes.clone();
         let digest = self.ledger.manifest_sent(manifest, tag);
         let repository = &self.ledger.repository;
         let reference = tag.unwrap_or(&digest);
         let answer = uploads::put_manifest(client, repository, reference, &bytes)?;
+        if self.ledger.collected && answer.status == 404 && start.elapsed() > SAFE {
+            // It took so long that its blobs were garbage by then.
+            self.ledger.refused(&digest, tag);
+            return Ok(());
+        }
         expect(&answer, 201, &format!("{reference} in {repository}"));
         assert_eq!(answer.header("docker-content-digest"), Some(&*digest));
         self.ledger.manifest_there(&digest, tag);
@@ -139,12 +149,13 @@ impl Worker {
         let Some(subject) = self.dice.pick(&there).cloned() else {
             return Ok(());
         };
+        let start = Instant::now();
         let config = self.push_blob(client, &Content::Text("{}".to_owned()))?;
         let content = Content::noise(&mut self.dice);
         let note = self.push_blob(client, &content)?;
         let blobs = vec![config, note];
         let manifest = self.ledger.compose(&mut self.dice, blobs, Some(subject));
-        self.put(client, manifest, None)
+        self.put(client, manifest, (None, start))
     }
 
     fn move_tag(&mut self, client: &mut Client) -> io::Result<()> {
@@ -160,7 +171,7 @@ impl Worker {
             fact: Fact::There,
         };
         let tag = self.any_tag();
-        self.put(client, manifest, Some(&tag))
+        self.put(client, manifest, (Some(&tag), Instant::now()))
     }
 
     fn delete_tag(&mut self, client: &mut Client) -> io::Result<()> {
@@ -191,7 +202,12 @@ impl Worker {
             return Ok(());
         };
         self.ledger.blob_is(digest, Fact::Unsure);
-        self.delete(client, &format!("blobs/{digest}"))?;
+        let line = format!("DELETE /v2/{}/blobs/{digest}", self.ledger.repository);
+        let answer = client.send(&line, &[], b"")?;
+        // A collector may have come first.
+        if !(self.ledger.collected && answer.status == 404) {
+            self.removed(&answer, &line);
+        }
         self.ledger.blob_is(digest, Fact::Gone);
         Ok(())
     }
@@ -199,9 +215,13 @@ impl Worker {
     fn delete(&mut self, client: &mut Client, what: &str) -> io::Result<()> {
         let line = format!("DELETE /v2/{}/{what}", self.ledger.repository);
         let answer = client.send(&line, &[], b"")?;
-        expect(&answer, 202, &line);
-        self.ledger.acknowledged += 1;
+        self.removed(&answer, &line);
         Ok(())
+    }
+
+    fn removed(&mut self, answer: &Answer, line: &str) {
+        expect(answer, 202, line);
+        self.ledger.acknowledged += 1;
     }
 
     /// Reads an image while others write: it must be whole at any time.

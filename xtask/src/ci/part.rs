@@ -18,6 +18,8 @@ pub(crate) enum Part {
     Deny,
     /// The program as it is released.
     Build,
+    /// The S3 server of the tests.
+    S3,
     /// The examples in the documentation.
     DocTest,
     /// The documentation.
@@ -28,12 +30,13 @@ pub(crate) enum Part {
 
 impl Part {
     /// Every part, in the order in which they run: the quick ones first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::House,
         Self::Fmt,
         Self::Clippy,
         Self::Deny,
         Self::Build,
+        Self::S3,
         Self::DocTest,
         Self::Doc,
         Self::Test,
@@ -47,6 +50,7 @@ impl Part {
             Self::Clippy => "clippy",
             Self::Deny => "deny",
             Self::Build => "build",
+            Self::S3 => "s3",
             Self::DocTest => "doctest",
             Self::Doc => "doc",
             Self::Test => "test",
@@ -64,8 +68,8 @@ impl Part {
         let needed = |part: &Self| {
             asked.is_empty()
                 || asked.contains(part)
-                // The tests run the program, and must not run an old one.
-                || (*part == Self::Build && asked.contains(&Self::Test))
+                // The tests run both programs, and must not run old ones.
+                || (matches!(part, Self::Build | Self::S3) && asked.contains(&Self::Test))
         };
         Self::ALL.into_iter().filter(needed).collect()
     }
@@ -97,6 +101,10 @@ impl Part {
             Self::Clippy => cargo("clippy --locked --workspace --all-targets -- -D warnings"),
             Self::Deny => cargo("deny check bans licenses sources"),
             Self::Build => cargo("build --locked --release --package wharf"),
+            Self::S3 => cargo(
+                "build --locked --manifest-path spec-tests/s3/Cargo.toml \
+                 --target-dir target/test-s3",
+            ),
             Self::DocTest => cargo("test --locked --workspace --doc"),
             Self::Doc => {
                 cargo("doc --locked --workspace --no-deps").with("RUSTDOCFLAGS", "-D warnings")
@@ -126,7 +134,8 @@ mod tests {
         assert_eq!(Part::selection(&[]), Part::ALL);
         assert_eq!(Part::selection(&[Part::Doc]), [Part::Doc]);
         let tests = [Part::Test, Part::Test];
-        assert_eq!(Part::selection(&tests), [Part::Build, Part::Test]);
+        let needed = [Part::Build, Part::S3, Part::Test];
+        assert_eq!(Part::selection(&tests), needed);
     }
 
     #[test]
@@ -135,6 +144,7 @@ mod tests {
         for part in [
             Part::Clippy,
             Part::Build,
+            Part::S3,
             Part::DocTest,
             Part::Doc,
             Part::Test,

@@ -3,17 +3,22 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::cache::RecordCache;
+use super::calls::Calls;
 use super::locks::KeyLocks;
 use super::mark::{self, Mark, Marked};
+use super::names::{self, Names};
+use super::pieces::Pieces;
 use super::{Sharing, Sync, record};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -22,18 +27,30 @@ use crate::key::Key;
 #[derive(Debug)]
 pub(super) struct Directory {
     root: PathBuf,
-    sync: Sync,
+    calls: Calls,
     locks: KeyLocks,
+    /// Kept where nobody else changes anything.
+    kept: Option<Kept>,
+    pieces: Arc<Pieces>,
     /// The directories whose names this process has seen to be durable.
     durable: Mutex<HashSet<PathBuf>>,
+    /// The directories that could not be synced after a change.
+    doubtful: Mutex<HashSet<PathBuf>>,
     /// Makes the names of temporary files distinct within the process.
     next: AtomicU64,
     /// Keeps the `flock`, which ends with the descriptor.
     _lock: OwnedFd,
 }
 
+/// What is kept in memory of a directory that nobody else changes.
+#[derive(Debug)]
+struct Kept {
+    records: RecordCache,
+    names: Names,
+}
+
 /// Directories below the root are for their owner: they hold private images.
-const DIRECTORY_MODE: Mode = Mode::RWXU;
+pub(super) const DIRECTORY_MODE: Mode = Mode::RWXU;
 /// Files likewise.
 pub(super) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
@@ -55,7 +72,8 @@ impl Directory {
             .canonicalize()
             .map_err(|error| Error::io(failed("find"), error))?;
         // Before anything is changed: the directory may be somebody else's.
-        let marked = mark::check(&root, mark)?;
+        let calls = Calls::new(sync);
+        let marked = mark::check(&calls, &root, mark)?;
         let lock = take(&root, sharing)?;
         let temporary = root.join("tmp");
         if sharing == Sharing::Exclusive && marked == Marked::Ours {
@@ -65,11 +83,18 @@ impl Directory {
             Sharing::Exclusive => None,
             Sharing::Shared => Some(root.join("turn")),
         });
+        let kept = (sharing == Sharing::Exclusive).then(|| Kept {
+            records: RecordCache::new(),
+            names: Names::new(names::LIMIT),
+        });
         let directory = Self {
             root,
-            sync,
+            calls,
             locks,
+            kept,
+            pieces: Arc::default(),
             durable: Mutex::default(),
+            doubtful: Mutex::default(),
             next: AtomicU64::new(0),
             _lock: lock,
         };
@@ -83,18 +108,58 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Makes the name of the root durable, and the place of temporary files.
+    /// Makes the name of the root durable, the place of temporary files, and
+    /// whatever a process has left that was killed before it could sync it:
+    /// from now on, what is found there is relied on.
     fn sync_root(&self) -> io::Result<()> {
-        sync_directory(parent(&self.root), self.sync)?;
-        self.make_directory(&self.root.join("tmp"))
+        self.calls.sync_directory(parent(&self.root))?;
+        self.make_directory(&self.root.join("tmp"))?;
+        if self.kept.is_some() {
+            self.calls.sync_everything(&self.root)?;
+        }
+        Ok(())
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     pub(super) fn locks(&self) -> &KeyLocks {
         &self.locks
+    }
+
+    /// Gives what is kept of records; nothing where others write, too.
+    pub(super) fn records(&self) -> Option<&RecordCache> {
+        self.kept.as_ref().map(|kept| &kept.records)
+    }
+
+    /// Gives what is kept of names; nothing where others write, too.
+    pub(super) fn names(&self) -> Option<&Names> {
+        self.kept.as_ref().map(|kept| &kept.names)
+    }
+
+    pub(super) fn pieces(&self) -> &Arc<Pieces> {
+        &self.pieces
+    }
+
+    /// Gives up to a millisecond by chance, in nanoseconds, where others write
+    /// at the same time; and else nothing.
+    pub(super) fn chance(&self) -> u64 {
+        if self.kept.is_some() {
+            return 0;
+        }
+        RandomState::new().hash_one(self.next.load(Ordering::Relaxed)) % 1_000_000
+    }
+
+    /// Takes in that a name was made or removed, or may have been.
+    pub(super) fn changed(&self, path: &Path) {
+        if let Some(names) = self.names() {
+            names.changed(path);
+        }
     }
 
     pub(super) fn path(&self, key: &Key) -> PathBuf {
@@ -123,11 +188,12 @@ impl Directory {
             return Ok(());
         }
         self.make_directory(parent(path))?;
-        match rustix::fs::mkdir(path, DIRECTORY_MODE) {
-            Ok(()) | Err(Errno::EXIST) => {}
+        match self.calls.make_directory(path) {
+            Ok(()) => self.changed(path),
+            Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        sync_directory(parent(path), self.sync)?;
+        self.calls.sync_directory(parent(path))?;
         let mut durable = self.durable();
         if durable.len() >= DURABLE_LIMIT {
             durable.clear();
@@ -141,17 +207,37 @@ impl Directory {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a file's bytes durable.
-    pub(super) fn sync_file(&self, file: &OwnedFd) -> io::Result<()> {
-        match self.sync {
-            Sync::Always => Ok(rustix::fs::fdatasync(file)?),
-            Sync::Never => Ok(()),
+    /// Makes the name of a file, or its absence, durable.
+    ///
+    /// Where that fails the name is seen and may yet be lost; so the directory
+    /// is remembered, and nobody is told of anything in it before
+    /// [`Directory::settle`] could sync it. A second sync proves something
+    /// here: names go through the journal, and what the journal could not
+    /// write it does not report as written later, as is the case with the
+    /// bytes of files.
+    pub(super) fn sync_name(&self, path: &Path) -> io::Result<()> {
+        let directory = parent(path);
+        let synced = self.calls.sync_directory(directory);
+        if synced.is_err() {
+            self.doubtful().insert(directory.to_owned());
         }
+        Ok(synced?)
     }
 
-    /// Makes the name of a file, or its absence, durable.
-    pub(super) fn sync_name(&self, path: &Path) -> io::Result<()> {
-        sync_directory(parent(path), self.sync)
+    /// Makes sure that what can be seen of a name is durable, too.
+    pub(super) fn settle(&self, path: &Path) -> io::Result<()> {
+        let directory = parent(path);
+        if !self.doubtful().contains(directory) {
+            return Ok(());
+        }
+        self.calls.sync_directory(directory)?;
+        self.doubtful().remove(directory);
+        Ok(())
+    }
+
+    fn doubtful(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        // A set of paths is whole whatever its holder panicked on.
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -191,23 +277,6 @@ fn failed_in(root: &Path) -> String {
         "can not make the storage directory `{}` durable",
         root.display()
     )
-}
-
-fn sync_directory(path: &Path, sync: Sync) -> io::Result<()> {
-    if sync == Sync::Never {
-        return Ok(());
-    }
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
-    let directory = rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    Ok(rustix::fs::fsync(directory)?)
 }
 
 /// Removes what a killed process left without a name.

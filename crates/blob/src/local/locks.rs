@@ -1,4 +1,4 @@
-//! Turns: who may change a record now.
+//! Turns: who may change a record or blob now.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -15,7 +15,8 @@ use crate::key::Key;
 /// more.
 #[derive(Debug)]
 pub(super) struct KeyLocks {
-    shards: Box<[Mutex<()>]>,
+    /// Each with the last time that a file of its keys was given.
+    shards: Box<[Mutex<u64>]>,
     hasher: RandomState,
     /// The file whose `flock` gives turns between processes.
     between_processes: Option<PathBuf>,
@@ -24,8 +25,21 @@ pub(super) struct KeyLocks {
 /// Holds a turn until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
-    _within: MutexGuard<'a, ()>,
+    last: MutexGuard<'a, u64>,
     _between: Option<OwnedFd>,
+}
+
+impl Turn<'_> {
+    /// Notes the time of a file that goes, in nanoseconds since 1970.
+    pub(super) fn note(&mut self, time: u64) {
+        *self.last = time.max(*self.last);
+    }
+
+    /// Gives a time that no file of the key has had as far as this process
+    /// knows, and that is this time or later.
+    pub(super) fn next(&self, time: u64) -> u64 {
+        time.max(self.last.saturating_add(1))
+    }
 }
 
 impl KeyLocks {
@@ -34,18 +48,18 @@ impl KeyLocks {
 
     pub(super) fn new(between_processes: Option<PathBuf>) -> Self {
         Self {
-            shards: (0..Self::SHARDS).map(|_| Mutex::new(())).collect(),
+            shards: (0..Self::SHARDS).map(|_| Mutex::new(0)).collect(),
             hasher: RandomState::new(),
             between_processes,
         }
     }
 
-    /// Waits for the turn to change a record.
+    /// Waits for the turn to change what lies under a key.
     pub(super) fn turn(&self, key: &Key) -> io::Result<Turn<'_>> {
         let shard =
             usize::try_from(self.hasher.hash_one(key) % Self::SHARDS as u64).unwrap_or_default();
-        // The lock guards no data: a panic of its holder breaks nothing.
-        let within = self.shards[shard]
+        // A time is whole whatever its holder panicked on.
+        let last = self.shards[shard]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let between = match &self.between_processes {
@@ -61,7 +75,7 @@ impl KeyLocks {
             }
         };
         Ok(Turn {
-            _within: within,
+            last,
             _between: between,
         })
     }

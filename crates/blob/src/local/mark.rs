@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::calls::Calls;
 use super::directory::is_temporary;
 use super::record;
 use crate::error::{Error, ErrorKind};
@@ -43,7 +44,7 @@ pub(super) enum Marked {
 ///
 /// Fails with [`ErrorKind::Unsupported`] when the directory is somebody
 /// else's, and when it can not be read.
-pub(super) fn check(root: &Path, mark: &Mark) -> Result<Marked, Error> {
+pub(super) fn check(calls: &Calls, root: &Path, mark: &Mark) -> Result<Marked, Error> {
     let failed = |error| {
         let root = root.display();
         Error::io(
@@ -52,7 +53,7 @@ pub(super) fn check(root: &Path, mark: &Mark) -> Result<Marked, Error> {
         )
     };
     let read = || -> io::Result<Marked> {
-        Ok(match record::read_file(&root.join(mark.name))? {
+        Ok(match record::read_file(calls, &root.join(mark.name))? {
             Some(value) if value == mark.value => Marked::Ours,
             Some(_) => Marked::Other,
             None => Marked::Not,

@@ -45,6 +45,7 @@ impl Owner {
             let name = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
             let path = directory.path(&area.child(&name));
             let made = directory.make_parent(&path).and_then(|()| make(&path));
+            directory.changed(&path);
             let made =
                 made.map_err(|error| Error::io(format!("can not write to `{area}`"), error))?;
             if let Some(lock) = made {
@@ -52,7 +53,7 @@ impl Owner {
             }
         };
         // What can not be removed now is tried again by the next process.
-        let _ = sweep(&directory.path(area), &name);
+        let _ = sweep(&directory, &directory.path(area), &name);
         Ok(Self {
             directory,
             area: area.clone(),
@@ -72,7 +73,8 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         // What stays is swept by the next process.
-        let _ = remove(&self.directory.path(&self.area), &self.name);
+        let area = self.directory.path(&self.area);
+        let _ = remove(&self.directory, &area, &self.name);
     }
 }
 
@@ -90,7 +92,7 @@ fn make(path: &Path) -> io::Result<Option<OwnedFd>> {
 }
 
 /// Removes what owners that are gone left.
-fn sweep(area: &Path, own: &str) -> io::Result<()> {
+fn sweep(directory: &Directory, area: &Path, own: &str) -> io::Result<()> {
     let mut owners = BTreeSet::new();
     for entry in fs_err::read_dir(area)? {
         let name = entry?.file_name();
@@ -111,7 +113,7 @@ fn sweep(area: &Path, own: &str) -> io::Result<()> {
             .as_ref()
             .map(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive));
         match locked {
-            None | Some(Ok(())) => remove(area, &owner)?,
+            None | Some(Ok(())) => remove(directory, area, &owner)?,
             Some(Err(Errno::WOULDBLOCK)) => {}
             Some(Err(error)) => return Err(error.into()),
         }
@@ -120,21 +122,23 @@ fn sweep(area: &Path, own: &str) -> io::Result<()> {
 }
 
 /// Removes an owner's uploads, and then its lock.
-fn remove(area: &Path, owner: &str) -> io::Result<()> {
+fn remove(directory: &Directory, area: &Path, owner: &str) -> io::Result<()> {
     for entry in fs_err::read_dir(area)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
         if name != owner && owner_of(name) == Some(owner) {
-            unlink(&entry.path())?;
+            unlink(directory, &entry.path())?;
         }
     }
-    unlink(&area.join(owner))
+    unlink(directory, &area.join(owner))
 }
 
 /// Removes a file; another sweeper may have done so.
-fn unlink(path: &Path) -> io::Result<()> {
-    match rustix::fs::unlink(path) {
+fn unlink(directory: &Directory, path: &Path) -> io::Result<()> {
+    let removed = rustix::fs::unlink(path);
+    directory.changed(path);
+    match removed {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -6,35 +6,51 @@ use std::path::Path;
 
 use bytes::Bytes;
 use oci::Digest;
-use rustix::fs::{CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::directory::{Directory, FILE_MODE};
-use super::read::FILE_VERSION;
+use super::cache::Known;
+use super::calls::Calls;
+use super::directory::Directory;
+use super::locks::Turn;
+use super::read::{self, FILE_VERSION, is_file, size_of};
 use crate::backend::{Expected, RECORD_LIMIT, Record, Swapped, Version};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 
+/// Reads a record, and keeps it.
 pub(super) fn read(directory: &Directory, key: &Key) -> Result<Option<Record>, Error> {
-    let value = read_file(&directory.path(key))
-        .map_err(|error| Error::io(format!("can not read `{key}`"), error))?;
-    Ok(value.map(|value| Record {
-        version: version_of(&value),
-        value: value.into(),
-    }))
+    let path = directory.path(key);
+    let read = || {
+        let value = read_file(directory.calls(), &path)?;
+        directory.settle(&path)?;
+        Ok(value.map(|value| Record {
+            version: version_of(&value),
+            value: value.into(),
+        }))
+    };
+    let failed = |error| failed("read", key, error);
+    let Some(records) = directory.records() else {
+        return read().map_err(failed);
+    };
+    // Whoever writes it now has not yet made it durable.
+    let _turn = turn(directory, key)?;
+    let record = read().map_err(failed)?;
+    let known = record.clone().map_or(Known::Absent, Known::Record);
+    records.keep(key, known);
+    Ok(record)
 }
 
 pub(super) fn create(directory: &Directory, key: &Key, value: &Bytes) -> Result<Swapped, Error> {
     check_size(key, value)?;
-    let path = directory.path(key);
+    let mut change = Change::begin(directory, key)?;
     // Most callers create what is there already, such as a link to a blob
     // that was pushed before; that needs no temporary file.
-    if rustix::fs::access(&path, rustix::fs::Access::EXISTS).is_ok() {
+    if let Some(size) = change.size_there()? {
+        change.end(Known::Size(size));
         return Ok(Swapped::Lost);
     }
-    let _turn = turn(directory, key)?;
-    put(directory, &path, value, RenameFlags::NOREPLACE)
-        .map_err(|error| failed("write", key, error))
+    change.put(value, RenameFlags::NOREPLACE)
 }
 
 pub(super) fn swap(
@@ -44,23 +60,18 @@ pub(super) fn swap(
     value: &Bytes,
 ) -> Result<Swapped, Error> {
     check_size(key, value)?;
-    let path = directory.path(key);
-    let _turn = turn(directory, key)?;
+    let mut change = Change::begin(directory, key)?;
     let flags = match expected {
         Expected::Absent => RenameFlags::NOREPLACE,
         Expected::Anything => RenameFlags::empty(),
-        Expected::Version(version) if is_version(directory, &path, version, key)? => {
-            RenameFlags::empty()
-        }
+        Expected::Version(version) if change.is_version(version)? => RenameFlags::empty(),
         Expected::Version(_) => return Ok(Swapped::Lost),
     };
-    put(directory, &path, value, flags).map_err(|error| failed("write", key, error))
+    change.put(value, flags)
 }
 
 pub(super) fn delete(directory: &Directory, key: &Key) -> Result<(), Error> {
-    let path = directory.path(key);
-    let _turn = turn(directory, key)?;
-    unlink(directory, &path).map_err(|error| failed("delete", key, error))
+    Change::begin(directory, key)?.unlink()
 }
 
 pub(super) fn delete_if(
@@ -68,139 +79,232 @@ pub(super) fn delete_if(
     key: &Key,
     version: &Version,
 ) -> Result<Swapped, Error> {
-    let path = directory.path(key);
-    let _turn = turn(directory, key)?;
-    if !is_version(directory, &path, version, key)? {
+    let mut change = Change::begin(directory, key)?;
+    if !change.is_version(version)? {
         return Ok(Swapped::Lost);
     }
-    unlink(directory, &path).map_err(|error| failed("delete", key, error))?;
+    change.unlink()?;
     Ok(Swapped::Done)
 }
 
-/// Removes a file, and waits until its absence is durable.
-fn unlink(directory: &Directory, path: &Path) -> io::Result<()> {
-    match rustix::fs::unlink(path) {
-        Ok(()) => directory.sync_name(path),
-        // A directory is no record, and so there is none.
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::ISDIR) => Ok(()),
-        Err(error) => Err(error.into()),
+/// Changes what lies under a key, in its turn. What is kept of the key is
+/// forgotten at the end, unless the change has come to a good one.
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    directory: &'a Directory,
+    key: &'a Key,
+    path: std::path::PathBuf,
+    turn: Turn<'a>,
+    is_known: bool,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn begin(directory: &'a Directory, key: &'a Key) -> Result<Self, Error> {
+        Ok(Self {
+            directory,
+            key,
+            path: directory.path(key),
+            turn: turn(directory, key)?,
+            is_known: false,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Ends the change, which is durable. Whoever reads the key from now on
+    /// finds this.
+    pub(super) fn end(&mut self, known: Known) {
+        if let Some(records) = self.directory.records() {
+            records.keep(self.key, known);
+        }
+        self.is_known = true;
+    }
+
+    /// Gives the size of what is there, durably.
+    fn size_there(&self) -> Result<Option<u64>, Error> {
+        let failed = |error: io::Error| failed("look at", self.key, error);
+        let size = match self.directory.calls().stat(&self.path) {
+            Ok(stat) if is_file(&stat) => size_of(&stat),
+            // A name that is too long is found out when it is written.
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => return Ok(None),
+            Err(error) => return Err(failed(error.into())),
+        };
+        self.directory.settle(&self.path).map_err(failed)?;
+        Ok(Some(size))
+    }
+
+    fn is_version(&self, version: &Version) -> Result<bool, Error> {
+        if version.0.starts_with(FILE_VERSION) {
+            let found = read::version(self.directory, self.key)?;
+            return Ok(found.as_ref() == Some(version));
+        }
+        if let Some(Known::Record(record)) =
+            self.directory.records().and_then(|kept| kept.find(self.key))
+        {
+            return Ok(record.version == *version);
+        }
+        let value = read_file(self.directory.calls(), &self.path)
+            .map_err(|error| failed("read", self.key, error))?;
+        Ok(value.is_some_and(|value| version_of(&value) == *version))
+    }
+
+    /// Writes a record beside its place and gives it its name.
+    fn put(&mut self, value: &Bytes, flags: RenameFlags) -> Result<Swapped, Error> {
+        match self.try_put(value, flags) {
+            Ok(Swapped::Done) => {
+                self.end(Known::Record(Record {
+                    version: version_of(value),
+                    value: kept_value(value),
+                }));
+                Ok(Swapped::Done)
+            }
+            Ok(Swapped::Lost) => Ok(Swapped::Lost),
+            Err(error) => Err(failed("write", self.key, error)),
+        }
+    }
+
+    fn try_put(&mut self, value: &[u8], flags: RenameFlags) -> io::Result<Swapped> {
+        let directory = self.directory;
+        let temporary = directory.temporary();
+        let outcome = self
+            .write_file(&temporary, value)
+            .and_then(|()| directory.make_parent(&self.path))
+            .and_then(|()| Ok(directory.calls().rename(&temporary, &self.path, flags)?));
+        match outcome {
+            Ok(()) => {
+                directory.sync_name(&self.path)?;
+                Ok(Swapped::Done)
+            }
+            Err(error) => {
+                // The first error is the one to tell; what stays is swept.
+                let _ = directory.calls().unlink(&temporary);
+                if error.kind() != io::ErrorKind::AlreadyExists {
+                    return Err(error);
+                }
+                directory.settle(&self.path)?;
+                Ok(Swapped::Lost)
+            }
+        }
+    }
+
+    fn write_file(&mut self, path: &Path, value: &[u8]) -> io::Result<()> {
+        let calls = self.directory.calls();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let file = calls.open(path, flags)?;
+        calls.write_all(&file, value, 0)?;
+        self.stamp(&file)?;
+        Ok(calls.sync_file(&file)?)
+    }
+
+    /// Gives a file a time that no file under the key has had, so that its
+    /// version is its own.
+    ///
+    /// The time is that of its last byte, or the next that the file system
+    /// can tell from the last one of this key. So it grows from writing to
+    /// writing, and a number that is used again makes no equal version. Where
+    /// several processes share the directory they do not know of each other's
+    /// times; there it is the clock and chance that tell them apart.
+    pub(super) fn stamp(&mut self, file: &OwnedFd) -> io::Result<()> {
+        let calls = self.directory.calls();
+        if let Ok(there) = calls.stat(&self.path) {
+            self.turn.note(time_of(&there));
+        }
+        let own = time_of(&rustix::fs::fstat(file)?);
+        let time = self.turn.next(own.saturating_add(self.directory.chance()));
+        for step in TIME_STEPS {
+            let time = time.div_ceil(step).saturating_mul(step);
+            calls.stamp(file, time)?;
+            // Some file systems keep whole seconds.
+            let kept = time_of(&rustix::fs::fstat(file)?);
+            if kept >= time {
+                self.turn.note(kept);
+                return Ok(());
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the file system keeps no times",
+        ))
+    }
+
+    /// Removes what lies there, and waits until its absence is durable.
+    fn unlink(&mut self) -> Result<(), Error> {
+        let failed = |error: io::Error| failed("delete", self.key, error);
+        if let Ok(there) = self.directory.calls().stat(&self.path) {
+            self.turn.note(time_of(&there));
+        }
+        let done = match self.directory.calls().unlink(&self.path) {
+            Ok(()) => self.directory.sync_name(&self.path),
+            // A directory is no record, and so there is none.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ISDIR) => self.directory.settle(&self.path),
+            Err(error) => Err(error.into()),
+        };
+        done.map_err(failed)?;
+        self.end(Known::Absent);
+        Ok(())
     }
 }
 
-/// Tells one writing of a record from another by its content: a file's times
-/// are too coarse, and its inode may be used again. Writing the same content
-/// twice is no change that anybody could miss.
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        if !self.is_known
+            && let Some(records) = self.directory.records()
+        {
+            records.forget(self.key);
+        }
+        self.directory.changed(&self.path);
+    }
+}
+
+/// What file systems count times in, in nanoseconds.
+const TIME_STEPS: [u64; 5] = [1, 100, 1_000, 1_000_000_000, 2_000_000_000];
+
+/// Gives the time when a file was written, in nanoseconds since 1970.
+fn time_of(stat: &rustix::fs::Stat) -> u64 {
+    let seconds = u64::try_from(stat.st_mtime).unwrap_or_default();
+    let rest = u64::try_from(stat.st_mtime_nsec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+/// Copies a value that may be a small part of what a client has sent, which
+/// would be kept with it.
+fn kept_value(value: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(value)
+}
+
+/// Tells one writing of a record from another by its content: writing the
+/// same content twice is no change that anybody could miss.
 fn version_of(value: &[u8]) -> Version {
     Version(Digest::sha256(value).hex())
 }
 
-fn is_version(
-    directory: &Directory,
-    path: &Path,
-    version: &Version,
-    key: &Key,
-) -> Result<bool, Error> {
-    if version.0.starts_with(FILE_VERSION) {
-        return Ok(super::read::version(directory, key)?.as_ref() == Some(version));
-    }
-    let value = read_file(path).map_err(|error| failed("read", key, error))?;
-    Ok(value.is_some_and(|value| version_of(&value) == *version))
-}
-
-pub(super) fn turn<'a>(
-    directory: &'a Directory,
-    key: &Key,
-) -> Result<super::locks::Turn<'a>, Error> {
+pub(super) fn turn<'a>(directory: &'a Directory, key: &Key) -> Result<Turn<'a>, Error> {
     directory
         .locks()
         .turn(key)
         .map_err(|error| failed("lock", key, error))
 }
 
-/// Writes a file beside its place and gives it its name.
-fn put(
-    directory: &Directory,
-    path: &Path,
-    value: &[u8],
-    flags: RenameFlags,
-) -> io::Result<Swapped> {
-    let temporary = directory.temporary();
-    let outcome = write_file(directory, &temporary, value)
-        .and_then(|()| directory.make_parent(path))
-        .and_then(|()| Ok(rename(&temporary, path, flags)?));
-    match outcome {
-        Ok(()) => {
-            directory.sync_name(path)?;
-            Ok(Swapped::Done)
-        }
-        Err(error) => {
-            // The first error is the one to tell; what stays is swept.
-            let _ = rustix::fs::unlink(&temporary);
-            if error.kind() == io::ErrorKind::AlreadyExists {
-                Ok(Swapped::Lost)
-            } else {
-                Err(error)
-            }
-        }
-    }
-}
-
-/// Renames, and falls back to a link where the file system can not refuse to
-/// replace.
-fn rename(from: &Path, to: &Path, flags: RenameFlags) -> rustix::io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, flags) {
-        Err(Errno::INVAL | Errno::NOSYS) if flags == RenameFlags::NOREPLACE => {
-            rustix::fs::link(from, to)?;
-            rustix::fs::unlink(from)
-        }
-        outcome => outcome,
-    }
-}
-
-fn write_file(directory: &Directory, path: &Path, value: &[u8]) -> io::Result<()> {
-    let file = rustix::fs::open(
-        path,
-        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC,
-        FILE_MODE,
-    )?;
-    write_all(&file, value, 0)?;
-    directory.sync_file(&file)
-}
-
-/// Writes all bytes at an offset.
-pub(super) fn write_all(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::pwrite(file, bytes, offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                bytes = &bytes[written..];
-                offset += written as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+pub(super) fn read_file(calls: &Calls, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match calls.open(path, OFlags::RDONLY) {
         Ok(file) => file,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let stat = rustix::fs::fstat(&file)?;
-    if !FileType::from_raw_mode(stat.st_mode).is_file() {
+    if !is_file(&stat) {
         return Ok(None);
     }
-    let mut value = vec![0; usize::try_from(stat.st_size).unwrap_or_default()];
-    if value.len() as u64 > RECORD_LIMIT {
+    if size_of(&stat) > RECORD_LIMIT {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "larger than any record",
         ));
     }
-    super::read::read_exact(&file, &mut value, 0)?;
+    let mut value = vec![0; usize::try_from(size_of(&stat)).unwrap_or_default()];
+    calls.read_exact(&file, &mut value)?;
     Ok(Some(value))
 }
 

@@ -9,6 +9,8 @@ use crate::backend::Backend as _;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 
+pub(super) mod faults;
+
 const MARK: Mark = Mark {
     what: "store of tests",
     name: "mark",

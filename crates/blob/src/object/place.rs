@@ -2,21 +2,28 @@
 //! continue it or clear it away.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::{FutureExt as _, StreamExt as _};
 use object_store::list::PaginatedListOptions;
+use object_store::path::Path;
 
-use super::bucket::{self, Bucket};
-use super::content;
-use super::pointer::Data;
+use super::bucket::{self, Bucket, Put};
+use super::content::{self, What};
+use super::frame::Id;
+use super::record::ATTEMPTS;
+use crate::backend::{Expected, Version};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
+use crate::stream::ByteStream;
 
 /// Says what became of a data object that an upload has named.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-pub(super) struct Note {
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+struct Note {
     /// The multipart upload; empty where the object was put at once.
-    pub(super) upload: String,
-    /// The key that it is published under, from just before that happens.
-    pub(super) key: Option<String>,
+    upload: String,
+    /// The key that it is published under, from before that happens.
+    key: Option<String>,
+    /// Whether the data is being removed: then it is published no more.
+    is_swept: bool,
 }
 
 /// The largest note, in bytes: two identifiers, each below the limit of keys.
@@ -29,111 +36,257 @@ const TAIL_MARK: u8 = b't';
 const TAIL: &str = "tail-";
 const DATA: &str = "data-";
 
+/// Writes a tail, which nobody else has named.
 pub(super) async fn write_tail(
     bucket: &Bucket,
     place: &Key,
-    number: u64,
+    name: &Id,
     bytes: &[u8],
 ) -> Result<(), Error> {
     let mut marked = BytesMut::with_capacity(bytes.len() + 1);
     marked.put_u8(TAIL_MARK);
     marked.put_slice(bytes);
-    let path = bucket::path(&tail(place, number))?;
+    let path = bucket::path(&tail_key(place, name))?;
     bucket.write(&path, marked.freeze()).await
 }
 
+/// Streams a tail; `None` where it is gone.
 pub(super) async fn read_tail(
     bucket: &Bucket,
     place: &Key,
-    number: u64,
-    limit: u64,
-) -> Result<Option<Bytes>, Error> {
-    let found = bucket
-        .get(&bucket::path(&tail(place, number))?, limit + 1)
-        .await?;
-    Ok(found
-        .filter(|(meta, _)| meta.size > 0)
-        .map(|(_, marked)| marked.slice(1..)))
-}
-
-pub(super) async fn remove_tail(bucket: &Bucket, place: &Key, number: u64) -> Result<(), Error> {
-    bucket.delete(&bucket::path(&tail(place, number))?).await
-}
-
-pub(super) async fn write_note(
-    bucket: &Bucket,
-    place: &Key,
-    data: &Data,
-    note: &Note,
-) -> Result<(), Error> {
-    let text = serde_json::to_vec(note)
-        .map_err(|error| Error::caused(ErrorKind::Corrupt, "a note can not be written", error))?;
-    let path = bucket::path(&note_key(place, data))?;
-    bucket.write(&path, text.into()).await
-}
-
-pub(super) async fn read_note(
-    bucket: &Bucket,
-    place: &Key,
-    data: &Data,
-) -> Result<Option<Note>, Error> {
-    let key = note_key(place, data);
-    let Some((_, text)) = bucket.get(&bucket::path(&key)?, NOTE_LIMIT).await? else {
+    name: &Id,
+) -> Result<Option<ByteStream>, Error> {
+    let path = bucket::path(&tail_key(place, name))?;
+    let Some((meta, mut stream)) = bucket.whole(&path).await? else {
         return Ok(None);
     };
-    serde_json::from_slice(&text).map(Some).map_err(|error| {
-        Error::caused(
+    let mut first = Bytes::new();
+    while first.is_empty()
+        && let Some(piece) = stream.next().await
+    {
+        first = piece?;
+    }
+    if first.first() != Some(&TAIL_MARK) {
+        return Err(Error::new(
             ErrorKind::Corrupt,
-            format!("the note `{key}` can not be read"),
-            error,
-        )
-    })
+            format!("`{path}` is no tail of an upload"),
+        ));
+    }
+    let pieces = futures_util::stream::iter([Ok(first.slice(1..))]).chain(stream);
+    Ok(Some(ByteStream::new(meta.size - 1, pieces)))
 }
 
-/// Says whether data is part of a blob that was published.
-pub(super) async fn is_published(bucket: &Bucket, data: &Data, note: &Note) -> Result<bool, Error> {
-    let Some(key) = &note.key else {
-        return Ok(false);
+pub(super) async fn remove_tail(bucket: &Bucket, place: &Key, name: &Id) -> Result<(), Error> {
+    bucket.delete(&bucket::path(&tail_key(place, name))?).await
+}
+
+/// Notes a data object before there is anything in it.
+pub(super) async fn note(
+    bucket: &Bucket,
+    place: &Key,
+    data: &Id,
+    upload: &str,
+) -> Result<(), Error> {
+    let note = Note {
+        upload: upload.to_owned(),
+        key: None,
+        is_swept: false,
     };
-    let path = object_store::path::Path::parse(key).map_err(|error| {
-        Error::caused(
-            ErrorKind::Corrupt,
-            format!("a note names `{key}`, which is no key"),
-            error,
-        )
-    })?;
-    let pointer = content::pointer(bucket, &path).await?;
-    Ok(pointer.is_some_and(|pointer| pointer.names(data)))
+    match put_note(bucket, place, data, &note, &Expected::Absent).await? {
+        Put::Done(_) => Ok(()),
+        Put::Lost(_) => Err(discarded(place)),
+    }
+}
+
+/// Says in a note under which key its data is about to be published.
+pub(super) async fn announce(
+    bucket: &Bucket,
+    place: &Key,
+    data: &Id,
+    key: &Key,
+) -> Result<(), Error> {
+    for _ in 0..ATTEMPTS {
+        let Some((mut note, version)) = read_note(bucket, place, data).await? else {
+            return Err(discarded(place));
+        };
+        if note.is_swept {
+            return Err(discarded(place));
+        }
+        if note.key.as_deref() == Some(key.as_str()) {
+            return Ok(());
+        }
+        note.key = Some(key.to_string());
+        let expected = Expected::Version(version);
+        if let Put::Done(_) = put_note(bucket, place, data, &note, &expected).await? {
+            return Ok(());
+        }
+    }
+    Err(discarded(place))
+}
+
+/// Fails where the data was swept since it was announced.
+pub(super) async fn affirm(
+    bucket: &Bucket,
+    place: &Key,
+    data: &Id,
+    key: &Key,
+) -> Result<(), Error> {
+    match read_note(bucket, place, data).await? {
+        Some((note, _)) if !note.is_swept && note.key.as_deref() == Some(key.as_str()) => Ok(()),
+        _ => Err(discarded(place)),
+    }
+}
+
+fn discarded(place: &Key) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("the upload `{place}` was discarded"),
+    )
+}
+
+/// Forgets data that is published.
+pub(super) async fn forget(bucket: &Bucket, place: &Key, data: &Id) -> Result<(), Error> {
+    bucket.delete(&bucket::path(&note_key(place, data))?).await
+}
+
+/// Says whether data is there to be continued: noted, neither swept nor part
+/// of a blob already.
+pub(super) async fn is_held(bucket: &Bucket, place: &Key, data: &Id) -> Result<bool, Error> {
+    match read_note(bucket, place, data).await? {
+        Some((note, _)) if !note.is_swept => match &note.key {
+            Some(key) => Ok(!is_published(bucket, &parse(key)?, data).await?),
+            None => Ok(true),
+        },
+        _ => Ok(false),
+    }
+}
+
+async fn is_published(bucket: &Bucket, key: &Path, data: &Id) -> Result<bool, Error> {
+    match content::look(bucket, key).await?.what {
+        What::Pointer(segments) => Ok(segments.names(data)),
+        What::Broken(error) => Err(error),
+        _ => Ok(false),
+    }
 }
 
 /// Removes everything below a place, but no data of a published blob.
 pub(super) async fn sweep(bucket: &Bucket, place: &Key) -> Result<(), Error> {
+    let mut works = Vec::new();
     for name in names(bucket, place).await? {
-        if let Some(number) = name.strip_prefix(TAIL).and_then(|text| text.parse().ok()) {
-            remove_tail(bucket, place, number).await?;
-        }
-        if let Some(data) = name
-            .strip_prefix(DATA)
-            .and_then(|text| Data::try_from(text.to_owned()).ok())
-        {
-            sweep_data(bucket, place, &data).await?;
-        }
+        works.push(sweep_name(bucket, place, name).boxed());
     }
-    Ok(())
+    content::all(works).await
 }
 
-async fn sweep_data(bucket: &Bucket, place: &Key, data: &Data) -> Result<(), Error> {
-    let Some(note) = read_note(bucket, place, data).await? else {
+async fn sweep_name(bucket: &Bucket, place: &Key, name: String) -> Result<(), Error> {
+    if let Some(tail) = parse_id(&name, TAIL) {
+        return remove_tail(bucket, place, &tail).await;
+    }
+    match parse_id(&name, DATA) {
+        Some(data) => sweep_data(bucket, place, &data).await,
+        None => Ok(()),
+    }
+}
+
+fn parse_id(name: &str, prefix: &str) -> Option<Id> {
+    Id::try_from(name.strip_prefix(prefix)?.to_owned()).ok()
+}
+
+async fn sweep_data(bucket: &Bucket, place: &Key, data: &Id) -> Result<(), Error> {
+    let Some(note) = mark_swept(bucket, place, data).await? else {
         return Ok(());
     };
-    if !is_published(bucket, data, &note).await? {
+    let is_published = match &note.key {
+        Some(key) => take_reservation(bucket, &parse(key)?, data).await?,
+        None => false,
+    };
+    if !is_published {
         if !note.upload.is_empty() {
-            bucket.abort_parts(&data.path(), &note.upload).await?;
+            bucket.abort_parts(&data.data_path(), &note.upload).await?;
         }
-        bucket.delete(&data.path()).await?;
+        bucket.delete(&data.data_path()).await?;
     }
     // The note last: it is what leads to the rest.
-    bucket.delete(&bucket::path(&note_key(place, data))?).await
+    forget(bucket, place, data).await
+}
+
+/// Marks a note as swept; `None` where it is gone.
+async fn mark_swept(bucket: &Bucket, place: &Key, data: &Id) -> Result<Option<Note>, Error> {
+    for _ in 0..ATTEMPTS {
+        let Some((mut note, version)) = read_note(bucket, place, data).await? else {
+            return Ok(None);
+        };
+        if note.is_swept {
+            return Ok(Some(note));
+        }
+        note.is_swept = true;
+        let expected = Expected::Version(version);
+        if let Put::Done(_) = put_note(bucket, place, data, &note, &expected).await? {
+            return Ok(Some(note));
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!("`{place}` changes too fast to be discarded"),
+    ))
+}
+
+/// Takes away a reservation of data, so that it can be published no more, and
+/// says whether it was published before.
+async fn take_reservation(bucket: &Bucket, key: &Path, data: &Id) -> Result<bool, Error> {
+    for _ in 0..ATTEMPTS {
+        let lying = content::look(bucket, key).await?;
+        match (lying.what, lying.expected) {
+            (What::Pointer(segments), _) => return Ok(segments.names(data)),
+            (What::Reservation(segments), Expected::Version(version)) if segments.names(data) => {
+                // Gone or replaced, by the pointer perhaps: that is seen next.
+                let _ = bucket.remove(key, &version).await?;
+            }
+            // Better some data too much than too little.
+            (What::Broken(error), _) => return Err(error),
+            _ => return Ok(false),
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!("`{key}` changes too fast to be looked at"),
+    ))
+}
+
+async fn put_note(
+    bucket: &Bucket,
+    place: &Key,
+    data: &Id,
+    note: &Note,
+    expected: &Expected,
+) -> Result<Put, Error> {
+    let text = serde_json::to_vec(note)
+        .map_err(|error| Error::caused(ErrorKind::Corrupt, "a note can not be written", error))?;
+    let path = bucket::path(&note_key(place, data))?;
+    bucket.put(&path, text.into(), expected).await
+}
+
+async fn read_note(
+    bucket: &Bucket,
+    place: &Key,
+    data: &Id,
+) -> Result<Option<(Note, Version)>, Error> {
+    let key = note_key(place, data);
+    let Some((meta, text)) = bucket.get(&bucket::path(&key)?, NOTE_LIMIT).await? else {
+        return Ok(None);
+    };
+    let note = serde_json::from_slice(&text).map_err(|error| {
+        let context = format!("the note `{key}` can not be read");
+        Error::caused(ErrorKind::Corrupt, context, error)
+    })?;
+    Ok(Some((note, meta.version)))
+}
+
+fn parse(key: &str) -> Result<Path, Error> {
+    Path::parse(key).map_err(|error| {
+        let context = format!("a note names `{key}`, which is no key");
+        Error::caused(ErrorKind::Corrupt, context, error)
+    })
 }
 
 async fn names(bucket: &Bucket, place: &Key) -> Result<Vec<String>, Error> {
@@ -158,10 +311,10 @@ async fn names(bucket: &Bucket, place: &Key) -> Result<Vec<String>, Error> {
     }
 }
 
-fn tail(place: &Key, number: u64) -> Key {
-    place.child(&format!("{TAIL}{number}"))
+fn tail_key(place: &Key, name: &Id) -> Key {
+    place.child(&format!("{TAIL}{}", name.as_str()))
 }
 
-fn note_key(place: &Key, data: &Data) -> Key {
+fn note_key(place: &Key, data: &Id) -> Key {
     place.child(&format!("{DATA}{}", data.as_str()))
 }

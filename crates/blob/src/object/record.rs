@@ -1,11 +1,12 @@
 //! Records: objects that are put conditionally, and tombstones in place of
-//! those that are deleted conditionally.
+//! those that are deleted conditionally where the store can not do that.
 
 use bytes::Bytes;
 
-use super::bucket::{self, Bucket};
-use super::pointer::resembles_pointer;
-use crate::backend::{Expected, RECORD_LIMIT, Record, Swapped, Version};
+use super::bucket::{self, Bucket, Put};
+use super::content::too_fast;
+use super::frame::{Header, Kind, resembles_frame};
+use crate::backend::{Expected, RECORD_LIMIT, Record, Swapped};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 
@@ -16,35 +17,32 @@ pub(super) const ATTEMPTS: usize = 16;
 pub(super) async fn read(bucket: &Bucket, key: &Key) -> Result<Option<Record>, Error> {
     let found = bucket.get(&bucket::path(key)?, RECORD_LIMIT).await?;
     Ok(found
-        .filter(|(meta, _)| meta.size > 0)
+        .filter(|(meta, value)| meta.size > 0 && !is_absent(value))
         .map(|(meta, value)| Record {
             value,
             version: meta.version,
         }))
 }
 
+/// Says whether a frame stands for nothing.
+fn is_absent(value: &[u8]) -> bool {
+    let header = Header::decode(value).ok().flatten();
+    header.is_some_and(|header| matches!(header.kind, Kind::Reservation | Kind::Grave))
+}
+
 pub(super) async fn create(bucket: &Bucket, key: &Key, value: Bytes) -> Result<Swapped, Error> {
     check(key, &value)?;
     let path = bucket::path(key)?;
+    let mut expected = Expected::Absent;
     for _ in 0..ATTEMPTS {
-        if bucket.put(&path, value.clone(), &Expected::Absent).await? == Swapped::Done {
-            return Ok(Swapped::Done);
-        }
-        match bucket.head(&path).await? {
-            Some(meta) if meta.size > 0 => return Ok(Swapped::Lost),
-            Some(tombstone) => {
-                let expected = Expected::Version(tombstone.version);
-                if bucket.put(&path, value.clone(), &expected).await? == Swapped::Done {
-                    return Ok(Swapped::Done);
-                }
-            }
-            None => {}
-        }
+        expected = match bucket.put(&path, value.clone().into(), &expected).await? {
+            Put::Done(_) => return Ok(Swapped::Done),
+            Put::Lost(Some(there)) if there.size > 0 => return Ok(Swapped::Lost),
+            Put::Lost(Some(tombstone)) => Expected::Version(tombstone.version),
+            Put::Lost(None) => Expected::Absent,
+        };
     }
-    Err(Error::new(
-        ErrorKind::Unavailable,
-        format!("`{key}` changes too fast to be written"),
-    ))
+    Err(too_fast(key))
 }
 
 pub(super) async fn swap(
@@ -57,18 +55,9 @@ pub(super) async fn swap(
         return create(bucket, key, value).await;
     }
     check(key, &value)?;
-    bucket.put(&bucket::path(key)?, value, &expected).await
-}
-
-pub(super) async fn delete_if(
-    bucket: &Bucket,
-    key: &Key,
-    version: &Version,
-) -> Result<Swapped, Error> {
-    let expected = Expected::Version(version.clone());
-    bucket
-        .put(&bucket::path(key)?, Bytes::new(), &expected)
-        .await
+    let path = bucket::path(key)?;
+    let put = bucket.put(&path, value.into(), &expected).await?;
+    Ok(put.into())
 }
 
 fn check(key: &Key, value: &[u8]) -> Result<(), Error> {
@@ -81,10 +70,10 @@ fn check(key: &Key, value: &[u8]) -> Result<(), Error> {
             ),
         ));
     }
-    if resembles_pointer(value) {
+    if resembles_frame(value) {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("the record `{key}` would look like a pointer"),
+            format!("the record `{key}` would look like a blob"),
         ));
     }
     Ok(())

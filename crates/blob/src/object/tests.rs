@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::TryStreamExt as _;
-use object_store::list::{PaginatedListOptions, PaginatedListResult};
+use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};
 use proptest::prelude::*;
 
-use super::pointer::{POINTER_SIZE, resembles_pointer};
+use super::frame::{FRAME_LIMIT, resembles_frame};
 use super::*;
 use crate::testing::{conformance, listing};
 
@@ -59,9 +59,14 @@ fn seen(scratch: Scratch) -> Seen {
     });
     Seen {
         object: Object::over(
-            Arc::clone(&objects) as _,
-            Arc::clone(&memory) as _,
-            Arc::clone(&lists) as _,
+            Store {
+                objects: Arc::clone(&objects) as _,
+                parts: Arc::clone(&memory) as _,
+                lists: Arc::clone(&lists) as _,
+                signer: None,
+                removal: None,
+            },
+            "",
             scratch,
         ),
         objects,

@@ -8,8 +8,9 @@ use futures_util::StreamExt as _;
 
 use super::bucket::{self, Bucket};
 use super::content;
-use super::place::{self, Note};
-use super::pointer::{Data, Pointer, SEGMENTS, Segment, resembles_pointer};
+use super::frame::{Id, SEGMENTS, Segment, Segments};
+use super::place;
+use super::publish::{self, Published};
 use super::scratch::Spool;
 use crate::backend::{Saved, Upload};
 use crate::error::{Error, ErrorKind};
@@ -17,7 +18,7 @@ use crate::key::Key;
 use crate::stream::{ByteRange, ByteStream};
 
 /// The size of every part but the last, in bytes. S3 permits 10,000 parts, so
-/// this bounds a blob at 156 GiB; some stores want all parts of one size.
+/// a data object has at most 156 GiB; some stores want all parts of one size.
 const PART: u64 = 16 * 1024 * 1024;
 
 /// The most parts of one multipart upload, as on S3.
@@ -29,10 +30,12 @@ pub(super) struct ObjectUpload {
     bucket: Arc<Bucket>,
     place: Key,
     state: State,
+    /// The data object that this turn is sending, and nobody else.
+    open: Option<Open>,
     /// What came after the last full part, below [`PART`] bytes.
     spool: Spool,
     /// The tails of states before the one that was resumed: nobody needs them.
-    outdated: Vec<u64>,
+    outdated: Vec<Id>,
     /// The state as it was saved last, until more is appended.
     unchanged: Option<Saved>,
     /// Whether there may be anything below the place.
@@ -46,42 +49,35 @@ pub(super) struct ObjectUpload {
 struct State {
     /// All bytes.
     length: u64,
-    /// The number of the object that holds the tail.
-    tail: u64,
+    /// The object that holds the bytes after the last data object; none where
+    /// there are no such bytes and the notes say that the upload is there.
+    tail: Option<Id>,
     /// Tails of earlier states, which may still be the ones that count.
-    earlier: Vec<u64>,
+    earlier: Vec<Id>,
     /// Data objects that are complete.
     segments: Vec<Segment>,
-    /// The one that is being sent.
-    open: Option<Open>,
 }
 
 /// Names a multipart upload and what was sent of it.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug)]
 struct Open {
-    data: Data,
+    data: Id,
     upload: String,
     parts: Vec<String>,
-}
-
-impl Open {
-    /// Counts the bytes that were sent.
-    fn length(&self) -> u64 {
-        self.parts.len() as u64 * PART
-    }
+    length: u64,
 }
 
 impl State {
     /// Counts the bytes of the tail; `None` where the numbers contradict each
     /// other.
     fn tail_length(&self) -> Option<u64> {
-        let sent = self.open.as_ref().map_or(0, Open::length);
         let tail = self
             .segments
             .iter()
-            .try_fold(sent, |sum, segment| sum.checked_add(segment.length))
+            .try_fold(0_u64, |sum, segment| sum.checked_add(segment.length))
             .and_then(|sum| self.length.checked_sub(sum))?;
-        (tail < PART).then_some(tail)
+        let is_held = self.tail.is_some() || (tail == 0 && !self.segments.is_empty());
+        (tail < PART && is_held).then_some(tail)
     }
 }
 
@@ -92,6 +88,7 @@ impl ObjectUpload {
             bucket,
             place,
             state: State::default(),
+            open: None,
             spool,
             outdated: Vec::new(),
             unchanged: None,
@@ -111,27 +108,42 @@ impl ObjectUpload {
         let length = state
             .tail_length()
             .ok_or_else(|| Error::new(ErrorKind::Corrupt, unreadable()))?;
-        let Some(tail) = place::read_tail(&bucket, &place, state.tail, PART).await? else {
-            return Ok(None);
-        };
-        if tail.len() as u64 != length {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "`{place}` has {} bytes of the {length} that were saved",
-                    tail.len()
-                ),
-            ));
-        }
-        if !find_data(&bucket, &place, &mut state).await? {
+        // All data is discarded together, and each is asked for when it is
+        // published: here the last one tells enough.
+        if let Some(segment) = state.segments.last()
+            && !place::is_held(&bucket, &place, &segment.data).await?
+        {
             return Ok(None);
         }
         let mut upload = Self::begin(bucket, place);
-        upload.spool.append(tail).await?;
+        if let Some(name) = &state.tail {
+            let Some(tail) = place::read_tail(&upload.bucket, &upload.place, name).await? else {
+                return Ok(None);
+            };
+            upload.gather(tail, length).await?;
+        }
         upload.outdated = std::mem::take(&mut state.earlier);
         upload.state = state;
         upload.has_traces = true;
         Ok(Some(upload))
+    }
+
+    /// Takes a tail back into scratch space, piece by piece.
+    async fn gather(&mut self, mut tail: ByteStream, length: u64) -> Result<(), Error> {
+        if tail.length() != length {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "`{}` has {} bytes of the {length} that were saved",
+                    self.place,
+                    tail.length()
+                ),
+            ));
+        }
+        while let Some(piece) = tail.next().await {
+            self.spool.append(piece?).await?;
+        }
+        Ok(())
     }
 
     /// Marks the upload as spent until the operation is through.
@@ -148,111 +160,125 @@ impl ObjectUpload {
 
     /// Sends what was gathered as the next part.
     async fn send(&mut self) -> Result<(), Error> {
-        let mut open = match self.state.open.take() {
+        let mut open = match self.open.take() {
             Some(open) => open,
             None => self.open().await?,
         };
-        if open.parts.len() >= PARTS {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("`{}` has more than {PARTS} parts", self.place),
-            ));
+        let path = open.data.data_path();
+        {
+            let _turn = self.bucket.turn_to_send().await;
+            let part = self.spool.take().await?;
+            open.length += part.len() as u64;
+            let sent = self
+                .bucket
+                .put_part(&path, &open.upload, open.parts.len(), part)
+                .await?;
+            open.parts.push(sent);
         }
-        let path = open.data.path();
-        let _turn = self.bucket.turn_to_send().await;
-        let part = self.spool.take().await?;
-        let sent = self
-            .bucket
-            .put_part(&path, &open.upload, open.parts.len(), part)
-            .await?;
-        open.parts.push(sent);
-        self.state.open = Some(open);
+        let is_full = open.parts.len() == PARTS;
+        self.open = Some(open);
+        if is_full {
+            self.complete().await?;
+        }
         Ok(())
     }
 
     async fn open(&mut self) -> Result<Open, Error> {
-        let data = Data::fresh();
-        let upload = self.bucket.start_parts(&data.path()).await?;
-        let open = Open {
+        let data = self.name_data()?;
+        let upload = self.bucket.start_parts(&data.data_path()).await?;
+        place::note(&self.bucket, &self.place, &data, &upload).await?;
+        Ok(Open {
             data,
             upload,
             parts: Vec::new(),
-        };
+            length: 0,
+        })
+    }
+
+    fn name_data(&mut self) -> Result<Id, Error> {
+        if self.state.segments.len() >= SEGMENTS {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("`{}` has more than {SEGMENTS} segments", self.place),
+            ));
+        }
         self.has_traces = true;
-        self.note(&open.data, &open.upload, None).await?;
-        Ok(open)
+        Ok(Id::fresh())
     }
 
-    async fn note(&self, data: &Data, upload: &str, key: Option<&Key>) -> Result<(), Error> {
-        let note = Note {
-            upload: upload.to_owned(),
-            key: key.map(Key::to_string),
-        };
-        place::write_note(&self.bucket, &self.place, data, &note).await
-    }
-
-    /// Completes the multipart upload, if one is open, to a segment of
-    /// `length` bytes.
-    async fn complete(&mut self, length: u64) -> Result<(), Error> {
-        let Some(open) = self.state.open.take() else {
+    /// Makes a data object of what was sent.
+    async fn complete(&mut self) -> Result<(), Error> {
+        let Some(open) = self.open.take() else {
             return Ok(());
         };
         self.bucket
-            .complete_parts(&open.data.path(), &open.upload, &open.parts, length)
+            .complete_parts(&open.data.data_path(), &open.upload, &open.parts, open.length)
             .await?;
         self.state.segments.push(Segment {
             data: open.data,
-            length,
+            length: open.length,
         });
         Ok(())
     }
 
-    /// Puts a blob that is below one part directly under its key.
-    async fn publish_whole(&mut self, key: &Key) -> Result<bool, Error> {
-        if !self.state.segments.is_empty() || self.state.open.is_some() || self.spool.length() == 0
-        {
-            return Ok(false);
+    /// Makes a data object of what was sent and what was gathered since, so
+    /// that no other turn ever sends to the same multipart upload.
+    async fn seal(&mut self) -> Result<(), Error> {
+        if self.open.is_some() && self.spool.length() > 0 {
+            self.send().await?;
         }
+        self.complete().await
+    }
+
+    /// Makes data objects of all bytes.
+    async fn seal_all(&mut self) -> Result<(), Error> {
+        self.seal().await?;
+        let length = self.spool.length();
+        if length == 0 {
+            return Ok(());
+        }
+        let data = self.name_data()?;
+        place::note(&self.bucket, &self.place, &data, "").await?;
         let _turn = self.bucket.turn_to_send().await;
-        let content = self.spool.read().await?;
-        if resembles_pointer(&content) {
-            return Ok(false);
-        }
-        content::replace(&self.bucket, key, content, &[]).await?;
-        Ok(true)
+        let tail = self.spool.take().await?;
+        self.bucket.write(&data.data_path(), tail).await?;
+        self.state.segments.push(Segment { data, length });
+        Ok(())
+    }
+
+    /// Puts a blob that is below one part directly under its key.
+    async fn publish_inline(&mut self, key: &Key) -> Result<(), Error> {
+        let _turn = self.bucket.turn_to_send().await;
+        let content = self.spool.take().await?;
+        publish::inline(&self.bucket, key, &content).await
     }
 
     /// Makes data objects of all bytes and puts a pointer to them.
-    async fn publish_segments(&mut self, key: &Key) -> Result<(), Error> {
-        // First the notes, so that a sweep can find out whether it was done.
-        for segment in &self.state.segments {
-            self.note(&segment.data, "", Some(key)).await?;
-        }
-        if let Some(open) = &self.state.open {
-            let (data, upload) = (open.data.clone(), open.upload.clone());
-            self.note(&data, &upload, Some(key)).await?;
-            let tail = self.spool.length();
-            let length = open.length() + tail;
-            if tail > 0 {
-                self.send().await?;
+    async fn publish_pointer(&mut self, key: &Key) -> Result<(), Error> {
+        self.seal_all().await?;
+        let segments = Segments::new(std::mem::take(&mut self.state.segments))?;
+        let published = publish::pointer(&self.bucket, &self.place, key, &segments).await?;
+        if published == Published::Own {
+            for segment in segments.as_slice() {
+                // What stays goes with the place.
+                let _ = place::forget(&self.bucket, &self.place, &segment.data).await;
             }
-            self.complete(length).await?;
-        } else if self.spool.length() > 0 {
-            let _turn = self.bucket.turn_to_send().await;
-            let segment = Segment {
-                data: Data::fresh(),
-                length: self.spool.length(),
-            };
-            self.has_traces = true;
-            self.note(&segment.data, "", Some(key)).await?;
-            let tail = self.spool.take().await?;
-            self.bucket.write(&segment.data.path(), tail).await?;
-            self.state.segments.push(segment);
         }
-        let pointer = Pointer {
-            segments: self.state.segments.clone(),
-        };
-        content::replace(&self.bucket, key, pointer.encode()?, &pointer.segments).await
+        Ok(())
+    }
+
+    async fn write_tail(&mut self, state: &mut State) -> Result<(), Error> {
+        state.earlier.extend(state.tail.take());
+        if self.spool.length() == 0 && !state.segments.is_empty() {
+            return Ok(());
+        }
+        let name = Id::fresh();
+        self.has_traces = true;
+        let _turn = self.bucket.turn_to_send().await;
+        let tail = self.spool.read().await?;
+        place::write_tail(&self.bucket, &self.place, &name, &tail).await?;
+        state.tail = Some(name);
+        Ok(())
     }
 }
 
@@ -284,20 +310,12 @@ impl Upload for ObjectUpload {
             self.is_spent = false;
             return Ok(saved.clone());
         }
+        self.seal().await?;
         let mut state = self.state.clone();
-        if state.tail > 0 {
-            state.earlier.push(state.tail);
-        }
-        state.tail += 1;
-        self.has_traces = true;
-        {
-            let _turn = self.bucket.turn_to_send().await;
-            let tail = self.spool.read().await?;
-            place::write_tail(&self.bucket, &self.place, state.tail, &tail).await?;
-        }
-        for number in self.outdated.drain(..) {
+        self.write_tail(&mut state).await?;
+        for name in self.outdated.drain(..) {
             // What stays goes with the place.
-            let _ = place::remove_tail(&self.bucket, &self.place, number).await;
+            let _ = place::remove_tail(&self.bucket, &self.place, &name).await;
         }
         let text = serde_json::to_value(&state).map_err(|error| {
             Error::caused(
@@ -314,23 +332,13 @@ impl Upload for ObjectUpload {
 
     async fn read_back(&mut self) -> Result<ByteStream, Error> {
         self.start()?;
-        if let Some(open) = &self.state.open {
-            // One more is needed for what may still come.
-            if self.state.segments.len() + 2 > SEGMENTS {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("`{}` was read back too often", self.place),
-                ));
-            }
-            let length = open.length();
+        if self.open.is_some() {
             self.unchanged = None;
-            self.complete(length).await?;
+            self.seal().await?;
         }
-        let pointer = Pointer {
-            segments: self.state.segments.clone(),
-        };
-        let range = ByteRange::whole(pointer.size());
-        let sent = content::follow(&self.bucket, &pointer, range)
+        let segments = Segments::new(self.state.segments.clone())?;
+        let range = ByteRange::whole(segments.size());
+        let sent = content::follow(&self.bucket, &segments, range)
             .await?
             .ok_or_else(|| {
                 Error::new(
@@ -338,7 +346,7 @@ impl Upload for ObjectUpload {
                     format!("the data of `{}` is gone", self.place),
                 )
             })?;
-        let tail = ByteStream::of(self.spool.read().await?);
+        let tail = self.spool.stream();
         self.is_spent = false;
         Ok(ByteStream::new(self.state.length, sent.chain(tail)))
     }
@@ -346,8 +354,9 @@ impl Upload for ObjectUpload {
     async fn publish(mut self: Box<Self>, key: &Key) -> Result<(), Error> {
         self.start()?;
         bucket::path(key)?;
-        if !self.publish_whole(key).await? {
-            self.publish_segments(key).await?;
+        match self.open.is_none() && self.state.segments.is_empty() {
+            true => self.publish_inline(key).await?,
+            false => self.publish_pointer(key).await?,
         }
         if self.has_traces {
             // The blob is published, whether or not this succeeds; what stays
@@ -356,45 +365,4 @@ impl Upload for ObjectUpload {
         }
         Ok(())
     }
-}
-
-/// Finds out whether the data of a saved state is still there, unpublished,
-/// and whether the multipart upload was completed since: it was if the upload
-/// was read back.
-async fn find_data(bucket: &Bucket, place: &Key, state: &mut State) -> Result<bool, Error> {
-    let open = state.open.iter().map(|open| &open.data);
-    let names: Vec<Data> = state
-        .segments
-        .iter()
-        .map(|segment| &segment.data)
-        .chain(open)
-        .cloned()
-        .collect();
-    for data in names {
-        match place::read_note(bucket, place, &data).await? {
-            Some(note) if !place::is_published(bucket, &data, &note).await? => {}
-            _ => return Ok(false),
-        }
-    }
-    let Some(open) = &state.open else {
-        return Ok(true);
-    };
-    let length = open.length();
-    if let Some(meta) = bucket.head(&open.data.path()).await? {
-        if meta.size < length {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "the data of `{place}` has {} bytes of the {length} that were sent",
-                    meta.size
-                ),
-            ));
-        }
-        state.segments.push(Segment {
-            data: open.data.clone(),
-            length,
-        });
-        state.open = None;
-    }
-    Ok(true)
 }

@@ -323,6 +323,11 @@ impl Backend for Failing {
         self.script.run(Operation::Discard, place, work).await
     }
 
+    async fn create_blob(&self, key: &Key, place: &Key, content: Bytes) -> Result<(), Error> {
+        let work = self.inner.create_blob(key, place, content);
+        self.script.run(Operation::Create, key, work).await
+    }
+
     fn is_shared(&self) -> bool {
         self.inner.is_shared()
     }

@@ -59,7 +59,7 @@ impl Step {
         match self {
             Self::Receive(content) => scene.blob(NAME, content).await.map(|_digest| ()),
             Self::Upload(content) => {
-                let id = UploadId::from_random(1000 + number as u128);
+                let id = UploadId::new(0, 1000 + number as u128);
                 push.start_upload(id.clone(), Algorithm::Sha256).await?;
                 let (head, tail) = content.split_at(content.len() / 2);
                 let mut writer = push.continue_upload(&id, Start::At(0)).await?;

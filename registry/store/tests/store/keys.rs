@@ -1,4 +1,5 @@
-//! Exactly which keys each verb adds and removes.
+//! Exactly which keys each verb adds and removes, but for the notes to the
+//! collector below `due/`. What a deletion leaves is the collector's.
 //!
 //! Digests are told by a letter: `C` the config, `L` the layer, `1` and `2`
 //! two images of them, `N` a referrer of `1`, `A` what is absent.
@@ -146,7 +147,7 @@ async fn a_blob_is_deleted_in_one_repository(scene: Scene) {
         .delete_blob(&layer)
         .await
         .expect("deleted");
-    let went = ["links/sha256/L/r", "repositories/r/blobs/sha256/L/link"];
+    let went = ["repositories/r/blobs/sha256/L/link"];
     watch.sees(&scene, &[], &went).await;
     assert_eq!(scene.pull("s").blob_size(&layer).await.expect("there"), 5);
     let again = scene.delete("r").delete_blob(&layer).await;
@@ -182,7 +183,7 @@ async fn a_mount(scene: Scene) {
         .await;
     assert_eq!(mounted.expect("asked"), Mounted::Yes);
     let came = ["links/sha256/L/u", "repositories/u/blobs/sha256/L/link"];
-    let went = ["links/sha256/L/r", "repositories/r/blobs/sha256/L/link"];
+    let went = ["repositories/r/blobs/sha256/L/link"];
     watch.sees(&scene, &came, &went).await;
 }
 
@@ -391,10 +392,7 @@ async fn a_manifest_is_deleted(scene: Scene) {
         .await
         .expect("deleted");
     let went = [
-        "links/sha256/N/r",
-        "repositories/r/blobs/sha256/C/sha256-N",
         "repositories/r/manifests/sha256/N",
-        "repositories/r/referrers/sha256-1/sha256-N",
         "repositories/r/tagged/sha256-N/n",
         "repositories/r/tags/n",
     ];
@@ -405,9 +403,6 @@ async fn a_manifest_is_deleted(scene: Scene) {
         .await
         .expect("deleted");
     let went = [
-        "links/sha256/1/r",
-        "repositories/r/blobs/sha256/C/sha256-1",
-        "repositories/r/blobs/sha256/L/sha256-1",
         "repositories/r/manifests/sha256/1",
         "repositories/r/tagged/sha256-1/v1",
         "repositories/r/tagged/sha256-1/v2",
@@ -449,11 +444,7 @@ async fn a_digest_that_is_a_blob_and_a_manifest(scene: Scene) {
         .delete_manifest(&digest(&one()))
         .await
         .expect("deleted");
-    let went = [
-        "repositories/r/blobs/sha256/C/sha256-1",
-        "repositories/r/blobs/sha256/L/sha256-1",
-        "repositories/r/manifests/sha256/1",
-    ];
+    let went = ["repositories/r/manifests/sha256/1"];
     watch.sees(&scene, &[], &went).await;
 }
 

@@ -1,6 +1,7 @@
 //! The store through its handles: what each verb leaves behind, and what is
 //! left when the storage fails in the middle of one.
 
+mod collect;
 mod dice;
 mod faults;
 mod interrupted;

@@ -53,7 +53,7 @@ async fn call(scene: &Scene, dice: &Dice) -> Result<(), Error> {
         7 => scene.delete(NAME).delete_tag(&tag).await,
         8 => scene.delete(name).delete_blob(&blob).await,
         _ if dice.throw(2) == 0 => {
-            let id = UploadId::from_random(u128::from(dice.throw(u64::MAX)));
+            let id = UploadId::new(0, u128::from(dice.throw(u64::MAX)));
             let mut writer = scene.push(name).receive_blob(&id, Algorithm::Sha256)?;
             writer.push(manifests[1].bytes().clone()).await?;
             writer.finish(&blob).await
@@ -165,7 +165,7 @@ async fn the_same_blob_and_image_by_many_at_once() {
         callers.spawn(async move {
             let push = scene.push(NAME);
             for content in [b"{}".as_slice(), b"layer"] {
-                let id = UploadId::from_random(number << 8 | content.len() as u128);
+                let id = UploadId::new(0, number << 8 | content.len() as u128);
                 let mut writer = push.receive_blob(&id, Algorithm::Sha256).expect("a turn");
                 writer
                     .push(Bytes::copy_from_slice(content))

@@ -8,7 +8,9 @@ use blob::{Backend, Key, Local, Object, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Manifest, MediaType, RepositoryName};
 use serde_json::{Value, json};
-use store::{Clock, Delete, Error, Options, Pull, Push, Repository, Store, UploadId};
+use store::{
+    Clock, Delete, Error, Options, Pull, Push, Repository, Store, TagPatterns, UploadId,
+};
 use tempfile::TempDir;
 
 /// A store, and the backend under it.
@@ -41,6 +43,9 @@ macro_rules! on_every_backend {
 }
 pub(crate) use on_every_backend;
 
+/// Each store of these tests is another process.
+static SEEDS: AtomicU64 = AtomicU64::new(1);
+
 impl Scene {
     pub(crate) async fn new() -> Self {
         Self::over(Arc::new(Object::in_memory()))
@@ -61,9 +66,16 @@ impl Scene {
 
     /// Opens a store as another process would.
     pub(crate) async fn over(backend: Arc<dyn Backend>) -> Result<Self, Error> {
+        Self::over_by(backend, Clock::new(|| 1_700_000_000_000)).await
+    }
+
+    /// Does the same, by a clock of the test.
+    pub(crate) async fn over_by(backend: Arc<dyn Backend>, clock: Clock) -> Result<Self, Error> {
         let options = Options {
             backend: Arc::clone(&backend),
-            clock: Clock::new(|| 1_700_000_000_000),
+            clock,
+            seed: u128::from(SEEDS.fetch_add(1, Ordering::Relaxed)),
+            immutable: TagPatterns::default(),
         };
         let store = Store::open(options).await?;
         Ok(Self {
@@ -75,7 +87,7 @@ impl Scene {
     }
 
     pub(crate) fn upload_id(&self) -> UploadId {
-        UploadId::from_random(u128::from(self.uploads.fetch_add(1, Ordering::Relaxed)))
+        UploadId::new(0, u128::from(self.uploads.fetch_add(1, Ordering::Relaxed)))
     }
 
     pub(crate) fn push(&self, name: &str) -> Repository<Push> {

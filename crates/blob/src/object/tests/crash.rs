@@ -8,8 +8,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::{
     CopyOptions, Error as StoreError, GetOptions, GetResult, ListResult, MultipartId,
-    MultipartUpload, ObjectMeta, PutMode, PutMultipartOptions, PutOptions, PutResult, Result,
-    multipart::PartId,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutResult,
+    Result,
+    multipart::{MultipartStore, PartId},
 };
 
 use super::*;
@@ -52,12 +53,14 @@ impl Mortal {
     }
 
     fn object(self: &Arc<Self>) -> Object {
-        Object::over(
-            Arc::clone(self) as _,
-            Arc::clone(self) as _,
-            Arc::clone(self) as _,
-            Scratch::Memory,
-        )
+        let store = Store {
+            objects: Arc::clone(self) as _,
+            parts: Arc::clone(self) as _,
+            lists: Arc::clone(self) as _,
+            signer: None,
+            removal: None,
+        };
+        Object::over(store, "", Scratch::Memory)
     }
 }
 

@@ -16,6 +16,9 @@ const BUFFER: usize = 256 * 1024;
 /// Bytes in a chunk of a streamed body: as many as docker's client sends at once.
 const CHUNK: usize = 32 * 1024;
 
+/// The media type of bytes.
+pub(crate) const OCTETS: &str = "application/octet-stream";
+
 /// How a body is sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Body<'a> {
@@ -39,6 +42,7 @@ pub(crate) struct Answer {
     pub(crate) location: String,
     /// Bytes of the body, which is not kept.
     pub(crate) length: usize,
+    chunked: bool,
 }
 
 impl Connection {
@@ -76,28 +80,46 @@ impl Connection {
         match body {
             Body::Whole(bytes) => stream.write_all(bytes)?,
             Body::Streamed(bytes) => {
+                let mut framed = Vec::with_capacity(CHUNK + 16);
                 for chunk in bytes.chunks(CHUNK) {
-                    stream.write_all(format!("{:x}\r\n", chunk.len()).as_bytes())?;
-                    stream.write_all(chunk)?;
-                    stream.write_all(b"\r\n")?;
+                    framed.clear();
+                    write!(framed, "{:x}\r\n", chunk.len())?;
+                    framed.extend_from_slice(chunk);
+                    framed.extend_from_slice(b"\r\n");
+                    stream.write_all(&framed)?;
                 }
                 stream.write_all(b"0\r\n\r\n")?;
             }
         }
-        let answer = self.answer()?;
-        self.drop_body(answer.length)?;
+        let mut answer = self.answer()?;
+        if answer.chunked {
+            answer.length = self.drop_chunks()?;
+        } else {
+            self.drop_body(answer.length)?;
+        }
         wanted(line, answer, status)
     }
 
-    /// Sends a request whose answer has no body, and wants 200.
+    /// Asks for something, reads it to its end and wants 200; returns its length in bytes.
     ///
     /// # Errors
     /// Says what was answered instead, or why nothing was.
-    pub(crate) fn head(&mut self, line: &str, header: &str) -> Result<(), Error> {
-        let head = format!("{line} HTTP/1.1\r\nHost: {}\r\n{header}\r\n\r\n", self.host);
+    pub(crate) fn fetch(&mut self, path: &str) -> Result<usize, Error> {
+        let line = format!("GET {path}");
+        let answer = self.ask(&line, OCTETS, Body::Whole(b""), 200)?;
+        Ok(answer.length)
+    }
+
+    /// Sends a request whose answer has no body, and wants this status.
+    ///
+    /// # Errors
+    /// Says what was answered instead, or why nothing was.
+    pub(crate) fn head(&mut self, path: &str, status: u16) -> Result<(), Error> {
+        let line = format!("HEAD {path}");
+        let head = format!("{line} HTTP/1.1\r\nHost: {}\r\n\r\n", self.host);
         self.stream.get_mut().write_all(head.as_bytes())?;
         let answer = self.answer()?;
-        wanted(line, answer, 200).map(drop)
+        wanted(&line, answer, status).map(drop)
     }
 
     /// Reads an answer up to its body.
@@ -108,6 +130,7 @@ impl Connection {
             status: status.ok_or_else(|| Error::new(format!("no status in `{first}`")))?,
             location: String::new(),
             length: 0,
+            chunked: false,
         };
         loop {
             let line = self.line()?;
@@ -116,6 +139,7 @@ impl Connection {
             };
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => answer.length = value.trim().parse().unwrap_or(0),
+                "transfer-encoding" => answer.chunked = true,
                 "location" => answer.location = path_of(value.trim()),
                 _ => {}
             }
@@ -134,6 +158,22 @@ impl Connection {
             left -= count;
         }
         Ok(())
+    }
+
+    /// Reads a body that comes in chunks, without trailers; returns its length.
+    fn drop_chunks(&mut self) -> Result<usize, Error> {
+        let mut sum = 0;
+        loop {
+            let line = self.line()?;
+            let size = usize::from_str_radix(&line, 16);
+            let size = size.map_err(|_shape| Error::new(format!("no chunk begins by `{line}`")))?;
+            self.drop_body(size)?;
+            self.line()?;
+            sum += size;
+            if size == 0 {
+                return Ok(sum);
+            }
+        }
     }
 
     fn line(&mut self) -> Result<String, Error> {
