@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use crate::commands::copy::{pull, push};
 use crate::commands::store::{df, prune};
 use crate::commands::{
-    build, check, config, copy, delete, dockerfile, doctor, inspect, list, login, logout, serve,
-    tag, version,
+    build, check, config, copy, delete, dockerfile, doctor, gc, inspect, list, login, logout,
+    serve, tag, version,
 };
 
 /// Builds container images and keeps them.
@@ -47,12 +47,13 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Build(Box<build::Arguments>),
-    Check(check::Arguments),
+    Check(Box<check::Arguments>),
     Dockerfile(dockerfile::Arguments),
     Doctor(doctor::Arguments),
     Df(df::Arguments),
     Prune(prune::Arguments),
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
+    Gc(gc::Arguments),
     Copy(copy::Arguments),
     Push(push::Arguments),
     Pull(pull::Arguments),

@@ -7,6 +7,7 @@ pub(crate) mod copy;
 pub(crate) mod delete;
 pub(crate) mod dockerfile;
 pub(crate) mod doctor;
+pub(crate) mod gc;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod login;
@@ -37,6 +38,7 @@ pub(crate) fn run(environment: &Environment, arguments: Arguments) -> anyhow::Re
         Command::Df(arguments) => df::run(environment, &global, &arguments),
         Command::Prune(arguments) => prune::run(environment, &global, &arguments),
         Command::Serve(arguments) => serve::run(environment, &global, &arguments),
+        Command::Gc(arguments) => gc::run(environment, &global, &arguments),
         Command::Copy(arguments) => copy::run(environment, &global, &arguments),
         Command::Push(arguments) => push::run(environment, &global, &arguments),
         Command::Pull(arguments) => pull::run(environment, &global, &arguments),

@@ -2,6 +2,7 @@
 //! goes to standard error.
 
 mod build;
+mod counting;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use crate::environment::{self, Environment};
 use crate::report::say;
 
 pub(crate) use build::Building;
+pub(crate) use counting::Counting;
 
 /// How many hexadecimal digits of a digest are shown: as many as Docker shows.
 const SHOWN_DIGITS: usize = 12;

@@ -32,7 +32,7 @@ const USER_AGENT: &str = concat!("wharf/", env!("CARGO_PKG_VERSION"));
 
 /// Says with what credentials registries are asked. The options of every
 /// command that speaks to them.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, PartialEq, Default, clap::Args)]
 pub(crate) struct Reach {
     /// A file of credentials that is looked at first, as Docker's config.json or Podman's auth.json
     #[arg(long, value_name = "FILE")]

@@ -5,27 +5,27 @@
 mod credentials;
 mod place;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use blob::{
-    AzureOptions, Backend, GcsOptions, Local, Object, S3Addressing, S3Encryption, S3Options,
+    AzureOptions, Backend, GcsOptions, Key, Local, Object, S3Addressing, S3Encryption, S3Options,
     Sharing, Sync,
 };
 use clap::ValueEnum as _;
-use registry::Settings;
+use registry::{Options, Settings, Store, TagPatterns};
 use toml::Value;
 
 use crate::config::{Config, FlagValue, S3, Sources, Sse};
-use crate::environment::Environment;
-use crate::report::{WithHint as _, hinted, usage, usage_of};
+use crate::environment::{self, Environment};
+use crate::report::{WithHint as _, hinted, missing, usage, usage_of};
 
 use place::Bucket;
 pub(crate) use place::{Provider, StoragePlace};
 
 /// Says where the storage is. The options of every command that opens it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct StorageFlags {
     /// Where everything is kept: a directory, or a bucket as s3://BUCKET/PREFIX [default: ./wharf-data]
     #[arg(long, value_name = "PLACE")]
     pub(crate) storage: Option<String>,
@@ -63,7 +63,7 @@ pub(crate) struct Arguments {
 /// the machine sees those.
 const BUCKETS: &str = "Buckets";
 
-impl Arguments {
+impl StorageFlags {
     /// Gives what was typed.
     pub(crate) fn flags(&self) -> Vec<FlagValue> {
         let text = |value: &Option<String>| value.clone().map(Value::from);
@@ -289,14 +289,47 @@ fn encryption(s3: &S3, sources: &Sources) -> anyhow::Result<S3Encryption> {
     }
 }
 
-/// Says where a directory is that another process has.
+/// Says whether another process has the directory.
 pub(crate) fn is_busy(error: &anyhow::Error) -> bool {
     let kind = error.downcast_ref().map(blob::Error::kind);
     kind == Some(blob::ErrorKind::Busy)
 }
 
-/// Says whether there is a storage in a directory: looking at one does not
-/// make it.
-pub(crate) fn is_there(root: &Path) -> bool {
-    root.join(Settings::MARK.name).is_file()
+/// Opens the storage of a registry that is there already, to work on it
+/// without serving.
+pub(crate) async fn store(
+    environment: &Environment,
+    (config, sources): (&Config, &Sources),
+    busy: &str,
+) -> anyhow::Result<Store> {
+    let place = place(config, sources)?;
+    let nothing = || {
+        hinted(
+            missing(format!("there is no registry's storage in `{place}`")),
+            "`wharf serve --storage PLACE` makes one",
+        )
+    };
+    // Looking does not make it.
+    if let StoragePlace::Directory(root) = &place
+        && !root.join(Settings::MARK.name).is_file()
+    {
+        return Err(nothing());
+    }
+    let opened = Storage::open(environment, config, sources);
+    let storage = opened.map_err(|error| match is_busy(&error) {
+        true => hinted(error, busy),
+        false => error,
+    })?;
+    storage.probe(config).await?;
+    let backend = storage.backend();
+    if backend.head(&Key::top(Settings::MARK.name)).await?.is_none() {
+        return Err(nothing());
+    }
+    let options = Options {
+        backend,
+        clock: registry::Clock::new(environment::now),
+        seed: environment::random(),
+        immutable: TagPatterns::default(),
+    };
+    Ok(Store::open(options).await?)
 }

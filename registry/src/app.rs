@@ -8,15 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use oci::RepositoryName;
-use store::{Clock, Delete, Grant, Names, Pull, Push, Repository, Store, UploadId};
+use store::{
+    Clock, Collected, Collector, Delete, Grant, Names, Policy, Pull, Push, Repository, Store,
+    UploadId,
+};
 
 use crate::api::ApiError;
 use crate::auth::{Authenticator, Caller, Right};
 use crate::crowd::Crowd;
 use crate::hosts::Hosts;
 use crate::jobs::Jobs;
-use crate::observe::{Metrics, Progress};
-use crate::settings::{AccessLog, Exposure, Policy, Random, Redirects, Settings};
+use crate::observe::Metrics;
+use crate::settings::{AccessLog, Exposure, Random, Redirects, Settings};
 
 /// The manifests of more than 64 KiB that come in at once, each of at most
 /// 4 MiB in memory.
@@ -177,13 +180,14 @@ impl App {
     }
 
     /// Collects garbage until none is due, and says how far it is.
-    #[expect(clippy::unused_async, reason = "the store has no collector yet")]
     pub(crate) async fn collect(
         &self,
-        _policy: Policy,
-        _advance: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<Progress, store::Error> {
-        Ok(Progress::default())
+        policy: Policy,
+        report: &(dyn Fn(&Collected) + Send + Sync),
+    ) -> Result<Collected, store::Error> {
+        Collector::new(self.inner.store.clone(), policy)
+            .collect(report)
+            .await
     }
 
     /// Says whether the storage answers.

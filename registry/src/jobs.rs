@@ -62,10 +62,10 @@ impl Jobs {
 
     /// Collects garbage by the schedule and by the trigger, until
     /// [`Jobs::drain`].
-    pub(crate) fn collect(&self, app: &App, collection: Collection, trigger: &Trigger) {
+    pub(crate) fn collect(&self, app: &App, collection: &Collection, trigger: &Trigger) {
         let (app, trigger, stopping) = (app.clone(), trigger.clone(), self.stopping.clone());
+        let Collection { schedule, policy } = collection.clone();
         lock(&self.background).spawn(async move {
-            let Collection { schedule, policy } = collection;
             let said = Said::default();
             let collect = || async {
                 let cut = async {
@@ -73,7 +73,7 @@ impl Jobs {
                     tokio::time::sleep(COLLECTION_PATIENCE).await;
                 };
                 tokio::select! {
-                    ended = run(&app, policy, &said) => ended,
+                    ended = run(&app, &policy, &said) => ended,
                     () = cut => Ended::Well,
                 }
             };

@@ -37,8 +37,13 @@ pub use hosts::Hosts;
 pub use jobs::Trigger;
 pub use serve::{ServeError, Server};
 pub use settings::{
-    Access, AccessLog, Anonymous, Collection, Exposure, Limits, Policy, Random, Redirects,
-    Schedule, Settings,
+    Access, AccessLog, Anonymous, Collection, Exposure, Limits, Random, Redirects, Schedule,
+    Settings,
 };
-pub use store::{Clock, TagPatterns};
+pub use store::{Clock, Policy, TagPatterns};
+// For work on a storage that nobody serves.
+pub use store::{
+    Collected, Collector, Damage, Done, Finding, Foreseen, Mode, Options, Rate, Scrub, Scrubbed,
+    Store,
+};
 pub use tls::{Certificate, CertificateError};

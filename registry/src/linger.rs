@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::EXPECT;
-use axum::http::{Request, Response};
+use axum::http::{Request, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
@@ -84,8 +84,8 @@ impl Rest {
     }
 
     /// Reads on where the request was refused.
-    pub(crate) async fn linger(&self, response: &Response<Body>) {
-        let refused = response.status().is_client_error() || response.status().is_server_error();
+    pub(crate) async fn linger(&self, status: StatusCode) {
+        let refused = status.is_client_error() || status.is_server_error();
         let Some(body) = self.take().filter(|_| refused && self.is_read) else {
             return;
         };

@@ -25,7 +25,6 @@ use crate::api::Cause;
 use crate::app::App;
 use crate::auth::Caller;
 
-pub(crate) use self::collecting::Progress;
 pub(crate) use self::metered::Metered;
 pub(crate) use self::metrics::{Metrics, UploadEvent};
 
@@ -213,7 +212,12 @@ impl HttpBody for Watched {
             Poll::Ready(Some(Err(error))) => {
                 let cause = crate::api::ApiError::logged_cause(error);
                 let id = format!("{:016x}", self.watch.id);
-                tracing::error!(id, path = self.watch.uri.path(), cause, "an answer broke off");
+                tracing::error!(
+                    id,
+                    path = self.watch.uri.path(),
+                    cause,
+                    "an answer broke off"
+                );
             }
             _ => {}
         }

@@ -46,7 +46,7 @@ pub(crate) async fn answer(
     let routed = route(&app, (doors, peer), request, &mut watch);
     let response = routed.instrument(span).await;
     let response = response.unwrap_or_else(ApiError::into_response);
-    rest.linger(&response).await;
+    rest.linger(response.status()).await;
     watch.answered(response)
 }
 

@@ -107,11 +107,10 @@ impl Server {
     pub async fn bind(settings: Settings) -> Result<Self, ServeError> {
         let metrics = Metrics::default();
         let options = Options {
-            backend: Arc::new(Metered::new(
-                Arc::clone(&settings.backend),
-                metrics.clone(),
-            )),
+            backend: Arc::new(Metered::new(Arc::clone(&settings.backend), metrics.clone())),
             clock: settings.clock.clone(),
+            seed: settings.random.next(),
+            immutable: settings.immutable.clone(),
         };
         let store = Store::open(options).await.map_err(ServeError::Storage)?;
         let listener = listen(settings.listen).await?;
@@ -119,12 +118,10 @@ impl Server {
             Exposure::At(address) => Some(listen(address).await?),
             Exposure::Off | Exposure::Beside => None,
         };
-        let address = listener
-            .local_addr()
-            .map_err(|source| ServeError::Listen {
-                address: settings.listen,
-                source,
-            })?;
+        let address = listener.local_addr().map_err(|source| ServeError::Listen {
+            address: settings.listen,
+            source,
+        })?;
         Ok(Self {
             app: App::new(store, &settings, metrics),
             listener,
@@ -183,7 +180,7 @@ impl Server {
             ..registry.clone()
         };
         let mut connections = JoinSet::new();
-        app.jobs().collect(app, self.collection, &self.trigger);
+        app.jobs().collect(app, &self.collection, &self.trigger);
         tokio::pin!(stop);
         loop {
             let (entrance, accepted) = tokio::select! {
@@ -304,7 +301,10 @@ impl Entrance {
 }
 
 /// Counts an open connection and holds its place, until it is dropped.
-struct Open(Metrics, #[expect(dead_code, reason = "held, not read")] Place);
+struct Open(
+    Metrics,
+    #[expect(dead_code, reason = "held, not read")] Place,
+);
 
 impl Drop for Open {
     fn drop(&mut self) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blob::{Backend, Mark};
-use store::{Clock, Store, TagPatterns};
+use store::{Clock, Policy, Store, TagPatterns};
 
 use crate::auth::Htpasswd;
 use crate::hosts::Hosts;
@@ -49,7 +49,7 @@ impl Settings {
 }
 
 /// Says when garbage is collected, and what is garbage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collection {
     /// When the server collects by itself.
     pub schedule: Schedule,
@@ -66,17 +66,6 @@ pub enum Schedule {
     /// About every so often: each pause is up to a tenth longer, so that
     /// replicas do not collect in step.
     Every(Duration),
-}
-
-/// Says what is garbage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// How long content that nothing names is kept all the same.
-    pub grace: Duration,
-    /// After which time a manifest without a tag goes; never where absent.
-    pub untagged_after: Option<Duration>,
-    /// After which time an upload that nobody continues goes.
-    pub upload_expiry: Duration,
 }
 
 /// Says whether clients are sent to the storage for blobs.

@@ -51,6 +51,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     storage: PathBuf,
     roots: Vec<Vec<u8>>,
+    deployment: Option<Deployment>,
 }
 
 impl Registry {
@@ -248,6 +249,13 @@ impl Builder {
         self
     }
 
+    /// Deploys otherwise than [`Deployment::here`] says.
+    #[must_use]
+    pub fn deployed(mut self, deployment: Deployment) -> Self {
+        self.deployment = Some(deployment);
+        self
+    }
+
     /// Trusts a certificate, given as DER.
     #[must_use]
     pub fn trust(mut self, certificate: &[u8]) -> Self {
@@ -273,6 +281,10 @@ impl Builder {
         is_free_to_start().then(|| self.serve())
     }
 
+    fn deployment(&self) -> Deployment {
+        self.deployment.unwrap_or_else(Deployment::here)
+    }
+
     fn serve(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("serve");
@@ -280,7 +292,7 @@ impl Builder {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         if !self.storage.as_os_str().is_empty() {
-            let (storage, variables) = Deployment::here().storage(&self.storage);
+            let (storage, variables) = self.deployment().storage(&self.storage);
             command.arg("--storage").arg(storage).envs(variables);
         }
         command.args(&self.flags);
@@ -293,7 +305,7 @@ impl Builder {
         if self.storage.as_os_str().is_empty() {
             self.storage = home.path().join("storage");
         }
-        let deployment = Deployment::here();
+        let deployment = self.deployment();
         let numbers = 0..deployment.processes();
         let processes: Vec<Process> = numbers
             .map(|number| Process::start(&self, home.path(), number))

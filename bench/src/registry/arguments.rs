@@ -1,4 +1,4 @@
-//! The command line: `[--rounds N] [--seconds N] [--quick] [--s3 PLACE] [PART...]`.
+//! The command line: `[--rounds N] [--seconds N] [--quick] [--s3 PROGRAM] [PART...]`.
 
 use crate::arguments::number;
 use crate::error::Error;
@@ -86,8 +86,9 @@ impl Scale {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
     pub(crate) scale: Scale,
-    /// Where wharf keeps things in the second half of `memory`, as `wharf serve --storage`
-    /// wants it; empty for nowhere.
+    /// An S3 server for the second half of `memory`: a program that takes a directory and a
+    /// port, and has a bucket `wharf` for the key `wharf` and the secret `wharf-secret`.
+    /// Empty for none.
     pub(crate) s3: String,
     parts: Vec<Part>,
 }
@@ -132,7 +133,7 @@ fn unknown(word: &str) -> Error {
     let names = Part::ALL.map(Part::name).join("`, `");
     Error::new(format!(
         "`{word}` is not understood: there are `--rounds N`, `--seconds N`, `--quick`, \
-         `--s3 PLACE` and `{names}`"
+         `--s3 PROGRAM` and `{names}`"
     ))
 }
 

@@ -93,7 +93,7 @@ const fn row(name: &'static str, target: &'static str) -> Row {
 /// # Errors
 /// Says what was answered wrongly.
 pub(crate) fn run(bench: &mut Bench) -> Result<(), Error> {
-    let place = bench.place("lists")?;
+    let place = bench.vast_place("lists")?;
     let many = bench.scale.many;
     fill_wharf(&place, many)?;
     fill_docker_registry(&place, many)?;

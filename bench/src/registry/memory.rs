@@ -77,12 +77,16 @@ pub(crate) fn run(bench: &mut Bench) -> Result<(), Error> {
         if bench.s3.is_empty() {
             continue;
         }
-        let place = bench.place("memory-s3")?;
-        let storage = bench.s3.clone();
-        let scratch = place.directory.to_string_lossy().into_owned();
-        let start = move |place: &Place| {
-            Peer::start_wharf(place, &storage, &["--scratch", scratch.as_str()])
-        };
+        let mut place = bench.place("memory-s3")?;
+        let s3 = Peer::start_s3(&bench.s3, &place)?;
+        place.environment = vec![
+            ("AWS_ENDPOINT_URL_S3", format!("http://{}", s3.address())),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "wharf".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "wharf-secret".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+        ];
+        let start = |place: &Place| Peer::start_wharf(place, "s3://wharf/bench", &[]);
         let rows = [S3_START, S3_PULLS, S3_PUSHES];
         measure(bench, &place, (&blob, &start), rows)?;
     }

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Wharf,
     DockerRegistry,
     Nginx,
+    /// What wharf keeps its objects in; it is not measured.
+    S3,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             Self::Wharf => "wharf",
             Self::DockerRegistry => "docker-registry",
             Self::Nginx => "nginx",
+            Self::S3 => "s3",
         }
     }
 }
@@ -49,6 +52,10 @@ pub(crate) struct Place {
     pub(crate) wharf: PathBuf,
     /// On a disk.
     pub(crate) directory: PathBuf,
+    /// What wharf is told by its environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// The file that is mounted as the directory; empty where none is.
+    pub(crate) image: PathBuf,
 }
 
 impl Place {
@@ -62,6 +69,17 @@ impl Place {
     /// Returns where the files of a program are.
     pub(crate) fn storage(&self, kind: Kind) -> PathBuf {
         self.directory.join(kind.name())
+    }
+}
+
+/// Removes the files of a part that is done.
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.image.as_os_str().is_empty() {
+            let _ = Command::new("umount").arg(&self.directory).status();
+            let _ = fs_err::remove_file(&self.image);
+        }
+        let _ = fs_err::remove_dir_all(&self.directory);
     }
 }
 
@@ -93,6 +111,7 @@ impl Peer {
             }
             Kind::DockerRegistry => start_docker_registry(place),
             Kind::Nginx => start_nginx(place),
+            Kind::S3 => Err(Error::new("an S3 server is started by its program")),
         }
     }
 
@@ -113,32 +132,34 @@ impl Peer {
         storage: &str,
         arguments: &[&str],
     ) -> Result<Self, Error> {
-        let mut process = Command::new(&place.wharf)
+        let mut command = Command::new(&place.wharf);
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--storage", storage])
             .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut line = String::new();
-        if let Some(output) = process.stdout.as_mut() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        let address = line.trim().strip_prefix("listening http://");
-        let Some(address) = address.and_then(|text| text.parse().ok()) else {
-            process.kill()?;
-            process.wait()?;
-            return Err(Error::new(format!("wharf said `{}`", line.trim())));
-        };
-        Ok(Self {
-            kind: Kind::Wharf,
-            process,
-            address,
-        })
+            .envs(place.environment.iter().cloned());
+        start_and_listen(Kind::Wharf, command)
+    }
+
+    /// Starts an S3 server that keeps its objects below a place; it has one bucket, `wharf`,
+    /// and says where it listens as wharf does.
+    ///
+    /// # Errors
+    /// Says that it does not start.
+    pub(crate) fn start_s3(program: &str, place: &Place) -> Result<Self, Error> {
+        let objects = place.directory.join("s3");
+        fs_err::create_dir_all(&objects)?;
+        let mut command = Command::new(program);
+        command.arg(objects).arg("0");
+        start_and_listen(Kind::S3, command)
     }
 
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Returns the number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -214,6 +235,31 @@ impl Drop for Peer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Starts a program that says where it listens.
+fn start_and_listen(kind: Kind, mut command: Command) -> Result<Peer, Error> {
+    let mut process = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut line = String::new();
+    if let Some(output) = process.stdout.as_mut() {
+        BufReader::new(output).read_line(&mut line)?;
+    }
+    let address = line.trim().strip_prefix("listening http://");
+    let Some(address) = address.and_then(|text| text.parse().ok()) else {
+        process.kill()?;
+        process.wait()?;
+        let words = format!("{} said `{}`", kind.name(), line.trim());
+        return Err(Error::new(words));
+    };
+    Ok(Peer {
+        kind,
+        process,
+        address,
+    })
 }
 
 /// Starts the peer with the settings that its package has, on a directory of ours.

@@ -1,5 +1,7 @@
 //! `wharf check`.
 
+mod scrub;
+
 use std::path::{Component, Path, PathBuf};
 
 use builder::{ContextSource, DockerfileSource, ErrorKind, Prepared, Request, SourceText};
@@ -11,18 +13,24 @@ use crate::diagnostics::{self, Checked, Colours, Form};
 use crate::environment::{self, Environment};
 use crate::places::{Need, Reached};
 use crate::registries::Reach;
-use crate::report::{self, hinted, say};
+use crate::report::{self, hinted, say, usage};
 
-/// Tells what is wrong with a Dockerfile, and what could be better.
+/// Tells what is wrong with a Dockerfile, or with the storage of a registry.
 ///
-/// Nothing is built, and no registry is asked: of bases only what is in the
-/// library is known. The end is 0 if nothing was found, 1 for warnings, and 2
-/// for what can not be built. `# check=skip=RULE` in the file skips a rule.
+/// Of a Dockerfile, nothing is built, and no registry is asked: of bases only
+/// what is in the library is known. The end is 0 if nothing was found, 1 for
+/// warnings, and 2 for what can not be built. `# check=skip=RULE` in the file
+/// skips a rule.
+///
+/// Of a storage, which `--storage` names, everything is read: it finds what is
+/// missing, damaged, left over or not of wharf. A check that was stopped goes
+/// on where it was. A bucket may be served meanwhile, a directory not. The end
+/// is 0 if nothing is wrong or all was healed, and 1 otherwise.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The files that may be copied: a directory, a tar archive, a URL of one, a git repository, or -
-    #[arg(value_name = "CONTEXT", default_value = ".")]
-    context: PathBuf,
+    /// The files that may be copied: a directory, a tar archive, a URL of one, a git repository, or - [default: .]
+    #[arg(value_name = "CONTEXT")]
+    context: Option<PathBuf>,
 
     #[command(flatten)]
     sources: Sources,
@@ -33,6 +41,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     reach: Reach,
+
+    #[command(flatten)]
+    scrub: scrub::Scrubbing,
 }
 
 /// Checks.
@@ -41,8 +52,25 @@ pub(crate) fn run(
     global: &Global,
     arguments: &Arguments,
 ) -> anyhow::Result<()> {
+    if arguments.scrub.storage.storage.is_some() {
+        let of_dockerfile = arguments.context.is_some()
+            || arguments.sources != Sources::default()
+            || arguments.reach != Reach::default();
+        if of_dockerfile {
+            return Err(usage(
+                "`--storage` checks a storage, and what else was named is about a Dockerfile",
+            ));
+        }
+        return scrub::run(environment, global, &arguments.scrub, arguments.format);
+    }
+    if let Some((_, flag, _)) = arguments.scrub.storage.flags().first() {
+        return Err(usage(format!(
+            "`{flag}` is about a storage, and `--storage` names none"
+        )));
+    }
+    let context = arguments.context.as_deref().unwrap_or(Path::new("."));
     let reached = Reached::new(environment, global, &arguments.reach, Need::LibraryIfThere)?;
-    let request = build::request(environment, &arguments.context, &arguments.sources)?;
+    let request = build::request(environment, context, &arguments.sources)?;
     check(environment, global, &reached, (request, arguments.format))
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use registry::{
     Access, AccessLog, Certificate, Collection, Exposure, Hosts, Htpasswd, Limits, Policy, Random,
-    Redirects, Schedule, Server, Settings, Trigger,
+    Redirects, Schedule, Server, Settings, TagPatterns, Trigger,
 };
 use toml::Value;
 
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     listen: Option<String>,
 
     #[command(flatten)]
-    storage: storage::Arguments,
+    storage: storage::StorageFlags,
 
     /// A file of users and bcrypt hashes, as `htpasswd -B` writes it
     #[arg(long, value_name = "FILE")]
@@ -262,6 +262,7 @@ fn settings(config: &Config, sources: &Sources, storage: &Storage) -> anyhow::Re
         hosts: hosts(config, (listen, &access, certificate.as_ref()), sources)?,
         access,
         certificate,
+        immutable: immutable(config, sources)?,
         clock: registry::Clock::new(environment::now),
         random: Random::new(environment::random),
         collection: collection(config, sources)?,
@@ -277,6 +278,20 @@ fn settings(config: &Config, sources: &Sources, storage: &Storage) -> anyhow::Re
             false => AccessLog::Off,
         },
     })
+}
+
+/// Reads which tags stay as they are. What matches no tag is a mistake.
+fn immutable(config: &Config, sources: &Sources) -> anyhow::Result<TagPatterns> {
+    let patterns = &config.serve.immutable_tags;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"*._-".contains(&byte);
+    let wrong = |pattern: &&String| pattern.is_empty() || !pattern.bytes().all(plain);
+    match patterns.iter().find(wrong) {
+        Some(wrong) => Err(usage(format!(
+            "{}: `{wrong}` is no pattern of tags, such as `v*`",
+            sources.name("serve.immutable-tags")
+        ))),
+        None => Ok(TagPatterns::new(patterns.iter().cloned())),
+    }
 }
 
 /// Decides what is garbage, and when it is collected.

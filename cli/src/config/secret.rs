@@ -16,6 +16,7 @@ pub(crate) struct Secret(String);
 
 impl Secret {
     /// Keeps a text from being shown.
+    #[cfg(test)]
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

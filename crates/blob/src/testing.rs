@@ -135,6 +135,9 @@ fn checks() -> Vec<(&'static str, Check)> {
         a_part_past_the_end_is_corrupt
         an_empty_blob_is_there
         blobs_are_deleted
+        versions_of_blobs_are_unique
+        delete_if_spares_other_blobs
+        of_a_publish_and_a_delete_if_one_counts
         a_large_blob_is_read_in_parts
         content_is_never_understood));
     checks.extend(checks_of!(uploads:
@@ -146,7 +149,9 @@ fn checks() -> Vec<(&'static str, Check)> {
         an_older_state_still_counts
         what_was_appended_is_read_back
         a_large_upload_is_read_back
-        publishing_replaces
+        publishing_keeps_or_replaces
+        two_turns_do_not_mix
+        discard_spares_or_prevents
         many_publish_at_once
         readers_see_all_or_nothing
         a_discarded_upload_is_gone

@@ -12,6 +12,9 @@ use blob::{
 use bytes::Bytes;
 use proptest::prelude::*;
 
+#[path = "backends/s3.rs"]
+mod s3;
+
 const MARK: Mark = Mark {
     what: "backend of tests",
     name: "mark",
@@ -247,9 +250,18 @@ impl Model {
         let content = Bytes::from(vec![value; size]);
         let mut upload = backend.begin(&Key::top("places").child("p")).await.unwrap();
         upload.append(content.clone()).await.unwrap();
-        upload.publish(&self::key(key)).await.unwrap();
+        let path = self::key(key);
+        upload.publish(&path).await.unwrap();
         self.read.remove(&key);
-        self.hold(key, Held::Blob(content));
+        // A blob that lay there may stay.
+        let size = backend.head(&path).await.unwrap().unwrap();
+        let whole = ByteRange::whole(size);
+        let stream = backend.open(&path, whole).await.unwrap().unwrap();
+        let read = Held::Blob(stream.collect(size).await.unwrap());
+        if self.held.get(&key) != Some(&read) {
+            assert_eq!(read, Held::Blob(content));
+        }
+        self.hold(key, read);
     }
 
     async fn page(&self, backend: &dyn Backend, after: &str, limit: usize) {

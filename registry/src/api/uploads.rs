@@ -3,6 +3,7 @@
 //! A body is read inside a job: when its connection breaks, what came so far
 //! is made durable, and the client goes on from there.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -70,8 +71,9 @@ pub(crate) async fn receive(
     let id = app.new_upload_id();
     app.metrics().http().upload(UploadEvent::Started);
     let app_too = app.clone();
+    let peer = sender(&request);
     let work = async move {
-        let turn = Turn::take(&app_too, &request).await;
+        let turn = Turn::take(&app_too, peer).await;
         let mut writer = repository.receive_blob(&id, digest.algorithm())?;
         match fill(&mut writer, request).await {
             Ok(()) => Ok(writer.finish(&digest).await?),
@@ -93,8 +95,9 @@ pub(crate) async fn append(
     let repository = app.open(caller, &name, Push)?;
     let start = coming(request.headers())?.map_or(Start::AtEnd, |range| Start::At(range.start));
     let app_too = app.clone();
+    let peer = sender(&request);
     let work = async move {
-        let turn = Turn::take(&app_too, &request).await;
+        let turn = Turn::take(&app_too, peer).await;
         let mut writer = continued(&repository, &id, start).await?;
         match fill(&mut writer, request).await {
             Ok(()) => Ok(writer.save().await?),
@@ -123,8 +126,9 @@ pub(crate) async fn finish(
     let digest: Digest = parse(digest)?;
     let start = coming(request.headers())?.map_or(Start::AtEnd, |range| Start::At(range.start));
     let app_too = app.clone();
+    let peer = sender(&request);
     let work = async move {
-        let turn = Turn::take(&app_too, &request).await;
+        let turn = Turn::take(&app_too, peer).await;
         let mut writer = continued(&repository, &id, start).await?;
         match fill(&mut writer, request).await {
             Ok(()) => Ok(writer.finish(&digest).await?),
@@ -170,16 +174,16 @@ struct Turn {
 }
 
 impl Turn {
-    async fn take(app: &App, request: &Request<Body>) -> Self {
+    /// Takes a place for a client whose body is still to come.
+    async fn take(app: &App, peer: Option<SocketAddr>) -> Self {
         let metrics = app.metrics().clone();
-        let waits = !request.body().is_end_stream();
-        let place = match request.extensions().get::<Peer>() {
-            Some(Peer(peer)) if waits => {
+        let place = match peer {
+            Some(peer) => {
                 metrics.http().waiting.inc();
                 let _waiting = Fewer(metrics.http().waiting.clone());
-                Some(app.bodies().enter(*peer).await)
+                Some(app.bodies().enter(peer).await)
             }
-            _ => None,
+            None => None,
         };
         metrics.http().bodies.inc();
         Self {
@@ -206,6 +210,12 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.metrics.http().bodies.dec();
     }
+}
+
+/// Names who has a body to send.
+fn sender(request: &Request<Body>) -> Option<SocketAddr> {
+    let Peer(peer) = request.extensions().get()?;
+    (!request.body().is_end_stream()).then_some(*peer)
 }
 
 /// Counts one fewer when it is dropped.

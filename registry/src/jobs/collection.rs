@@ -4,10 +4,15 @@
 //! collected, and how that is safe beside other replicas, is the store's.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use store::{Collected, Policy};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::ApiError;
+use crate::app::App;
 use crate::settings::{Random, Schedule};
 
 /// How long after a failure a collection is tried again, at first and at last.
@@ -58,23 +63,29 @@ impl Said {
 }
 
 /// Collects garbage once.
-pub(crate) async fn run(app: &App, policy: Policy, said: &Said) -> Ended {
+pub(crate) async fn run(app: &App, policy: &Policy, said: &Said) -> Ended {
     let metrics = app.metrics().collection();
     let started = Instant::now();
     metrics.begins();
-    let told = Mutex::new(Progress::default());
-    let advance = |now: Progress| {
+    let told = Mutex::new(Collected::default());
+    let advance = |now: &Collected| {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics.advances(&told, &now);
-        *told = now;
+        metrics.advances(&told, now);
+        *told = *now;
     };
-    match app.collect(policy, &advance).await {
+    match app.collect(policy.clone(), &advance).await {
         Ok(all) => {
-            advance(all);
+            advance(&all);
             metrics.done(app.now(), started.elapsed());
             // It says so after a failure too, so that the log has its end.
             if said.is_new("") || all.blobs + all.manifests + all.uploads > 0 {
-                let Progress { manifests, blobs, bytes, uploads, .. } = all;
+                let Collected {
+                    manifests,
+                    blobs,
+                    bytes,
+                    uploads,
+                    ..
+                } = all;
                 tracing::info!(manifests, blobs, bytes, uploads, "garbage was collected");
             }
             Ended::Well
@@ -182,7 +193,7 @@ mod tests {
         // Told twice while it runs, it runs once more.
         let fires = [5, 20, 30, 1000];
         assert_eq!(hour(Schedule::Off, &fires, 0).await, [5, 95, 1000]);
-        assert_eq!(hour(every, &[600], 0).await, [600, 600 + 90 + 1200]);
+        assert_eq!(hour(every, &[600], 0).await, [600, 1890, 3180]);
     }
 
     #[tokio::test(start_paused = true)]

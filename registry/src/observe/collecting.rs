@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use store::Collected;
 
 /// Counts what collections do.
 #[derive(Debug, Default)]
@@ -19,19 +20,8 @@ pub(crate) struct CollectionMetrics {
     removed: Family<KindLabels, Counter>,
     bytes: Counter,
     entries: Counter,
-    kept: Counter,
-}
-
-/// Says how much a collection has done so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    pub(crate) entries: u64,
-    pub(crate) kept: u64,
-    pub(crate) manifests: u64,
-    pub(crate) links: u64,
-    pub(crate) blobs: u64,
-    pub(crate) bytes: u64,
-    pub(crate) uploads: u64,
+    rounds: Counter,
+    kept: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,7 +54,7 @@ impl CollectionMetrics {
     }
 
     /// Counts what was done since the progress that was told last.
-    pub(crate) fn advances(&self, from: &Progress, to: &Progress) {
+    pub(crate) fn advances(&self, from: &Collected, to: &Collected) {
         let more = |before: u64, after: u64| after.saturating_sub(before);
         for (kind, before, after) in [
             ("manifest", from.manifests, to.manifests),
@@ -79,7 +69,8 @@ impl CollectionMetrics {
         }
         self.bytes.inc_by(more(from.bytes, to.bytes));
         self.entries.inc_by(more(from.entries, to.entries));
-        self.kept.inc_by(more(from.kept, to.kept));
+        self.rounds.inc_by(more(from.rounds, to.rounds));
+        self.kept.set(i64::try_from(to.kept).unwrap_or(i64::MAX));
     }
 
     /// Says that a collection came to its end, at this time in milliseconds
@@ -87,8 +78,7 @@ impl CollectionMetrics {
     pub(crate) fn done(&self, now: u64, took: Duration) {
         let outcome = "done";
         self.runs.get_or_create(&OutcomeLabels { outcome }).inc();
-        self.last
-            .set(Duration::from_millis(now).as_secs_f64());
+        self.last.set(Duration::from_millis(now).as_secs_f64());
         self.seconds.set(took.as_secs_f64());
         self.running.set(0);
     }
@@ -133,12 +123,17 @@ impl CollectionMetrics {
         );
         registry.register(
             "collection_entries",
-            "Entries of the queue that collections looked at",
+            "Entries of the queue that collections settled",
             self.entries.clone(),
         );
         registry.register(
-            "collection_kept",
-            "Candidates that collections found to be in use",
+            "collection_rounds",
+            "Rounds in which something was removed",
+            self.rounds.clone(),
+        );
+        registry.register(
+            "collection_lagging_entries",
+            "Entries of the queue that are due and could not be settled yet",
             self.kept.clone(),
         );
     }

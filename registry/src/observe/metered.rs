@@ -299,7 +299,10 @@ mod tests {
                     && line.contains(&done)
                     && !line.ends_with(" 0")
             };
-            assert!(name == "sign" || text.lines().any(counted), "{name}\n{text}");
+            assert!(
+                name == "sign" || text.lines().any(counted),
+                "{name}\n{text}"
+            );
         }
     }
 }

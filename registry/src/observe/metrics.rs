@@ -40,7 +40,7 @@ struct Inner {
 }
 
 /// Counts requests, bodies and connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HttpMetrics {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
@@ -96,10 +96,7 @@ struct UploadLabels {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("wharf");
-        let http = HttpMetrics {
-            seconds: Family::new_with_constructor(|| Histogram::new(REQUEST_LATENCIES)),
-            ..HttpMetrics::default()
-        };
+        let http = HttpMetrics::new();
         http.register(&mut registry);
         let storage = StorageMetrics::new(&mut registry);
         let collection = CollectionMetrics::new(&mut registry);
@@ -136,6 +133,21 @@ impl Metrics {
 }
 
 impl HttpMetrics {
+    fn new() -> Self {
+        Self {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(REQUEST_LATENCIES)),
+            in_flight: Gauge::default(),
+            received: Counter::default(),
+            sent: Counter::default(),
+            connections: Gauge::default(),
+            turned_away: Counter::default(),
+            bodies: Gauge::default(),
+            waiting: Gauge::default(),
+            uploads: Family::default(),
+        }
+    }
+
     /// Counts an answer whose last byte was handed over, or whose client went
     /// away before.
     pub(super) fn answered(

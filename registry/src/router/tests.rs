@@ -16,15 +16,15 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use oci::{Digest, MediaType};
 use serde_json::json;
-use store::{Clock, Options, Store, TagPatterns};
+use store::{Clock, Options, Policy, Store, TagPatterns};
 use tempfile::TempDir;
 
 use super::{Doors, answer};
 use crate::app::App;
 use crate::observe::Metrics;
 use crate::settings::{
-    Access, AccessLog, Anonymous, Collection, Exposure, Limits, Policy, Random, Redirects,
-    Schedule, Settings,
+    Access, AccessLog, Anonymous, Collection, Exposure, Limits, Random, Redirects, Schedule,
+    Settings,
 };
 
 const CONFIG: &[u8] = b"{}";

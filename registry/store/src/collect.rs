@@ -26,13 +26,13 @@ use tokio::time::Instant;
 pub use self::policy::Policy;
 
 use self::act::Answer;
-use self::candidates::{Candidate, Candidates};
+use self::candidates::{Candidate, Candidates, Kind};
 use self::expire::Expiry;
-use self::judge::Age;
+use self::judge::{Age, Why};
 use self::queue::{Entry, Queue, What};
 use crate::error::Error;
 use crate::keys;
-use crate::records::{self, Phase, PlanRecord};
+use crate::records::{self, DueRecord, Phase, PlanRecord};
 use crate::repository::side_by_side;
 use crate::store::Store;
 
@@ -130,10 +130,12 @@ impl Collector {
         self.sweep_plans().await?;
         self.expire_uploads(&mut total).await?;
         report(&total);
+        let mut later = 0;
         loop {
             let settled = total.entries;
-            // Of the last pass, in which nothing more could be settled.
-            total.kept = 0;
+            // What is left counts by the last pass, in which nothing more
+            // could be settled.
+            total.kept = later;
             let now = self.store.now();
             let mut queue = Queue::dues();
             loop {
@@ -142,7 +144,7 @@ impl Collector {
                 if batch.entries.is_empty() {
                     break;
                 }
-                self.settle(&batch.entries, &mut total, report).await?;
+                later += self.settle(&batch.entries, &mut total, report).await?;
             }
             if total.entries == settled {
                 report(&total);
@@ -198,16 +200,16 @@ impl Collector {
     }
 
     /// Judges a batch of entries, in as many rounds as it needs, and drops
-    /// those that are settled.
+    /// those that are settled; counts those that are due again.
     async fn settle(
         &self,
         entries: &[Entry],
         total: &mut Collected,
         report: &(dyn Fn(&Collected) + Send + Sync),
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let candidates = self.expand(entries).await?;
         let mut left = candidates.unreadable;
-        let mut again: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut again: BTreeMap<usize, Again> = BTreeMap::new();
         for chunk in chunks(&candidates.list) {
             let started = Instant::now();
             let (answers, collected) =
@@ -218,8 +220,11 @@ impl Collector {
                 match answer {
                     Answer::Settled => {}
                     Answer::Again(due) => {
-                        let latest = again.entry(candidate.entry).or_default();
-                        *latest = due.max(*latest);
+                        let again = again.entry(candidate.entry).or_default();
+                        match asked_anew(candidate) {
+                            Some(what) => again.anew.push((due, what)),
+                            None => again.same = again.same.max(Some(due)),
+                        }
                     }
                     Answer::Left => {
                         left.insert(candidate.entry);
@@ -229,7 +234,8 @@ impl Collector {
             report(total);
             tokio::time::sleep(started.elapsed().min(REST)).await;
         }
-        self.drop_settled(entries, &left, &again, total).await
+        self.drop_settled(entries, &left, &again, total).await?;
+        Ok(again.len() as u64)
     }
 
     /// Drops what is settled. What is due again is written down before it goes
@@ -238,7 +244,7 @@ impl Collector {
         &self,
         entries: &[Entry],
         left: &BTreeSet<usize>,
-        again: &BTreeMap<usize, u64>,
+        again: &BTreeMap<usize, Again>,
         total: &mut Collected,
     ) -> Result<(), Error> {
         let backend = self.store.backend();
@@ -247,10 +253,13 @@ impl Collector {
             .enumerate()
             .filter(|(number, _)| !left.contains(number));
         let drops = settled.map(async |(number, entry)| {
-            if let Some(due) = again.get(&number)
-                && let What::Due(what) = &entry.what
-            {
-                self.store.make_due(*due, what).await?;
+            if let Some(again) = again.get(&number) {
+                for (due, what) in &again.anew {
+                    self.store.make_due(*due, what).await?;
+                }
+                if let (Some(due), What::Due(what)) = (again.same, &entry.what) {
+                    self.store.make_due(due, what).await?;
+                }
             }
             Ok(backend.delete(&entry.key).await?)
         });
@@ -301,6 +310,31 @@ impl Collector {
             }
         }
         Ok(())
+    }
+}
+
+/// Says what is due again for an entry.
+#[derive(Debug, Default)]
+struct Again {
+    /// When the same is, in milliseconds since 1970.
+    same: Option<u64>,
+    /// What is asked besides, and when.
+    anew: Vec<(u64, DueRecord)>,
+}
+
+/// Says what is asked of a manifest that a policy removes later: it counts
+/// from the first look that found it without a tag.
+fn asked_anew(candidate: &Candidate) -> Option<DueRecord> {
+    match candidate.kind {
+        Kind::Manifest {
+            why: Why::Untagged { since, .. },
+            ..
+        } => Some(DueRecord::Untagged {
+            repository: candidate.home.name.clone(),
+            digest: candidate.digest,
+            since,
+        }),
+        _ => None,
     }
 }
 

@@ -93,7 +93,12 @@ async fn a_blob_is_here_or_nowhere() {
         .is_error(404, &[], &unknown);
     assert_eq!(
         scene.keys().await,
-        [format!("blobs/sha256/{}", digest.hex())]
+        // The bytes, and where to look for whoever has them, are the
+        // collector's.
+        [
+            format!("blobs/sha256/{}", digest.hex()),
+            format!("links/sha256/{}/a", digest.hex())
+        ]
     );
 }
 

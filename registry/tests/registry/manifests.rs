@@ -169,11 +169,21 @@ async fn a_manifest_and_its_tags_are_deleted() {
         .is_error(404, &[], &unknown(&digest));
     let mut left = scene.keys().await;
     left.retain(|key| !before.contains(key));
+    // What a manifest needed, and its bytes, are the collector's.
+    let hex = |content: &[u8]| Digest::sha256(content).hex();
+    let manifest = hex(image().as_bytes());
+    let needs = |content| {
+        let blob = hex(content);
+        format!("repositories/a/blobs/sha256/{blob}/sha256-{manifest}")
+    };
     assert_eq!(
         left,
         [
-            format!("blobs/sha256/{}", Digest::sha256(image().as_bytes()).hex()),
-            "catalog/a".into()
+            format!("blobs/sha256/{manifest}"),
+            "catalog/a".into(),
+            format!("links/sha256/{manifest}/a"),
+            needs(LAYER),
+            needs(CONFIG),
         ]
     );
 }

@@ -100,7 +100,9 @@ async fn no_client_makes_a_series() {
         }
         metrics(&scene).await.lines().count()
     };
-    let first = ask_all(0).await;
+    // The page of counts counts itself, from its second time on.
+    ask_all(0).await;
+    let first = ask_all(9).await;
     for round in 1..5 {
         assert_eq!(ask_all(round).await, first, "round {round}");
     }
@@ -110,7 +112,10 @@ async fn no_client_makes_a_series() {
 async fn a_cancelled_upload_and_a_broken_one() {
     let scene = Scene::new().await;
     let path = scene.start("a").await;
-    assert_eq!(scene.send(&ask(&format!("DELETE {path}"))).await.status, 204);
+    assert_eq!(
+        scene.send(&ask(&format!("DELETE {path}"))).await.status,
+        204
+    );
     let digest = Digest::sha256(LAYER);
     let post = ask(&format!("POST /v2/a/blobs/uploads/?digest={digest}"))
         .header("content-length", "30")

@@ -10,6 +10,7 @@ use crate::cage::Cage;
 use crate::cases::Cases;
 use crate::fixtures;
 use crate::layout::architecture;
+use crate::replicas;
 use crate::site::{self, CALLER, Guard, Site};
 use crate::tool::{self, Tool};
 
@@ -40,6 +41,9 @@ fn pushes_pulls_and_runs() {
             let site = Site::start(cage, guard);
             with_one_registry(&daemon, &site, cases);
         }
+        cases.run("three replicas: pushed to one, pulled from another", || {
+            replicated(&daemon);
+        });
     });
 }
 
@@ -101,6 +105,33 @@ fn round_trip(daemon: &Daemon, site: &Site, name: &str, command: &str, wanted: &
         .run(&format!("run --rm --network none {image} {command}"));
     assert!(said.text.contains(wanted), "{}", said.text);
     daemon.docker.run(&format!("tag {image} {name}:local"));
+}
+
+/// Pushes to one process and pulls from another, then both through the balancer.
+fn replicated(daemon: &Daemon) {
+    let registry = replicas::start();
+    let one = replicas::image(&registry, 0, "group/busybox:1");
+    let other = replicas::image(&registry, 1, "group/busybox:1");
+    daemon.docker.run(&format!("tag busybox:local {one}"));
+    let id = daemon.id(&one);
+    let pushed = daemon.push(&one);
+    daemon.docker.run(&format!("rmi {one} busybox:local"));
+    let pulled = daemon.docker.run(&format!("pull {other}")).text;
+    assert_eq!(field(&pulled, "Digest: "), pushed, "{pulled}");
+    assert_eq!(daemon.id(&other), id);
+    daemon.docker.run(&format!("tag {other} busybox:local"));
+
+    let any = format!("{}/group/built:1", registry.host());
+    daemon.docker.run(&format!(
+        "build --network none --tag {any} {}",
+        daemon.context
+    ));
+    let id = daemon.id(&any);
+    let pushed = daemon.push(&any);
+    daemon.docker.run(&format!("rmi {any}"));
+    let pulled = daemon.docker.run(&format!("pull {any}")).text;
+    assert_eq!(field(&pulled, "Digest: "), pushed, "{pulled}");
+    assert_eq!(daemon.id(&any), id);
 }
 
 /// Builds an image of several layers, so that docker sends them side by side.

@@ -19,6 +19,7 @@ mod docker;
 mod fixtures;
 mod layout;
 mod podman;
+mod replicas;
 mod run;
 mod site;
 mod skopeo;

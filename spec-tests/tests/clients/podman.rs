@@ -7,6 +7,7 @@ use crate::cage::Cage;
 use crate::cases::Cases;
 use crate::fixtures;
 use crate::layout::{Layout, architecture};
+use crate::replicas;
 use crate::site::{CALLER, Guard, Site};
 use crate::tool::Tool;
 
@@ -36,6 +37,9 @@ fn pushes_pulls_and_runs() {
             let site = Site::start(cage, guard);
             with_one_registry(&podman, &site, &layout, cases);
         }
+        cases.run("three replicas: pushed to one, pulled from another", || {
+            replicated(&podman);
+        });
     });
 }
 
@@ -95,6 +99,38 @@ fn round_trip(podman: &Podman, site: &Site, name: &str, format: &str) {
         .run(&format!("run {RUN} {image} /bin/echo it runs"));
     assert_eq!(said.line(), "it runs");
     podman.other.run(&format!("rmi {image}"));
+}
+
+/// Pushes to one process and pulls from another, then both through the balancer.
+fn replicated(podman: &Podman) {
+    let registry = replicas::start();
+    let file = &podman.digest_file;
+    let any = format!("{}/group/busybox:2", registry.host());
+    let pairs = [
+        (
+            replicas::image(&registry, 0, "group/busybox:1"),
+            replicas::image(&registry, 1, "group/busybox:1"),
+        ),
+        (any.clone(), any),
+    ];
+    for (to, from) in pairs {
+        podman.tool.run(&format!(
+            "push --tls-verify=false --digestfile {file} localhost/busybox:local docker://{to}"
+        ));
+        let pushed = fs_err::read_to_string(file).expect("podman wrote it");
+        podman
+            .other
+            .run(&format!("pull --quiet --tls-verify=false {from}"));
+        let seen = podman
+            .other
+            .run(&format!("image inspect --format {{{{.Digest}}}} {from}"));
+        assert_eq!(seen.line(), pushed);
+        let said = podman
+            .other
+            .run(&format!("run {RUN} {from} /bin/echo it runs"));
+        assert_eq!(said.line(), "it runs");
+        podman.other.run(&format!("rmi {from}"));
+    }
 }
 
 fn zstd(podman: &Podman, site: &Site) {

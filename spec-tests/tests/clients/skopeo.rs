@@ -6,6 +6,7 @@ use crate::cage::Cage;
 use crate::cases::Cases;
 use crate::fixtures;
 use crate::layout::Layout;
+use crate::replicas;
 use crate::site::{Guard, Site};
 use crate::tool::Tool;
 
@@ -22,6 +23,9 @@ fn copies_inspects_syncs_and_deletes() {
                 let skopeo = Skopeo::new(cage, &site);
                 with_one_registry(&skopeo, &site, &layout, cases);
             }
+            cases.run("three replicas: pushed to one, pulled from another", || {
+                replicated(cage, &layout);
+            });
         },
     );
 }
@@ -64,6 +68,35 @@ fn copied(skopeo: &Skopeo, site: &Site, layout: &Layout, name: &str) {
     let listed = Tool::from_line("find")
         .run(&format!("{back}/blobs -type f"))
         .line();
+    assert!(listed.lines().count() >= 4, "{listed}");
+    for path in listed.lines() {
+        let hex = path.rsplit('/').next().unwrap_or_default();
+        let bytes = fs_err::read(path).expect("it was listed");
+        assert_eq!(bytes, layout.bytes(&format!("sha256:{hex}")));
+    }
+}
+
+/// Copies an index to one process, from there through another, and out of a third, byte
+/// for byte.
+fn replicated(cage: &Cage, layout: &Layout) {
+    let registry = replicas::start();
+    let skopeo = Tool::from_line("skopeo");
+    let image = |replica| replicas::image(&registry, replica, "group/both:1");
+    let from = format!("oci:{}:both", layout.path());
+    let plain = "copy --all --dest-tls-verify=false";
+    skopeo.run(&format!("{plain} {from} docker://{}", image(0)));
+    let any = format!("{}/group/again:1", registry.host());
+    skopeo.run(&format!(
+        "{plain} --src-tls-verify=false docker://{} docker://{any}",
+        image(1)
+    ));
+    let back = cage.make("skopeo-replicated").display().to_string();
+    let again = replicas::image(&registry, 2, "group/again:1");
+    skopeo.run(&format!(
+        "copy --all --src-tls-verify=false docker://{again} oci:{back}:both"
+    ));
+    let listed = Tool::from_line("find").run(&format!("{back}/blobs -type f"));
+    let listed = listed.line();
     assert!(listed.lines().count() >= 4, "{listed}");
     for path in listed.lines() {
         let hex = path.rsplit('/').next().unwrap_or_default();

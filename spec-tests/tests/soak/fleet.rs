@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use spec_tests::Balancer;
 use spec_tests::s3::{BUCKET, S3};
 use tempfile::TempDir;
@@ -48,6 +47,15 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts all servers.
     pub(crate) fn start(site: Site) -> Self {
+        Self::start_some(site, if site == Site::Bucket { REPLICAS } else { 1 })
+    }
+
+    /// Starts one server, whose memory can be looked at.
+    pub(crate) fn start_alone(site: Site) -> Self {
+        Self::start_some(site, 1)
+    }
+
+    fn start_some(site: Site, count: usize) -> Self {
         let directory = TempDir::with_prefix("wharf-soak-").expect("a temporary directory");
         let mut setup = Setup {
             storage: directory.path().join("storage").into(),
@@ -55,13 +63,11 @@ impl Fleet {
             variables: Vec::new(),
         };
         let mut bucket = None;
-        let mut count = 1;
         if site == Site::Bucket {
             let started = S3::start();
             setup.storage = format!("s3://{BUCKET}/soak").into();
             setup.variables = started.environment();
             bucket = Some(started);
-            count = REPLICAS;
         }
         let mut fleet = Self {
             directory,
@@ -71,7 +77,7 @@ impl Fleet {
             bucket,
         };
         fleet.start_missing();
-        if site == Site::Bucket {
+        if count > 1 {
             let running = fleet.servers.iter().flatten();
             let addresses: Vec<_> = running.map(Server::address).collect();
             fleet.balancer = Some(Balancer::start(&addresses));
@@ -91,6 +97,12 @@ impl Fleet {
                 Door::from(server.expect("it runs").address())
             }
         }
+    }
+
+    /// Returns a field of the kernel's account of the first server's memory, in KiB.
+    pub(crate) fn memory(&self, field: &str) -> u64 {
+        let first = self.servers.iter().flatten().next();
+        first.expect("it runs").memory(field)
     }
 
     /// Returns how many servers there are when all run.
@@ -144,17 +156,9 @@ impl Fleet {
     /// # Panics
     /// Panics when it finds damage.
     pub(crate) fn check(&self) {
-        if is_peer() {
-            return;
+        if !is_peer() {
+            self.setup.check();
         }
-        let mut command = self.setup.command("check");
-        let output = command.args(["--format", "json"]).output();
-        let output = output.expect("the program starts");
-        let told = String::from_utf8_lossy(&output.stdout);
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "damage: {told}\n{words}");
-        let report: Result<Value, _> = serde_json::from_str(&told);
-        assert!(report.is_ok(), "no report: {told}\n{words}");
     }
 
     /// Restarts all with settings that leave no garbage.

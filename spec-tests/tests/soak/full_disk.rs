@@ -11,12 +11,10 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::content::Content;
-use crate::dice::Dice;
-use crate::http::{Answer, Client};
+use crate::http::Answer;
+use crate::images::Images;
 use crate::server::{Server, is_peer};
-use crate::uploads::{self, IMAGE, expect};
-use spec_tests::{digest, skip};
+use spec_tests::skip;
 
 /// Size of the disk, as `mount` reads it.
 const DISK: &str = "size=24m";
@@ -36,8 +34,6 @@ const MOST: u32 = 64;
 /// The status for no room (RFC 4918, section 11.5).
 const NO_ROOM: u16 = 507;
 
-const REPOSITORY: &str = "full";
-
 #[test]
 fn a_full_disk_is_a_clean_error() {
     let directory = TempDir::with_prefix("wharf-full-").expect("a temporary directory");
@@ -54,7 +50,7 @@ fn a_full_disk_is_a_clean_error() {
     };
     fs_err::write(disk.seen("ballast"), vec![0; BALLAST]).expect("the disk is empty");
     let mut server = disk.start(&storage);
-    let mut images = Images::new();
+    let mut images = Images::new(LAYER);
     let mut refused = 0;
     for _ in 0..MOST {
         if refused == TRIES {
@@ -67,10 +63,7 @@ fn a_full_disk_is_a_clean_error() {
     }
     assert_eq!(refused, TRIES, "the disk is never full");
     assert!(server.is_running(), "{}", server.words());
-    println!(
-        "{} images fit, {refused} pushes refused",
-        images.acknowledged.len()
-    );
+    println!("{} images fit, {refused} pushes refused", images.count());
     images.check(&server);
 
     server.kill();
@@ -104,117 +97,6 @@ fn clean_error(answer: &Answer) {
         answer.status,
         answer.text()
     );
-}
-
-/// What was pushed and acknowledged.
-struct Images {
-    dice: Dice,
-    acknowledged: Vec<Image>,
-}
-
-struct Image {
-    tag: String,
-    manifest: Vec<u8>,
-    blobs: Vec<(String, Content)>,
-}
-
-impl Images {
-    fn new() -> Self {
-        let dice = Dice::new(5);
-        let acknowledged = Vec::new();
-        Self { dice, acknowledged }
-    }
-
-    /// Pushes one image; the error is the first answer that refuses a part of it.
-    fn push(&mut self, server: &Server) -> Result<(), Answer> {
-        let mut client = Client::new(server.address());
-        let layer = Content::Noise {
-            seed: self.dice.next(),
-            length: LAYER,
-        };
-        let config = Content::config(&mut self.dice);
-        let mut blobs = Vec::new();
-        let mut described = Vec::new();
-        for content in [config, layer] {
-            let bytes = content.bytes();
-            let digest = digest(&bytes);
-            self.push_blob(&mut client, &digest, &bytes)?;
-            described.push(format!(
-                "{{\"mediaType\":\"application/octet-stream\",\"digest\":\"{digest}\",\
-                 \"size\":{}}}",
-                bytes.len()
-            ));
-            blobs.push((digest, content));
-        }
-        let manifest = format!(
-            "{{\"schemaVersion\":2,\"mediaType\":\"{IMAGE}\",\"config\":{},\"layers\":[{}]}}",
-            described[0], described[1]
-        );
-        let manifest = manifest.into_bytes();
-        let tag = format!("number-{}", self.dice.next());
-        let answer = uploads::put_manifest(&mut client, REPOSITORY, &tag, &manifest);
-        acknowledged(answer.expect("the server runs"), 201)?;
-        self.acknowledged.push(Image {
-            tag,
-            manifest,
-            blobs,
-        });
-        Ok(())
-    }
-
-    fn push_blob(&mut self, client: &mut Client, digest: &str, bytes: &[u8]) -> Result<(), Answer> {
-        let uploads = format!("/v2/{REPOSITORY}/blobs/uploads/");
-        let line = format!("POST {uploads}");
-        let begun = acknowledged(client.send(&line, &[], b"").expect("it runs"), 202)?;
-        match self.dice.below(3) {
-            0 => {
-                let line = format!("PUT {}", uploads::finish_at(&begun, digest));
-                let answer = client.send(&line, &[], bytes).expect("it runs");
-                acknowledged(answer, 201)?;
-            }
-            1 if !is_peer() => {
-                let line = format!("POST {uploads}?digest={digest}");
-                acknowledged(client.send(&line, &[], bytes).expect("it runs"), 201)?;
-            }
-            _ => {
-                let mut pieces = bytes.chunks(100_000).map(<[u8]>::to_vec);
-                let line = format!("PATCH {}", uploads::location(&begun));
-                let answer = client.stream(&line, &[], &mut pieces).expect("it runs");
-                let at = acknowledged(answer, 202)?;
-                let done = uploads::finish(client, &at, digest).expect("it runs");
-                acknowledged(done, 201)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads every acknowledged image, byte for byte.
-    fn check(&self, server: &Server) {
-        let mut client = Client::new(server.address());
-        assert!(!self.acknowledged.is_empty(), "no image fits");
-        for image in &self.acknowledged {
-            let line = format!("GET /v2/{REPOSITORY}/manifests/{}", image.tag);
-            let answer = client
-                .send(&line, &[("Accept", IMAGE)], b"")
-                .expect("it runs");
-            expect(&answer, 200, &line);
-            assert_eq!(answer.body, image.manifest, "{line}");
-            for (digest, content) in &image.blobs {
-                let line = format!("GET /v2/{REPOSITORY}/blobs/{digest}");
-                let answer = client.send(&line, &[], b"").expect("it runs");
-                expect(&answer, 200, &line);
-                assert!(answer.body == content.bytes(), "{line} has other bytes");
-            }
-        }
-    }
-}
-
-fn acknowledged(answer: Answer, status: u16) -> Result<Answer, Answer> {
-    if answer.status == status {
-        Ok(answer)
-    } else {
-        Err(answer)
-    }
 }
 
 /// A small disk, and the process in whose mount namespace it is.

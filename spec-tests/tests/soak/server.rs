@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// Variable that names another registry program to run the same tests against, to
 /// prove the tests themselves: `docker-registry`.
 const PEER: &str = "WHARF_TEST_PEER";
@@ -38,6 +40,21 @@ impl Setup {
         command.envs(variables).stdin(Stdio::null());
         command
     }
+
+    /// Lets `wharf check` read everything; a directory must have no server then.
+    ///
+    /// # Panics
+    /// Panics when it finds damage.
+    pub(crate) fn check(&self) {
+        let mut command = self.command("check");
+        let output = command.args(["--format", "json"]).output();
+        let output = output.expect("the program starts");
+        let told = String::from_utf8_lossy(&output.stdout);
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "damage: {told}\n{words}");
+        let report: Result<Value, _> = serde_json::from_str(&told);
+        assert!(report.is_ok(), "no report: {told}\n{words}");
+    }
 }
 
 /// A running server; it is killed with this value.
@@ -62,6 +79,18 @@ impl Server {
     /// Starts a server as `setup` says, with its log beside `storage`.
     pub(crate) fn start_with(setup: &Setup, storage: &Path) -> Self {
         Self::run(setup.command("serve"), storage)
+    }
+
+    /// Does both.
+    pub(crate) fn start_in_with(setup: &Setup, storage: &Path, prefix: &[&str]) -> Self {
+        let inner = setup.command("serve");
+        let (first, rest) = prefix.split_first().expect("a program");
+        let mut command = Command::new(first);
+        command.args(rest).arg(inner.get_program());
+        command.args(inner.get_args()).stdin(Stdio::null());
+        let variables = setup.variables.iter().map(|(name, value)| (name, value));
+        command.envs(variables);
+        Self::run(command, storage)
     }
 
     fn run(mut command: Command, storage: &Path) -> Self {

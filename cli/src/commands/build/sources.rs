@@ -17,7 +17,7 @@ use crate::registries;
 use crate::report::usage;
 
 /// Says what the Dockerfile is, and what it is given.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, PartialEq, Default, clap::Args)]
 pub(crate) struct Sources {
     /// The Dockerfile: a path, a URL, or - for standard input [default: Dockerfile in the context]
     #[arg(short, long, value_name = "FILE")]

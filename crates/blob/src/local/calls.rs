@@ -119,28 +119,28 @@ impl Calls {
 
     /// Makes a file's bytes durable.
     pub(super) fn sync_file(&self, file: &OwnedFd) -> rustix::io::Result<()> {
+        self.step("sync of a file")?;
         if self.sync == Sync::Never {
             return Ok(());
         }
-        self.step("sync of a file")?;
         rustix::fs::fdatasync(file)
     }
 
     /// Makes the names in a directory durable, and the absence of others.
     pub(super) fn sync_directory(&self, path: &Path) -> rustix::io::Result<()> {
+        self.step("sync of a directory")?;
         if self.sync == Sync::Never {
             return Ok(());
         }
-        self.step("sync of a directory")?;
         rustix::fs::fsync(open_directory(path)?)
     }
 
     /// Makes everything durable that lies on the same file system.
     pub(super) fn sync_everything(&self, path: &Path) -> rustix::io::Result<()> {
+        self.step("sync of everything")?;
         if self.sync == Sync::Never {
             return Ok(());
         }
-        self.step("sync of everything")?;
         rustix::fs::syncfs(open_directory(path)?)
     }
 }

@@ -153,6 +153,15 @@ impl Names {
         }
     }
 
+    /// Takes out every directory, as when there is no room.
+    #[cfg(test)]
+    pub(super) fn drop_all(&self) {
+        let mut state = self.lock();
+        for directory in state.directories.values().cloned().collect::<Vec<_>>() {
+            state.remove(&directory);
+        }
+    }
+
     fn tick(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
@@ -338,4 +347,55 @@ pub(super) fn weight_of(name: &str) -> usize {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is under these locks is whole whatever their holder panicked on.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(names: &Names, path: &Path, count: usize) -> Page {
+        let listed = (0..count).map(|number| format!("{number:05}")).collect();
+        let walk = |_room| Ok::<_, Errno>(Walked::Names(listed));
+        names.read(path, ("", 10), walk).expect("read")
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let names = Names::new(100_000);
+        let path = |number: usize| PathBuf::from(format!("/nowhere/{number}"));
+        for number in 0..100 {
+            let page = read(&names, &path(number), 300);
+            assert_eq!((page.names.len(), page.more), (10, true));
+            // The first is used all the time.
+            assert!(names.page(&path(0), "", 1).is_some(), "after {number}");
+            let state = names.lock();
+            let counted = state.directories.values();
+            let counted: usize = counted
+                .map(|directory| directory.counted.load(Ordering::Relaxed))
+                .sum();
+            assert_eq!(state.weight, counted);
+            assert!(counted <= 100_000);
+        }
+        assert!(names.page(&path(99), "", 1).is_some());
+        assert!(names.page(&path(1), "", 1).is_none(), "used long ago");
+        names.drop_all();
+        assert_eq!(names.lock().weight, 0);
+    }
+
+    #[test]
+    fn what_changes_while_a_directory_is_read_is_looked_at_after_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = Names::new(LIMIT);
+        let walk = |_room| {
+            // Both names are as they were when the reading has passed them.
+            fs_err::write(folder.path().join("new"), "x").expect("written");
+            names.changed(&folder.path().join("new"));
+            names.changed(&folder.path().join("gone"));
+            Ok::<_, Errno>(Walked::Names(vec!["gone".into(), "old".into()]))
+        };
+        let page = names.read(folder.path(), ("", 10), walk).expect("read");
+        assert_eq!(page.names, ["new", "old"]);
+        let page = names.page(folder.path(), "new", 10).expect("kept");
+        assert_eq!((page.names, page.more), (vec!["old".to_owned()], false));
+    }
 }

@@ -140,8 +140,10 @@ impl<'a> Change<'a> {
             let found = read::version(self.directory, self.key)?;
             return Ok(found.as_ref() == Some(version));
         }
-        if let Some(Known::Record(record)) =
-            self.directory.records().and_then(|kept| kept.find(self.key))
+        if let Some(Known::Record(record)) = self
+            .directory
+            .records()
+            .and_then(|kept| kept.find(self.key))
         {
             return Ok(record.version == *version);
         }
@@ -264,8 +266,9 @@ const TIME_STEPS: [u64; 5] = [1, 100, 1_000, 1_000_000_000, 2_000_000_000];
 /// Gives the time when a file was written, in nanoseconds since 1970.
 fn time_of(stat: &rustix::fs::Stat) -> u64 {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or_default();
-    let rest = u64::try_from(stat.st_mtime_nsec).unwrap_or_default();
-    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(stat.st_mtime_nsec)
 }
 
 /// Copies a value that may be a small part of what a client has sent, which

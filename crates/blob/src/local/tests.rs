@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 
 pub(super) mod faults;
+mod races;
 
 const MARK: Mark = Mark {
     what: "store of tests",

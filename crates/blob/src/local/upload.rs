@@ -107,10 +107,7 @@ impl LocalUpload {
         // What came after the last save was never acknowledged. A call that
         // was dropped may still be writing it.
         let turn = own_turn(&directory, place)?;
-        directory
-            .calls()
-            .truncate(&file, length)
-            .map_err(failed)?;
+        directory.calls().truncate(&file, length).map_err(failed)?;
         drop(turn);
         let mut upload = Self::new(directory, place, file);
         upload.length = length;

@@ -7,7 +7,7 @@ use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
 
 use super::bucket::{self, Bucket, Put};
-use super::content::{self, What};
+use super::content::{self, What, too_fast};
 use super::frame::Id;
 use super::record::ATTEMPTS;
 use crate::backend::{Expected, Version};
@@ -94,54 +94,46 @@ pub(super) async fn note(
     };
     match put_note(bucket, place, data, &note, &Expected::Absent).await? {
         Put::Done(_) => Ok(()),
-        Put::Lost(_) => Err(discarded(place)),
+        Put::Lost(_) => Err(too_fast(place)),
     }
 }
 
-/// Says in a note under which key its data is about to be published.
+/// Says in a note under which key its data is about to be published; false
+/// where the data was swept.
 pub(super) async fn announce(
     bucket: &Bucket,
     place: &Key,
     data: &Id,
     key: &Key,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     for _ in 0..ATTEMPTS {
         let Some((mut note, version)) = read_note(bucket, place, data).await? else {
-            return Err(discarded(place));
+            return Ok(false);
         };
         if note.is_swept {
-            return Err(discarded(place));
+            return Ok(false);
         }
         if note.key.as_deref() == Some(key.as_str()) {
-            return Ok(());
+            return Ok(true);
         }
         note.key = Some(key.to_string());
         let expected = Expected::Version(version);
         if let Put::Done(_) = put_note(bucket, place, data, &note, &expected).await? {
-            return Ok(());
+            return Ok(true);
         }
     }
-    Err(discarded(place))
+    Err(too_fast(place))
 }
 
-/// Fails where the data was swept since it was announced.
+/// Says whether the data was not swept since it was announced.
 pub(super) async fn affirm(
     bucket: &Bucket,
     place: &Key,
     data: &Id,
     key: &Key,
-) -> Result<(), Error> {
-    match read_note(bucket, place, data).await? {
-        Some((note, _)) if !note.is_swept && note.key.as_deref() == Some(key.as_str()) => Ok(()),
-        _ => Err(discarded(place)),
-    }
-}
-
-fn discarded(place: &Key) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        format!("the upload `{place}` was discarded"),
-    )
+) -> Result<bool, Error> {
+    let note = read_note(bucket, place, data).await?;
+    Ok(note.is_some_and(|(note, _)| !note.is_swept && note.key.as_deref() == Some(key.as_str())))
 }
 
 /// Forgets data that is published.
@@ -225,10 +217,7 @@ async fn mark_swept(bucket: &Bucket, place: &Key, data: &Id) -> Result<Option<No
             return Ok(Some(note));
         }
     }
-    Err(Error::new(
-        ErrorKind::Unavailable,
-        format!("`{place}` changes too fast to be discarded"),
-    ))
+    Err(too_fast(place))
 }
 
 /// Takes away a reservation of data, so that it can be published no more, and

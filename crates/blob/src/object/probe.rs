@@ -18,7 +18,7 @@ const SECOND: &[u8] = b"second";
 
 /// Tries what is needed on a key that nobody else has, and clears it away.
 pub(super) async fn probe(bucket: &Bucket) -> Result<(), Error> {
-    let path = Path::from(format!("{PROBES}/{}", Id::fresh().as_str()));
+    let path = Path::from(format!("{PROBES}/{}/object", Id::fresh().as_str()));
     let outcome = everything(bucket, &path).await;
     // What can not be cleared away is a few bytes, and nothing looks there.
     let _ = bucket.delete(&path).await;
@@ -74,7 +74,8 @@ async fn lists(bucket: &Bucket, path: &Path) -> Result<(), Error> {
         max_keys: Some(2),
         ..PaginatedListOptions::default()
     };
-    let listed = bucket.list(path.as_ref(), options).await?;
+    let directory = path.as_ref().trim_end_matches("object");
+    let listed = bucket.list(directory, options).await?;
     match listed.result.objects.as_slice() {
         [object] if object.location == *path => Ok(()),
         _ => Err(lacking("list an object that was just written")),

@@ -38,6 +38,8 @@ pub(super) enum Published {
     Own,
     /// One that was there.
     Other,
+    /// Whatever was there: the upload was discarded meanwhile.
+    Discarded,
 }
 
 /// How often another's reservation is given time.
@@ -73,7 +75,9 @@ pub(super) async fn pointer(
     segments: &Segments,
 ) -> Result<Published, Error> {
     let path = bucket::path(key)?;
-    announce(bucket, place, key, segments).await?;
+    if !announce(bucket, place, key, segments).await? {
+        return Ok(Published::Discarded);
+    }
     let mut patience = 0;
     for _ in 0..ATTEMPTS {
         let expected = match room(bucket, &path).await? {
@@ -89,11 +93,10 @@ pub(super) async fn pointer(
         let Put::Done(reserved) = bucket.put(&path, reservation, &expected).await? else {
             continue;
         };
-        let affirmed = affirm(bucket, place, key, segments).await;
-        if let Err(error) = affirmed {
+        if !affirm(bucket, place, key, segments).await? {
             // It is absent either way; the next to publish replaces it.
             let _ = bucket.remove(&path, &reserved).await;
-            return Err(error);
+            return Ok(Published::Discarded);
         }
         let pointer = segments.encode(Kind::Pointer).into();
         let expected = Expected::Version(reserved);
@@ -109,12 +112,12 @@ async fn announce(
     place: &Key,
     key: &Key,
     segments: &Segments,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let mut works = Vec::new();
     for segment in segments.as_slice() {
         works.push(place::announce(bucket, place, &segment.data, key).boxed());
     }
-    content::all(works).await
+    content::all_hold(works).await
 }
 
 async fn affirm(
@@ -122,12 +125,12 @@ async fn affirm(
     place: &Key,
     key: &Key,
     segments: &Segments,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let mut works = Vec::new();
     for segment in segments.as_slice() {
         works.push(place::affirm(bucket, place, &segment.data, key).boxed());
     }
-    content::all(works).await
+    content::all_hold(works).await
 }
 
 /// Says whether a blob can be put under a key, and what it would replace.

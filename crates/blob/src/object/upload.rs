@@ -230,22 +230,6 @@ impl ObjectUpload {
         self.complete().await
     }
 
-    /// Makes data objects of all bytes.
-    async fn seal_all(&mut self) -> Result<(), Error> {
-        self.seal().await?;
-        let length = self.spool.length();
-        if length == 0 {
-            return Ok(());
-        }
-        let data = self.name_data()?;
-        place::note(&self.bucket, &self.place, &data, "").await?;
-        let _turn = self.bucket.turn_to_send().await;
-        let tail = self.spool.take().await?;
-        self.bucket.write(&data.data_path(), tail).await?;
-        self.state.segments.push(Segment { data, length });
-        Ok(())
-    }
-
     /// Puts a blob that is below one part directly under its key.
     async fn publish_inline(&mut self, key: &Key) -> Result<(), Error> {
         let _turn = self.bucket.turn_to_send().await;
@@ -255,16 +239,31 @@ impl ObjectUpload {
 
     /// Makes data objects of all bytes and puts a pointer to them.
     async fn publish_pointer(&mut self, key: &Key) -> Result<(), Error> {
-        self.seal_all().await?;
+        // Also the last bytes are a multipart upload: whoever discards can
+        // abort it, so that nothing appears after that.
+        if self.spool.length() > 0 {
+            self.send().await?;
+        }
+        self.complete().await?;
         let segments = Segments::new(std::mem::take(&mut self.state.segments))?;
-        let published = publish::pointer(&self.bucket, &self.place, key, &segments).await?;
-        if published == Published::Own {
-            for segment in segments.as_slice() {
-                // What stays goes with the place.
-                let _ = place::forget(&self.bucket, &self.place, &segment.data).await;
+        match publish::pointer(&self.bucket, &self.place, key, &segments).await? {
+            Published::Other => Ok(()),
+            Published::Own => {
+                for segment in segments.as_slice() {
+                    // What stays goes with the place.
+                    let _ = place::forget(&self.bucket, &self.place, &segment.data).await;
+                }
+                Ok(())
+            }
+            Published::Discarded => {
+                // Whoever discarded may have come before the last of it.
+                let _ = place::sweep(&self.bucket, &self.place).await;
+                Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("the upload `{}` was discarded", self.place),
+                ))
             }
         }
-        Ok(())
     }
 
     async fn write_tail(&mut self, state: &mut State) -> Result<(), Error> {

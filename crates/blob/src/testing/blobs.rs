@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::content::{content, holds, is_absent, key, part_is, place, publish};
-use super::{Checked, Failure};
-use crate::backend::Backend;
+use super::{Checked, Failure, race};
+use crate::backend::{Backend, Swapped, Version};
 use crate::error::{Error, ErrorKind};
 use crate::stream::ByteRange;
 
@@ -90,6 +90,92 @@ pub(super) async fn blobs_are_deleted(backend: Arc<dyn Backend>) -> Checked {
     Ok(())
 }
 
+pub(super) async fn versions_of_blobs_are_unique(backend: Arc<dyn Backend>) -> Checked {
+    for size in [0, 5, 300_000, LARGE] {
+        let (key, content) = (key(&format!("b{size}")), content(1, size));
+        ensure_eq!(backend.version(&key).await?, None);
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            publish(&*backend, &key, &content).await?;
+            let version = backend.version(&key).await?;
+            ensure_eq!(backend.version(&key).await?, version);
+            ensure!(
+                version.is_some() && !seen.contains(&version),
+                "two writings of {size} bytes have one version"
+            );
+            seen.push(version);
+            backend.delete(&key).await?;
+            ensure_eq!(backend.version(&key).await?, None);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn delete_if_spares_other_blobs(backend: Arc<dyn Backend>) -> Checked {
+    for size in [0, 5, 300_000, LARGE] {
+        let (key, content) = (key(&format!("b{size}")), content(1, size));
+        publish(&*backend, &key, &content).await?;
+        let first = version(&*backend, &key).await?;
+        ensure_eq!(backend.delete_if(&key, &first).await?, Swapped::Done);
+        is_absent(&*backend, &key).await?;
+        ensure_eq!(backend.delete_if(&key, &first).await?, Swapped::Lost);
+        publish(&*backend, &key, &content).await?;
+        ensure_eq!(backend.delete_if(&key, &first).await?, Swapped::Lost);
+        holds(&*backend, &key, &content).await?;
+        // Whoever reads may read on.
+        let whole = ByteRange::whole(size as u64);
+        let stream = backend.open(&key, whole).await?;
+        let second = version(&*backend, &key).await?;
+        ensure_eq!(backend.delete_if(&key, &second).await?, Swapped::Done);
+        let stream = stream.ok_or_else(|| Failure(format!("`{key}` is absent")))?;
+        super::content::stream_is(stream, &content).await?;
+        is_absent(&*backend, &key).await?;
+    }
+    Ok(())
+}
+
+async fn version(backend: &dyn Backend, key: &crate::Key) -> Result<Version, Failure> {
+    let version = backend.version(key).await?;
+    version.ok_or_else(|| Failure(format!("`{key}` has no version")))
+}
+
+/// A blob is published again while what was there is deleted: what is
+/// published after the deletion stays.
+pub(super) async fn of_a_publish_and_a_delete_if_one_counts(
+    backend: Arc<dyn Backend>,
+) -> Checked {
+    for round in 0..6 {
+        let size = [0, 100, 17 * 1024 * 1024][round % 3];
+        let (key, content) = (key(&format!("b{round}")), content(1, size));
+        publish(&*backend, &key, &content).await?;
+        let first = version(&*backend, &key).await?;
+        let outcomes = race(2, |number| {
+            let (backend, content) = (Arc::clone(&backend), content.clone());
+            let (key, first) = (key.clone(), first.clone());
+            async move {
+                if number == 0 {
+                    return backend.delete_if(&key, &first).await;
+                }
+                let mut upload = backend.begin(&place("again")).await?;
+                upload.append(content).await?;
+                upload.publish(&key).await?;
+                Ok(Swapped::Lost)
+            }
+        })
+        .await?;
+        let is_deleted = outcomes.contains(&Swapped::Done);
+        // Whole, or gone because the old one was kept and then deleted.
+        match backend.head(&key).await? {
+            Some(_) => holds(&*backend, &key, &content).await?,
+            None => {
+                ensure!(is_deleted, "nobody has deleted the blob, and it is gone");
+                is_absent(&*backend, &key).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn a_large_blob_is_read_in_parts(backend: Arc<dyn Backend>) -> Checked {
     const MIB: usize = 1024 * 1024;
     let content = content(7, LARGE);
@@ -128,6 +214,7 @@ pub(super) async fn content_is_never_understood(backend: Arc<dyn Backend>) -> Ch
         let forged = key(&format!("forged-{name}"));
         publish(&*backend, &forged, &stored.value).await?;
         holds(&*backend, &forged, &stored.value).await?;
+        backend.delete(&forged).await?;
         let upload = backend.begin(&place("again")).await?;
         upload.publish(&forged).await?;
         holds(&*backend, &forged, &Bytes::new()).await?;

@@ -216,28 +216,85 @@ pub(super) async fn a_large_upload_is_read_back(backend: Arc<dyn Backend>) -> Ch
     super::content::part_is(&*backend, &key("b"), 10, &part).await
 }
 
-pub(super) async fn publishing_replaces(backend: Arc<dyn Backend>) -> Checked {
-    let sizes = [
-        10,
-        512,
-        LARGE,
-        0,
-        LARGE + 1,
-        20,
-        0,
-        0,
-        30,
-        LARGE,
-        LARGE,
-        512,
-    ];
+pub(super) async fn publishing_keeps_or_replaces(backend: Arc<dyn Backend>) -> Checked {
+    let sizes = [10, 512, LARGE, 0, LARGE + 1, 20, 0, LARGE];
     for (number, size) in sizes.into_iter().enumerate() {
-        let content = content(number as u64, size);
-        publish(&*backend, &key("b"), &content).await?;
-        holds(&*backend, &key("b"), &content).await?;
+        let older = content(number as u64, size);
+        publish(&*backend, &key("b"), &older).await?;
+        holds(&*backend, &key("b"), &older).await?;
+        let newer = content(100, 30 + number);
+        publish(&*backend, &key("b"), &newer).await?;
+        let kept = backend.head(&key("b")).await? == Some(size as u64);
+        holds(&*backend, &key("b"), if kept { &older } else { &newer }).await?;
+        backend.delete(&key("b")).await?;
     }
     let page = backend.page(&Key::top("conformance"), "", 10).await?;
-    ensure_eq!(page.names, ["b"]);
+    ensure_eq!(page.names, Vec::<String>::new());
+    Ok(())
+}
+
+/// Two turns continue from one state, each without the other's knowledge: what
+/// either has acknowledged stays as it was.
+pub(super) async fn two_turns_do_not_mix(backend: Arc<dyn Backend>) -> Checked {
+    if !backend.is_shared() {
+        return Ok(());
+    }
+    for (number, (first, second)) in [(10, 10), (10, LARGE), (20 * MIB, 9), (20 * MIB, LARGE)]
+        .into_iter()
+        .enumerate()
+    {
+        let place = place(&number.to_string());
+        let contents = [content(1, first + second), content(1, first + second + 7)];
+        let mut upload = backend.begin(&place).await?;
+        append(&mut *upload, &contents[0].slice(..first), MIB).await?;
+        let saved = upload.save().await?;
+        drop(upload);
+        let mut one = resume(&*backend, &place, &saved).await?;
+        let mut two = resume(&*backend, &place, &saved).await?;
+        append(&mut *one, &contents[0].slice(first..), MIB).await?;
+        append(&mut *two, &super::content::content(9, second + 1), MIB).await?;
+        let kept = one.save().await?;
+        // The slower one goes on after the other was acknowledged.
+        append(&mut *two, &super::content::content(8, second), MIB).await?;
+        two.save().await?;
+        drop((one, two));
+        let mut upload = resume(&*backend, &place, &kept).await?;
+        stream_is(upload.read_back().await?, &contents[0]).await?;
+        append(&mut *upload, &contents[1].slice(first + second..), MIB).await?;
+        let key = key(&number.to_string());
+        upload.publish(&key).await?;
+        holds(&*backend, &key, &contents[1]).await?;
+        backend.discard(&place, &kept).await?;
+        ensure_eq!(backend.page(&place, "", 10).await?, Page::default());
+    }
+    Ok(())
+}
+
+/// An upload is published while it is discarded: the blob is whole, or there
+/// is none and publishing has failed.
+pub(super) async fn discard_spares_or_prevents(backend: Arc<dyn Backend>) -> Checked {
+    for round in 0..8 {
+        for size in [0, 100, 17 * MIB] {
+            let (place, key) = (
+                place(&format!("{round}-{size}")),
+                key(&format!("{round}-{size}")),
+            );
+            let content = content(1, size);
+            let mut upload = backend.begin(&place).await?;
+            append(&mut *upload, &content, MIB).await?;
+            let saved = upload.save().await?;
+            let (published, discarded) =
+                futures_util::future::join(upload.publish(&key), backend.discard(&place, &saved))
+                    .await;
+            discarded?;
+            match published {
+                Ok(()) => holds(&*backend, &key, &content).await?,
+                Err(_) => is_absent(&*backend, &key).await?,
+            }
+            backend.discard(&place, &saved).await?;
+            ensure_eq!(backend.page(&place, "", 10).await?, Page::default());
+        }
+    }
     Ok(())
 }
 
@@ -396,8 +453,10 @@ pub(super) async fn a_place_can_be_used_again(backend: Arc<dyn Backend>) -> Chec
         let mut upload = backend.begin(&place("u")).await?;
         append(&mut *upload, &two, MIB).await?;
         upload.publish(&key("two")).await?;
-        holds(&*backend, &key("one"), &one).await?;
-        holds(&*backend, &key("two"), &two).await?;
+        for (name, wanted) in [("one", &one), ("two", &two)] {
+            holds(&*backend, &key(name), wanted).await?;
+            backend.delete(&key(name)).await?;
+        }
     }
     Ok(())
 }

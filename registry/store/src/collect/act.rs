@@ -9,11 +9,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::Digest;
 use tokio::time::Instant;
 
+use super::Collected;
 use super::candidates::{Candidate, Kind};
-use super::judge::{self, Age, Fate, Why};
+use super::judge::{self, Age, Fate};
 use super::look::{self, Spot};
 use super::round::{Seen, busy};
-use super::Collected;
 use crate::error::Error;
 use crate::keys;
 use crate::records::{self, DueRecord, Phase, PlanRecord, Removal, RoundRecord};
@@ -319,9 +319,7 @@ async fn decide(
             // Somebody took us for dead.
             return Ok((vec![Answer::Left; candidates.len()], Collected::default()));
         };
-        judged
-            .going
-            .retain(|going| going.needs.is_subset(digests));
+        judged.going.retain(|going| going.needs.is_subset(digests));
         for (candidate, answer) in candidates.iter().zip(&mut judged.answers) {
             if !candidate.digests().all(|digest| digests.contains(&digest)) {
                 *answer = Answer::Left;

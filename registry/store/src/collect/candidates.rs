@@ -127,28 +127,17 @@ async fn candidates(
         } => {
             if store.is_fact(&home.keys.manifest(digest)).await? {
                 let mut list = vec![candidate(*digest, Kind::Present)];
+                // It may have lost its tags at any time since.
+                let now = store.now();
                 list.extend(untagged_after.map(|after| {
-                    let why = Why::Untagged {
-                        since: *since,
-                        after,
-                    };
+                    let why = Why::Untagged { since: now, after };
                     let subject = *subject;
                     candidate(*digest, Kind::Manifest { why, subject })
                 }));
                 return Ok(list);
             }
-            let mut list = vec![candidate(*digest, Kind::Remains { subject: *subject })];
-            let of = Some(*digest);
-            let contents = references.iter();
-            list.extend(contents.map(|digest| candidate(*digest, Kind::Content { of })));
-            let referrers = referrers(store, &home.keys, digest).await?;
-            let why = Why::SubjectGone { since: *since };
-            let subject = Some(*digest);
-            let referrers = referrers.into_iter();
-            list.extend(
-                referrers.map(|digest| candidate(digest, Kind::Manifest { why, subject })),
-            );
-            Ok(list)
+            let itself = candidate(*digest, Kind::Remains { subject: *subject });
+            gone(store, itself, (*since, references), untagged_after).await
         }
         DueRecord::Untagged { digest, since, .. } => {
             let Some(after) = untagged_after else {
@@ -199,6 +188,59 @@ impl Homes {
         self.0.insert(name.clone(), Arc::clone(&home));
         Some(home)
     }
+}
+
+/// Says what to look at where a manifest is gone.
+async fn gone(
+    store: &Store,
+    itself: Candidate,
+    (since, references): (u64, &[Digest]),
+    untagged_after: Option<u64>,
+) -> Result<Vec<Candidate>, Error> {
+    let home = Arc::clone(&itself.home);
+    let manifest = itself.digest;
+    let another = |digest: Digest, kind: Kind| Candidate {
+        entry: itself.entry,
+        home: Arc::clone(&home),
+        digest,
+        kind,
+    };
+    let of = Some(manifest);
+    let contents = references.iter();
+    let mut list: Vec<Candidate> = contents
+        .map(|digest| another(*digest, Kind::Content { of }))
+        .collect();
+    if let Some(after) = untagged_after {
+        let children = untagged_children(store, &home, references).await?;
+        let since = store.now();
+        let why = Why::Untagged { since, after };
+        let children = children.into_iter();
+        list.extend(
+            children.map(|(child, subject)| another(child, Kind::Manifest { why, subject })),
+        );
+    }
+    let referrers = referrers(store, &home.keys, &manifest).await?.into_iter();
+    let why = Why::SubjectGone { since };
+    let subject = Some(manifest);
+    list.extend(referrers.map(|digest| another(digest, Kind::Manifest { why, subject })));
+    list.push(itself);
+    Ok(list)
+}
+
+/// Lists what an index that is gone has referenced and is a manifest here,
+/// with what that refers to.
+async fn untagged_children(
+    store: &Store,
+    home: &Home,
+    references: &[Digest],
+) -> Result<Vec<(Digest, Option<Digest>)>, Error> {
+    let reads = references.iter().map(async |child| {
+        let key = home.keys.manifest(child);
+        let found = records::read::<ManifestRecord>(store.backend(), &key).await?;
+        Ok(found.map(|(record, _)| (*child, record.subject)))
+    });
+    let children = side_by_side(reads.collect()).await?;
+    Ok(children.into_iter().flatten().collect())
 }
 
 /// Lists what may refer to a manifest.

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::meaning::Meaning;
 use super::pace::Pace;
-use super::problem::{Due, Index, Problem};
+use super::problem::{Index, Problem};
 use crate::error::Error;
 use crate::keys;
 use crate::records::{
@@ -74,20 +74,20 @@ impl Look<'_> {
             Meaning::Tag(repository, tag) => self.tag(key, repository, tag).await?,
             Meaning::Link(repository, digest) => self.link(key, repository, digest).await?,
             Meaning::Catalog => self.fact(key).await?.err().into_iter().collect(),
-            Meaning::Tagged(repository, digest, _) => {
-                self.maybe(key, repository, digest, &[]).await?
+            Meaning::Tagged(repository, manifest, _) => {
+                self.maybe(key, (repository, manifest), None).await?
             }
             Meaning::Reference {
                 repository,
                 blob,
                 manifest,
-            } => self.maybe(key, repository, manifest, &[*blob]).await?,
+            } => self.maybe(key, (repository, manifest), Some(blob)).await?,
             Meaning::Holder(digest, repository) => self.holder(key, repository, digest).await?,
             Meaning::Referrer {
                 repository,
+                subject,
                 manifest,
-                ..
-            } => self.referrer(key, repository, manifest).await?,
+            } => self.referrer(key, (repository, manifest), subject).await?,
             Meaning::Upload => self.record::<UploadRecord>(key).await?,
             Meaning::Due => self.record::<DueRecord>(key).await?,
             Meaning::Plan => self.record::<PlanRecord>(key).await?,
@@ -177,8 +177,8 @@ impl Look<'_> {
                 if self.has(&repository, digest).await? {
                     return Ok(true);
                 }
-                let holder = self.read::<FactRecord>(&repository.keys.holder(digest));
-                if let Read::There(fact, _) = holder.await?
+                let holder = repository.keys.holder(digest);
+                if let Read::There(fact, _) = self.read::<FactRecord>(&holder).await?
                     && self.is_young(fact.since)
                 {
                     return Ok(true);
@@ -327,9 +327,8 @@ impl Look<'_> {
     async fn maybe(
         &self,
         key: &Key,
-        name: &RepositoryName,
-        manifest: &Digest,
-        blobs: &[Digest],
+        (name, manifest): (&RepositoryName, &Digest),
+        blob: Option<&Digest>,
     ) -> Result<Vec<Problem>, Error> {
         let since = match self.fact(key).await? {
             Ok(Some((fact, _))) => fact.since,
@@ -340,9 +339,7 @@ impl Look<'_> {
         if self.is_young(since) || self.store.is_fact(&record).await? {
             return Ok(Vec::new());
         }
-        let mut due = vec![Due::Manifest(name.clone(), *manifest)];
-        let blobs = blobs.iter();
-        due.extend(blobs.map(|blob| Due::Content(name.clone(), *blob)));
+        let due = remains(name, manifest, (blob, None));
         Ok(vec![Problem::Leftover { due }])
     }
 
@@ -360,15 +357,18 @@ impl Look<'_> {
         if self.is_young(since) || self.has(&self.repository(name)?, digest).await? {
             return Ok(Vec::new());
         }
-        let due = vec![Due::Content(name.clone(), *digest)];
+        let due = DueRecord::Content {
+            repository: name.clone(),
+            digest: *digest,
+        };
         Ok(vec![Problem::Leftover { due }])
     }
 
     async fn referrer(
         &self,
         key: &Key,
-        name: &RepositoryName,
-        manifest: &Digest,
+        (name, manifest): (&RepositoryName, &Digest),
+        subject: &Digest,
     ) -> Result<Vec<Problem>, Error> {
         match self.read::<ReferrerRecord>(key).await? {
             Read::There(..) => {}
@@ -379,7 +379,7 @@ impl Look<'_> {
         if self.store.is_fact(&record).await? {
             return Ok(Vec::new());
         }
-        let due = vec![Due::Manifest(name.clone(), *manifest)];
+        let due = remains(name, manifest, (None, Some(subject)));
         Ok(vec![Problem::Leftover { due }])
     }
 
@@ -455,6 +455,22 @@ impl Look<'_> {
     fn is_young(&self, since: u64) -> bool {
         let now = self.store.now();
         since.min(now).saturating_add(self.grace) > now
+    }
+}
+
+/// Says what the collector has to look at of a manifest that is gone. It may
+/// never have been here, so that nothing else goes for it.
+fn remains(
+    repository: &RepositoryName,
+    manifest: &Digest,
+    (blob, subject): (Option<&Digest>, Option<&Digest>),
+) -> DueRecord {
+    DueRecord::Manifest {
+        repository: repository.clone(),
+        digest: *manifest,
+        since: 0,
+        references: blob.into_iter().copied().collect(),
+        subject: subject.copied(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::{Digest, RepositoryName};
 
-use super::problem::{Due, Problem};
+use super::problem::Problem;
 use crate::error::Error;
 use crate::keys;
 use crate::records::{self, DueRecord};
@@ -54,18 +54,7 @@ impl Pending {
     }
 
     fn add(&mut self, due: &DueRecord) {
-        let (DueRecord::Content {
-            repository, digest, ..
-        }
-        | DueRecord::Manifest {
-            repository, digest, ..
-        }
-        | DueRecord::Untagged {
-            repository, digest, ..
-        }
-        | DueRecord::Referrer {
-            repository, digest, ..
-        }) = due;
+        let (repository, digest) = about(due);
         self.hashes.insert(self.hash(Some(repository), digest));
         self.hashes.insert(self.hash(None, digest));
     }
@@ -77,10 +66,10 @@ impl Pending {
         }
         match problem {
             Problem::NobodysBytes { digest } => self.has(None, digest),
-            Problem::Leftover { due } => due.iter().any(|due| {
-                let (Due::Content(repository, digest) | Due::Manifest(repository, digest)) = due;
+            Problem::Leftover { due } => {
+                let (repository, digest) = about(due);
                 self.has(Some(repository), digest)
-            }),
+            }
             _ => false,
         }
     }
@@ -93,6 +82,23 @@ impl Pending {
         let repository = repository.map(RepositoryName::as_str);
         self.hasher.hash_one((repository, digest))
     }
+}
+
+/// Says what is to be looked at.
+fn about(due: &DueRecord) -> (&RepositoryName, &Digest) {
+    let (DueRecord::Content {
+        repository, digest, ..
+    }
+    | DueRecord::Manifest {
+        repository, digest, ..
+    }
+    | DueRecord::Untagged {
+        repository, digest, ..
+    }
+    | DueRecord::Referrer {
+        repository, digest, ..
+    }) = due;
+    (repository, digest)
 }
 
 /// Reads what is due; nothing where it is done or can not be read.

@@ -5,6 +5,7 @@ use blob::{Key, Version};
 use oci::{Digest, Manifest, RepositoryName};
 
 use super::finding::Damage;
+use crate::records::DueRecord;
 
 /// Says what is wrong with a key.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ pub(crate) enum Problem {
     /// Bytes that no repository has.
     NobodysBytes { digest: Digest },
     /// A key that is left of what is gone.
-    Leftover { due: Vec<Due> },
+    Leftover { due: DueRecord },
     /// Bytes of an upload that nobody knows.
     NobodysData,
     /// A name that this program does not write.
@@ -55,15 +56,6 @@ pub(crate) enum Index {
     },
 }
 
-/// Says what the collector has to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// Whether a digest is needed in a repository.
-    Content(RepositoryName, Digest),
-    /// What a manifest has left there.
-    Manifest(RepositoryName, Digest),
-}
-
 /// Says what heals a problem.
 #[derive(Debug)]
 pub(crate) enum Action<'a> {
@@ -76,7 +68,7 @@ pub(crate) enum Action<'a> {
     /// Put bytes aside, and remove this version of them.
     Quarantine(&'a Digest, &'a Version),
     /// Have the collector look.
-    Queue(Vec<Due>),
+    Queue(DueRecord),
     /// Remove the bytes of an upload.
     Discard,
 }
@@ -95,7 +87,10 @@ pub(crate) fn action(problem: &Problem) -> Action<'_> {
         Problem::NoFact { version, .. } => Action::Restate(version),
         Problem::Unindexed { key, index } => Action::Write(key, index),
         Problem::NobodysBytes { digest } => match NOBODY.parse() {
-            Ok(nobody) => Action::Queue(vec![Due::Content(nobody, *digest)]),
+            Ok(repository) => Action::Queue(DueRecord::Content {
+                repository,
+                digest: *digest,
+            }),
             Err(_) => Action::Keep,
         },
         Problem::Leftover { due } => Action::Queue(due.clone()),
@@ -195,7 +190,7 @@ mod tests {
         let Action::Queue(due) = action(&problem) else {
             panic!("it is queued");
         };
-        let nobody = NOBODY.parse().expect("a name");
-        assert_eq!(due, [Due::Content(nobody, digest)]);
+        let repository = NOBODY.parse().expect("a name");
+        assert_eq!(due, DueRecord::Content { repository, digest });
     }
 }

@@ -7,7 +7,7 @@ use oci::Digest;
 
 use super::finding::Done;
 use super::position;
-use super::problem::{Action, Due, Index, Problem, action};
+use super::problem::{Action, Index, Problem, action};
 use crate::error::Error;
 use crate::keys;
 use crate::records::{self, FactRecord};
@@ -29,9 +29,7 @@ pub(crate) async fn heal(store: &Store, key: &Key, problem: &Problem) -> Result<
         Action::Restate(version) => restate(store, key, version).await,
         Action::Quarantine(digest, version) => quarantine(store, digest, version).await,
         Action::Queue(due) => {
-            for due in due {
-                queue(store, due).await?;
-            }
+            store.make_due(store.now(), &due).await?;
             Ok(Done::Queued)
         }
         Action::Discard => {
@@ -69,19 +67,6 @@ async fn restate(store: &Store, key: &Key, version: &Version) -> Result<Done, Er
         Swapped::Done => Done::Rewritten,
         Swapped::Lost => Done::Nothing,
     })
-}
-
-async fn queue(store: &Store, due: Due) -> Result<(), Error> {
-    match due {
-        Due::Content(repository, digest) => {
-            let repository = store.repository(&repository, Pull)?;
-            repository.content_is_due(&digest).await
-        }
-        Due::Manifest(repository, digest) => {
-            let repository = store.repository(&repository, Pull)?;
-            repository.manifest_is_due(&digest).await
-        }
-    }
 }
 
 /// Copies bytes aside, as far as they can be read, and removes them where they

@@ -3,31 +3,16 @@
 use super::process::Process;
 use super::world::{
     BLOB, DIGESTS, Digests, Keys, MANIFESTS, REPOSITORIES, bytes, holder, holders, link, record,
-    reference, references,
+    reference,
 };
 
 /// Digests in repositories: the question of a round.
 pub(crate) type Pairs = [Digests; REPOSITORIES];
 
-/// Gives what is to be listed, and what is to be read in any case.
-pub(crate) fn questions(pairs: &Pairs) -> (Keys, Keys) {
-    let (mut lists, mut reads) = (0, 0);
-    for (repository, digests) in pairs.iter().enumerate() {
-        for digest in 0..DIGESTS {
-            if digests & (1 << digest) == 0 {
-                continue;
-            }
-            lists |= holders(digest);
-            reads |= bytes(digest);
-            if digest == BLOB {
-                lists |= references(repository);
-                reads |= link(repository);
-            } else {
-                reads |= record(repository, digest) | reference(repository, digest);
-            }
-        }
-    }
-    (lists, reads)
+/// Gives each digest that is asked for, with its repository.
+pub(crate) fn each(pairs: &Pairs) -> impl Iterator<Item = (usize, usize)> {
+    let all = (0..REPOSITORIES).flat_map(|repository| (0..DIGESTS).map(move |d| (repository, d)));
+    all.filter(|&(repository, digest)| pairs[repository] & (1 << digest) != 0)
 }
 
 /// Adds the records that decide about the references that were listed.
@@ -43,49 +28,40 @@ pub(crate) fn records_of(names: Keys) -> Keys {
     reads
 }
 
-/// Gives the keys that go and the digests that lose something.
-pub(crate) fn judge(collector: &Process, pairs: &Pairs) -> (Keys, Digests) {
+/// Gives the keys that go, as long as the digests are in the round.
+pub(crate) fn judge(collector: &Process, pairs: &Pairs) -> Keys {
     let found = collector.found;
-    let (mut goes, mut losing) = (0, 0);
-    for (repository, digests) in pairs.iter().enumerate() {
-        for digest in 0..DIGESTS {
-            if digests & collector.digests & (1 << digest) == 0 || lives(found, repository, digest)
-            {
-                continue;
-            }
-            let mut here = holder(digest, repository);
-            if digest == BLOB {
-                here |= link(repository);
-                for manifest in MANIFESTS {
-                    if found & record(repository, manifest) == 0 {
-                        here |= reference(repository, manifest);
-                    }
-                }
-            } else {
-                here |= reference(repository, digest);
-            }
-            goes |= here;
-            if found & here != 0 {
-                losing |= 1 << digest;
+    let mut goes = 0;
+    let mut stays: Digests = !collector.digests;
+    let mut looked_at = 0;
+    for (repository, digest) in each(pairs) {
+        looked_at |= holder(digest, repository);
+        if collector.digests & (1 << digest) == 0 {
+            continue;
+        }
+        if lives(found, repository, digest) {
+            stays |= 1 << digest;
+            continue;
+        }
+        goes |= holder(digest, repository);
+        if digest == BLOB {
+            goes |= link(repository);
+        }
+    }
+    for (repository, _) in each(pairs).filter(|&(_, digest)| digest == BLOB) {
+        for manifest in MANIFESTS {
+            if found & record(repository, manifest) == 0 && collector.digests & (1 << BLOB) != 0 {
+                goes |= reference(repository, manifest);
             }
         }
     }
-    for digest in 0..DIGESTS {
-        let asked = pairs.iter().any(|digests| digests & (1 << digest) != 0);
-        if asked
-            && collector.digests & (1 << digest) != 0
-            && found & holders(digest) & !goes == 0
-            && !(0..REPOSITORIES).any(|repository| {
-                pairs[repository] & (1 << digest) != 0 && lives(found, repository, digest)
-            })
-        {
+    for (_, digest) in each(pairs) {
+        let elsewhere = collector.names & holders(digest) & !looked_at != 0;
+        if stays & (1 << digest) == 0 && !elsewhere {
             goes |= bytes(digest);
-            if found & bytes(digest) != 0 {
-                losing |= 1 << digest;
-            }
         }
     }
-    (goes & found, losing)
+    goes & found
 }
 
 fn lives(found: Keys, repository: usize, digest: usize) -> bool {
@@ -94,6 +70,7 @@ fn lives(found: Keys, repository: usize, digest: usize) -> bool {
     }
     found & link(repository) != 0
         && MANIFESTS.iter().any(|&manifest| {
-            found & reference(repository, manifest) != 0 && found & record(repository, manifest) != 0
+            found & reference(repository, manifest) != 0
+                && found & record(repository, manifest) != 0
         })
 }

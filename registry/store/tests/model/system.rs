@@ -5,7 +5,10 @@ use stateright::{Model, Property};
 
 use super::process::{At, Process, Task};
 use super::state::State;
-use super::world::{Keys, PROCESSES, Plan, ROUNDS, Round, dues, spell};
+use super::world::{Keys, PROCESSES, spell};
+
+/// More steps than any process has to do when nobody is in its way.
+const ALONE: usize = 200;
 
 /// What is done, by whom, and by which rules.
 #[derive(Clone, Debug)]
@@ -21,9 +24,10 @@ pub(crate) struct System {
     pub(crate) descending: bool,
     /// Links may be written anew where there is one.
     pub(crate) renews: bool,
-    pub(crate) restates: bool,
-    pub(crate) affirms_references: bool,
+    /// So many of the first processes have ended before the others begin.
+    pub(crate) before: usize,
     pub(crate) checks_rest: bool,
+    pub(crate) checks_progress: bool,
     pub(crate) mutation: Option<Mutation>,
 }
 
@@ -37,6 +41,7 @@ pub(crate) enum Mutation {
     UnseenIsFine,
     EndEarly,
     MountBlindly,
+    NoRestating,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +53,8 @@ pub(crate) enum Action {
 impl Task {
     pub(crate) fn start(self) -> At {
         match self {
-            Self::Push { .. } | Self::Mount { .. } | Self::Put { .. } => At::Begin,
-            Self::DeleteManifest { .. } | Self::DeleteBlob { .. } => At::DeleteDue,
             Self::Collect { .. } => At::List,
+            _ => At::Raise,
         }
     }
 }
@@ -65,9 +69,9 @@ impl System {
             any_order: false,
             descending: false,
             renews: false,
-            restates: true,
-            affirms_references: true,
+            before: 0,
             checks_rest: false,
+            checks_progress: false,
             mutation: None,
         }
     }
@@ -89,7 +93,7 @@ impl System {
     /// The nonce of a collector's next round.
     pub(crate) fn nonce(&self, index: usize, process: &Process) -> u8 {
         let before: u8 = (0..index).map(|index| self.rounds(index)).sum();
-        before + process.tries
+        before + process.rounds
     }
 
     /// The key to go on with: the first, or whichever was chosen.
@@ -110,7 +114,8 @@ impl System {
     fn choices(&self, process: &Process) -> u8 {
         match process.at {
             At::Truth if self.renews => 2,
-            At::State | At::Names | At::Look | At::Remove | At::HelpRemove if self.any_order => {
+            At::State if self.renews && !self.any_order => 2,
+            At::State | At::Look | At::Remove | At::HelpRemove if self.any_order => {
                 (process.todo.count_ones() as u8).max(1)
             }
             _ => 1,
@@ -125,18 +130,31 @@ impl System {
         }
     }
 
+    /// Lets a process do its work alone, and says whether it comes to an end.
+    fn ends_alone(&self, state: &mut State, index: usize) -> bool {
+        for _ in 0..ALONE {
+            if !state.processes[index].runs() {
+                return true;
+            }
+            self.step(state, index as u8, 0);
+        }
+        false
+    }
+
+    /// Says whether nobody waits for anybody.
+    fn nobody_waits(&self, state: &State) -> bool {
+        (0..self.jobs.len()).all(|index| self.ends_alone(&mut state.clone(), index))
+    }
+
     /// Collects once more when everybody has gone, and says what is left over.
     pub(crate) fn rest(&self, state: &State) -> Keys {
         let mut state = *state;
         let last = PROCESSES - 1;
-        let plain = Self {
-            any_order: false,
-            ..self.clone()
-        };
-        state.processes[last] = Process::stopped(0, At::List);
-        while state.processes[last].runs() {
-            plain.step(&mut state, last as u8, 0);
-        }
+        state.processes[last] = Process::starting(0, At::List);
+        assert!(
+            self.ends_alone(&mut state, last),
+            "the last collection ends"
+        );
         let mut needed = 0;
         for repository in 0..super::world::REPOSITORIES {
             for manifest in super::world::MANIFESTS {
@@ -152,7 +170,7 @@ impl System {
                 }
             }
         }
-        state.keys & !needed & !dues() | state.keys & dues()
+        state.keys & !needed
     }
 
     /// Tells a run in words.
@@ -185,8 +203,8 @@ impl System {
                 line += &format!(" promised: {}", spell(after.promised));
             }
             for (before, after) in before.plans.iter().zip(&after.plans) {
-                if !before.there && after.there {
-                    line += &format!(" plan: {}", spell(after.removals));
+                if after & !before != 0 {
+                    line += &format!(" plan: {}", spell(*after));
                 }
             }
             lines.push(line);
@@ -200,21 +218,17 @@ impl Model for System {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let mut processes = [Process::stopped(0, At::Ended); PROCESSES];
+        let mut processes = [Process::starting(u8::MAX, At::Ended); PROCESSES];
         for (process, tasks) in processes.iter_mut().zip(&self.jobs) {
-            process.at = tasks.first().map_or(At::Ended, |task| task.start());
+            let at = tasks.first().map_or(At::Ended, |task| task.start());
+            *process = Process::starting(0, at);
         }
-        vec![State {
-            keys: 0,
-            round: Round::FIRST,
-            plans: [Plan::NONE; ROUNDS],
-            processes,
-            promised: 0,
-            deleted: 0,
-            taken: 0,
-            crashes: 0,
-            conditional: self.mutation != Some(Mutation::RemoveBlindly),
-        }]
+        let conditional = self.mutation != Some(Mutation::RemoveBlindly);
+        let mut state = State::new(processes, conditional);
+        for index in 0..self.before {
+            assert!(self.ends_alone(&mut state, index), "{index} ends");
+        }
+        vec![state]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -239,7 +253,7 @@ impl Model for System {
             Action::Step { process, choice } => self.step(&mut state, process, choice),
             Action::Crash { process } => {
                 let stopped = &mut state.processes[usize::from(process)];
-                *stopped = Process::stopped(stopped.task, At::Crashed);
+                *stopped = Process::starting(stopped.task, At::Crashed);
                 state.crashes += 1;
             }
         }
@@ -251,6 +265,12 @@ impl Model for System {
             Property::always("whole", |_, state: &State| state.keeps_promises()),
             Property::sometimes("acknowledges", |_, state: &State| state.promised != 0),
         ];
+        if self.checks_progress {
+            properties.push(Property::always(
+                "unblocked",
+                |system: &Self, state: &State| system.nobody_waits(state),
+            ));
+        }
         if self.checks_rest {
             properties.push(Property::always("clean", |system: &Self, state: &State| {
                 !state.is_over() || system.rest(state) == 0

@@ -72,6 +72,7 @@ pub(crate) fn due(process: usize, task: usize) -> Keys {
     1 << (DUE + process * TASKS + task)
 }
 
+/// All due entries.
 pub(crate) fn dues() -> Keys {
     !0 << DUE
 }
@@ -139,25 +140,14 @@ impl Round {
         digests: 0,
     };
 
+    pub(crate) fn packed(self) -> u32 {
+        u32::from_le_bytes([self.number, self.phase as u8, self.nonce, self.digests])
+    }
+
     pub(crate) fn ended(self) -> Self {
         Self {
             number: self.number,
             ..Self::FIRST
         }
     }
-}
-
-/// What `rounds/<nonce>` holds.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-pub(crate) struct Plan {
-    pub(crate) there: bool,
-    /// Removals whose key is still as the plan says.
-    pub(crate) removals: Keys,
-}
-
-impl Plan {
-    pub(crate) const NONE: Self = Self {
-        there: false,
-        removals: 0,
-    };
 }

@@ -7,54 +7,36 @@ use super::world::{
     BLOB, Digests, Keys, Phase, Round, bytes, due, holder, link, record, reference,
 };
 
-/// What a task needs, by the name of its key.
+/// What a task has to do with, by the name of its keys.
+#[derive(Clone, Copy)]
 struct Needs {
     digests: Digests,
-    /// What is written first: nobody looks for it before the truth is there.
+    /// What the task writes: nobody looks for it before the truth is there.
     maybes: Keys,
-    /// What somebody else has written, or the task itself before.
+    /// What has to be there before.
     others: Keys,
     truth: Keys,
 }
 
 fn needs(task: Task) -> Needs {
-    match task {
-        Task::Push { to } => Needs {
-            digests: 1 << BLOB,
-            maybes: holder(BLOB, to) | bytes(BLOB),
-            others: 0,
-            truth: link(to),
-        },
-        Task::Mount { to, .. } => Needs {
-            digests: 1 << BLOB,
-            maybes: holder(BLOB, to),
-            others: bytes(BLOB),
-            truth: link(to),
-        },
-        Task::Put { to, manifest } => Needs {
-            digests: 1 << BLOB | 1 << manifest,
-            maybes: holder(manifest, to) | reference(to, manifest) | bytes(manifest),
-            others: link(to) | holder(BLOB, to) | bytes(BLOB),
-            truth: record(to, manifest),
-        },
-        Task::DeleteManifest { of, manifest } => Needs {
-            digests: 0,
-            maybes: 0,
-            others: 0,
-            truth: record(of, manifest),
-        },
-        Task::DeleteBlob { of } => Needs {
-            digests: 0,
-            maybes: 0,
-            others: 0,
-            truth: link(of),
-        },
-        Task::Collect { .. } => Needs {
-            digests: 0,
-            maybes: 0,
-            others: 0,
-            truth: 0,
-        },
+    let (digests, maybes, others, truth) = match task {
+        Task::Push { to } => (1 << BLOB, holder(BLOB, to) | bytes(BLOB), 0, link(to)),
+        Task::Mount { to, .. } => (1 << BLOB, holder(BLOB, to), bytes(BLOB), link(to)),
+        Task::Put { to, manifest } => (
+            1 << BLOB | 1 << manifest,
+            holder(manifest, to) | reference(to, manifest) | bytes(manifest),
+            link(to) | holder(BLOB, to) | bytes(BLOB),
+            record(to, manifest),
+        ),
+        Task::DeleteManifest { of, manifest } => (1 << manifest, 0, 0, record(of, manifest)),
+        Task::DeleteBlob { of } => (1 << BLOB, 0, 0, link(of)),
+        Task::Collect { .. } => (0, 0, 0, 0),
+    };
+    Needs {
+        digests,
+        maybes,
+        others,
+        truth,
     }
 }
 
@@ -65,178 +47,240 @@ impl System {
             return;
         };
         let needs = needs(task);
+        let key = self.pick(process.todo, choice);
         match process.at {
-            At::Begin => {
-                process.since = state.round;
-                process.at = At::State;
-                process.todo = self.maybes(index, &process, &needs);
-                if let Task::Mount { from, .. } = task {
-                    process.at = At::Source;
-                    process.todo = link(from) | bytes(BLOB);
-                    if self.mutation == Some(Mutation::MountBlindly) {
-                        process.todo = link(from);
-                    }
-                }
+            At::Raise | At::Pass | At::CutOut => {
+                process = self.leave(state, index, process, (task, needs));
             }
             At::Source => {
-                let key = self.pick(process.todo, choice);
                 process.todo &= !key;
                 if !state.has(key) {
-                    process = Process::stopped(process.task, At::Ended);
+                    process = Process::starting(process.task, At::Ended);
                 } else if process.todo == 0 {
-                    process.at = At::State;
-                    process.todo = self.maybes(index, &process, &needs);
+                    process.at = At::Due;
                 }
             }
-            At::State => {
-                let due = process.todo & due(index, usize::from(process.task));
-                let key = match due {
-                    0 => self.pick(process.todo, choice),
-                    due => due,
-                };
-                process.todo &= !key;
-                state.create(key);
-                if process.todo == 0 {
-                    self.affirm(&mut process, &needs, task);
-                }
+            At::Due | At::LastDue => {
+                // Each entry has a name of its own; of two of one task, the
+                // later one does for both.
+                state.rewrite(due(index, usize::from(process.task)));
+                process = self.after_due(state, index, process, (task, needs));
             }
             At::Affirm => {
-                let key = self.pick(process.todo, choice);
+                process = self.affirm(state, process, (task, needs), key);
+            }
+            At::State => {
                 process.todo &= !key;
-                if state.has(key) {
-                    if process.todo == 0 {
-                        process.at = At::Truth;
-                    }
-                } else if process.told {
-                    process.at = At::Undo;
-                } else {
-                    process = Process::stopped(process.task, At::Ended);
+                let is_fact = key & (holder(BLOB, 0) | holder(BLOB, 1)) != 0;
+                self.state_fact(state, key, self.renews && is_fact && choice > 0);
+                if process.todo == 0 {
+                    process.at = match task {
+                        Task::Put { .. } if process.told => At::Recheck,
+                        _ => At::Truth,
+                    };
                 }
             }
-            At::Truth => {
-                let is_record = matches!(task, Task::Put { .. });
-                if is_record || choice > 0 || !state.has(needs.truth) {
-                    state.rewrite(needs.truth);
-                    state.deleted &= !needs.truth;
-                    process.held |= needs.truth;
-                }
-                process.told = true;
-                process.at = At::Again;
-                if self.mutation == Some(Mutation::NoSecondLook) {
-                    process = self.acknowledge(state, index, process, task);
-                }
-            }
-            At::Again => process = self.look_again(state, index, process, (task, &needs)),
-            At::CutOut => {
-                let cut = Round {
-                    digests: state.round.digests & !needs.digests,
-                    ..state.round
+            At::Recheck => {
+                process.at = match state.has(needs.truth) {
+                    true => At::Pass,
+                    false => At::Truth,
                 };
-                if state.swap_round(process.seen, cut) {
-                    process.seen = cut;
-                    process = self.unless_missed(state, index, process, (task, &needs));
-                } else {
-                    process.at = At::Again;
-                }
             }
-            At::Undo => {
+            At::Truth => process = self.tell_truth(state, process, (task, needs), choice),
+            At::Withdraw => {
                 if process.held & needs.truth != 0 {
                     state.delete(needs.truth);
                 }
-                process = Process::stopped(process.task, At::Ended);
-            }
-            At::DeleteDue => {
-                state.create(due(index, usize::from(process.task)));
-                process.at = At::Delete;
-            }
-            At::Delete => {
-                state.delete(needs.truth);
-                if let Task::DeleteBlob { .. } = task {
-                    state.taken |= needs.truth;
-                    for other in &mut state.processes {
-                        other.clean &= !other.runs();
-                    }
-                } else {
-                    state.promised &= !needs.truth;
-                    state.deleted |= needs.truth;
-                }
-                process = self.next_task(index, process);
+                process.at = At::LastDue;
             }
             _ => self.help(state, index, &mut process, choice),
+        }
+        if process.at == At::Pass && self.mutation == Some(Mutation::NoSecondLook) {
+            process = self.acknowledge(state, index, process, task);
         }
         state.processes[index] = process;
     }
 
-    fn maybes(&self, index: usize, process: &Process, needs: &Needs) -> Keys {
-        let keys = needs.maybes | due(index, usize::from(process.task));
-        // The bytes of an upload can be published once.
-        let spent = process.told && needs.digests == 1 << BLOB;
-        if spent { keys & !bytes(BLOB) } else { keys }
-    }
-
-    fn affirm(&self, process: &mut Process, needs: &Needs, task: Task) {
-        process.at = At::Affirm;
-        process.todo = needs.maybes | needs.others;
-        if !self.affirms_references {
-            process.todo &= !super::world::references(0) & !super::world::references(1);
-        }
-        if self.mutation == Some(Mutation::MountBlindly) && matches!(task, Task::Mount { .. }) {
-            process.todo &= !bytes(BLOB);
-        }
-    }
-
-    /// e) What has become of the round since the first look.
-    fn look_again(
+    /// Takes the digests of this task out of the round.
+    fn leave(
         &self,
         state: &mut State,
         index: usize,
         mut process: Process,
-        (task, needs): (Task, &Needs),
+        (task, needs): (Task, Needs),
     ) -> Process {
+        if process.at == At::CutOut {
+            let cut = Round {
+                digests: process.seen.digests & !needs.digests,
+                ..process.seen
+            };
+            if state.swap_round(process.seen, cut) {
+                process.seen = cut;
+                return self.left(state, index, process, (task, needs));
+            }
+            process.at = if process.told { At::Pass } else { At::Raise };
+            return process;
+        }
         process.seen = state.round;
         let mine = process.seen.digests & needs.digests != 0;
-        match process.seen.phase {
-            Phase::Judging if mine => process.at = At::CutOut,
-            Phase::Removing if mine => process.at = At::HelpPlan,
-            _ => return self.unless_missed(state, index, process, (task, needs)),
+        process.at = match process.seen.phase {
+            Phase::Judging if mine => At::CutOut,
+            Phase::Removing if mine => At::HelpPlan,
+            _ => return self.left(state, index, process, (task, needs)),
+        };
+        process
+    }
+
+    /// Reads a key that has to be there.
+    fn affirm(
+        &self,
+        state: &mut State,
+        mut process: Process,
+        (task, needs): (Task, Needs),
+        key: Keys,
+    ) -> Process {
+        process.todo &= !key;
+        if key & (holder(BLOB, 0) | holder(BLOB, 1)) != 0 {
+            state.create(key);
+        } else if !state.has(key) {
+            if !process.told || !matches!(task, Task::Put { .. }) {
+                return Process::starting(process.task, At::Ended);
+            }
+            process.at = At::Withdraw;
+            process.todo = 0;
+            return process;
+        }
+        if process.todo == 0 {
+            self.begin_stating(&mut process, needs);
         }
         process
     }
 
-    /// Acknowledges unless a round may have decided about what was written.
-    fn unless_missed(
+    /// Makes a fact so. One that is there may be written anew, if it is old.
+    fn state_fact(&self, state: &mut State, key: Keys, anew: bool) {
+        if anew {
+            state.rewrite(key);
+        } else {
+            state.create(key);
+        }
+    }
+
+    /// What follows a look at the round, which has nothing of this task in it.
+    fn left(
         &self,
         state: &mut State,
         index: usize,
         mut process: Process,
-        (task, needs): (Task, &Needs),
+        (task, needs): (Task, Needs),
     ) -> Process {
-        let (since, seen) = (process.since, process.seen);
-        // A round that was already there with these digests when the task
-        // began, and has ended, may have decided about them.
-        let untouched = since.digests & needs.digests == 0;
-        let next = seen.number == since.number + 1 && seen.phase != Phase::Idle;
-        let missed = match seen.number - since.number {
-            0 => !untouched && seen.phase == Phase::Idle,
-            _ => !(next && untouched),
+        let (before, number) = (process.number, process.seen.number);
+        let missed = match process.seen.phase {
+            _ if process.helped => true,
+            Phase::Idle => number > before,
+            _ => number > before + 1,
         };
+        process.number = number;
+        process.helped = false;
+        process.seen = Round::FIRST;
+        if !process.told {
+            process.at = At::Due;
+            if let Task::Mount { from, .. } = task {
+                process.at = At::Source;
+                process.todo = link(from) | self.needed(task, needs) & bytes(BLOB);
+            }
+            return process;
+        }
         if missed && self.mutation != Some(Mutation::UnseenIsFine) {
-            process.since = seen;
-            self.again(index, &mut process, needs, task);
+            process.at = At::Due;
             return process;
         }
         self.acknowledge(state, index, process, task)
     }
 
-    /// Begins again after the first look.
-    fn again(&self, index: usize, process: &mut Process, needs: &Needs, task: Task) {
-        process.tries += 1;
-        if self.restates {
-            process.at = At::State;
-            process.todo = self.maybes(index, process, needs);
-        } else {
-            self.affirm(process, needs, task);
+    fn needed(&self, task: Task, needs: Needs) -> Keys {
+        let blindly = self.mutation == Some(Mutation::MountBlindly);
+        match task {
+            Task::Mount { .. } if blindly => 0,
+            // The bytes of an upload can be published once.
+            Task::Push { .. } => bytes(BLOB),
+            _ => needs.others,
         }
+    }
+
+    fn after_due(
+        &self,
+        state: &mut State,
+        index: usize,
+        mut process: Process,
+        (task, needs): (Task, Needs),
+    ) -> Process {
+        if process.at == At::LastDue {
+            return Process::starting(process.task, At::Ended);
+        }
+        match task {
+            Task::DeleteManifest { .. } | Task::DeleteBlob { .. } if process.told => {
+                return self.acknowledge(state, index, process, task);
+            }
+            Task::DeleteManifest { .. } | Task::DeleteBlob { .. } => process.at = At::Truth,
+            Task::Push { .. } | Task::Mount { .. } if !process.told => {
+                self.begin_stating(&mut process, needs);
+            }
+            _ => {
+                process.at = At::Affirm;
+                process.todo = self.needed(task, needs);
+                if process.todo == 0 {
+                    self.begin_stating(&mut process, needs);
+                }
+            }
+        }
+        process
+    }
+
+    fn begin_stating(&self, process: &mut Process, needs: Needs) {
+        process.at = At::State;
+        process.todo = needs.maybes;
+        if process.told && needs.digests == 1 << BLOB {
+            process.todo &= !bytes(BLOB);
+        }
+        if self.mutation == Some(Mutation::NoRestating) && process.told {
+            process.todo = 0;
+            process.at = At::Recheck;
+        }
+    }
+
+    fn tell_truth(
+        &self,
+        state: &mut State,
+        mut process: Process,
+        (task, needs): (Task, Needs),
+        choice: u8,
+    ) -> Process {
+        match task {
+            Task::Put { .. } => {
+                state.rewrite(needs.truth);
+                state.deleted &= !needs.truth;
+                process.held |= needs.truth;
+            }
+            Task::DeleteBlob { .. } => {
+                state.delete(needs.truth);
+                state.taken |= needs.truth;
+                for other in &mut state.processes {
+                    other.clean &= !other.runs();
+                }
+                process.clean = false;
+            }
+            Task::DeleteManifest { .. } => {
+                if state.has(needs.truth) {
+                    state.deleted |= needs.truth;
+                }
+                state.delete(needs.truth);
+                state.promised &= !needs.truth;
+            }
+            _ => self.state_fact(state, needs.truth, choice > 0),
+        }
+        process.told = true;
+        process.at = At::Pass;
+        process
     }
 
     fn acknowledge(
@@ -255,17 +299,14 @@ impl System {
             }
             Task::Push { to } | Task::Mount { to, .. } if process.clean => {
                 state.taken &= !link(to);
+                state.lied |= !state.has(link(to) | bytes(BLOB) | holder(BLOB, to));
             }
             _ => {}
         }
-        self.next_task(index, process)
-    }
-
-    fn next_task(&self, index: usize, process: Process) -> Process {
         let next = process.task + 1;
         match self.task(index, next) {
-            Some(task) => Process::stopped(next, task.start()),
-            None => Process::stopped(next, At::Ended),
+            Some(_) => Process::starting(next, At::Raise),
+            None => Process::starting(next, At::Ended),
         }
     }
 
@@ -274,36 +315,32 @@ impl System {
         match process.at {
             At::HelpPlan => {
                 // Who removed the plan had done what it says.
-                process.todo = state.plans[usize::from(process.seen.nonce)].removals;
-                process.at = At::HelpRemove;
-                if process.todo == 0 {
-                    process.at = At::HelpDrop;
-                }
+                process.todo = state.plans[usize::from(process.seen.nonce)];
+                process.at = match process.todo {
+                    0 => At::HelpEnd,
+                    _ => At::HelpRemove,
+                };
             }
             At::HelpRemove => {
                 let key = self.pick(process.todo, choice);
-                if process.todo != 0 {
-                    process.todo &= !key;
-                    state.processes[index] = *process;
-                    state.delete(key);
-                    *process = state.processes[index];
-                }
+                process.todo &= !key;
+                state.processes[index] = *process;
+                state.delete(key);
+                *process = state.processes[index];
                 if process.todo == 0 {
-                    process.at = At::HelpDrop;
+                    process.at = At::HelpEnd;
                 }
-            }
-            At::HelpDrop => {
-                state.plans[usize::from(process.seen.nonce)] = super::world::Plan::NONE;
-                process.at = At::HelpEnd;
             }
             At::HelpEnd => {
                 state.swap_round(process.seen, process.seen.ended());
-                process.at = match self.task(index, process.task) {
-                    Some(Task::Collect { .. }) => At::Round,
-                    _ => At::Again,
+                let collects = matches!(self.task(index, process.task), Some(Task::Collect { .. }));
+                process.helped = process.told;
+                process.at = match process.told {
+                    _ if collects => At::Round,
+                    true => At::Pass,
+                    false => At::Raise,
                 };
-                // A writer has missed it, then, and begins again.
-                process.since = Round::FIRST;
+                process.seen = Round::FIRST;
             }
             _ => {}
         }

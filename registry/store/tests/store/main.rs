@@ -10,5 +10,6 @@ mod paused;
 mod promises;
 mod races;
 mod scene;
+mod scrub;
 mod uploads;
 mod verbs;

@@ -66,22 +66,28 @@ impl Scene {
 
     /// Opens a store as another process would.
     pub(crate) async fn over(backend: Arc<dyn Backend>) -> Result<Self, Error> {
-        Self::over_by(backend, Clock::new(|| 1_700_000_000_000)).await
+        let scene = Self::over_by(backend, Clock::new(|| 1_700_000_000_000)).await?;
+        Ok(Self {
+            uploads: AtomicU64::new(1),
+            ..scene
+        })
     }
 
     /// Does the same, by a clock of the test.
     pub(crate) async fn over_by(backend: Arc<dyn Backend>, clock: Clock) -> Result<Self, Error> {
+        let seed = SEEDS.fetch_add(1, Ordering::Relaxed);
         let options = Options {
             backend: Arc::clone(&backend),
             clock,
-            seed: u128::from(SEEDS.fetch_add(1, Ordering::Relaxed)),
+            seed: u128::from(seed),
             immutable: TagPatterns::default(),
         };
         let store = Store::open(options).await?;
         Ok(Self {
             backend,
             store,
-            uploads: AtomicU64::new(1),
+            // No other process names uploads like this.
+            uploads: AtomicU64::new(seed << 32),
             _folder: None,
         })
     }

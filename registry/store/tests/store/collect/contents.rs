@@ -4,7 +4,7 @@ use oci::Digest;
 use store::Mounted;
 
 use super::yard::{Expected, GRACE, Yard, cache, in_every_yard, index};
-use crate::scene::{image, digest};
+use crate::scene::{digest, image};
 
 const LAYER: &[u8] = b"a layer";
 const CONFIG: &[u8] = b"{}";
@@ -234,7 +234,11 @@ async fn a_look_ahead_writes_nothing(yard: Yard) {
     let path = layer.to_string().replace(':', "/");
     // The other repository keeps the bytes.
     assert_eq!(
-        foreseen.keys.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        foreseen
+            .keys
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
         [
             format!("links/{path}/a.~b"),
             format!("repositories/a.~b/blobs/{path}/link"),
@@ -260,6 +264,9 @@ async fn what_can_not_be_read_is_passed_over(yard: Yard) {
     }
     yard.blob("a/b", LAYER).await;
     let collected = yard.collect_all().await;
-    assert_eq!((collected.blobs, collected.entries, collected.kept), (1, 1, 3));
+    assert_eq!(
+        (collected.blobs, collected.entries, collected.kept),
+        (1, 1, 3)
+    );
     assert_eq!(yard.keys().await.len(), 3);
 }

@@ -149,7 +149,8 @@ async fn a_referrer_of_a_referrer_goes_too(yard: Yard) {
     yard.put("a/b", &one(), "v1").await;
     let note = referrer(CONFIG, &one(), "note");
     yard.put("a/b", &note, "").await;
-    yard.put("a/b", &referrer(CONFIG, &note, "signed"), "").await;
+    yard.put("a/b", &referrer(CONFIG, &note, "signed"), "")
+        .await;
     yard.later(2 * GRACE);
     yard.delete("a/b", &one()).await;
     assert_eq!(yard.collect().await.manifests, 2);
@@ -166,6 +167,7 @@ async fn untagged_manifests_go_where_a_policy_says_so(mut yard: Yard) {
     yard.put("a/b", &child, "").await;
     yard.put("a/b", &index, "index").await;
     yard.put("a/b", &moved, "v2").await;
+    assert_eq!(yard.collect().await.manifests, 0);
     yard.later(2 * WEEK);
     yard.put("a/b", &two, "v2").await;
     yard.put("a/b", &note, "").await;
@@ -187,6 +189,7 @@ async fn untagged_manifests_go_where_a_policy_says_so(mut yard: Yard) {
     expected().check(&yard).await;
     // The child of an index that went has its own week.
     yard.delete("a/b", &index).await;
+    yard.collect().await;
     yard.later(WEEK - 1);
     yard.collect().await;
     yard.pulls("a/b", &child).await;

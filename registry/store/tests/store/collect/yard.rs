@@ -53,9 +53,18 @@ impl Yard {
     }
 
     pub(crate) async fn in_directory() -> Self {
+        Self::in_directory_by(Sync::Never).await
+    }
+
+    /// As it is in earnest: everything is durable.
+    pub(crate) async fn in_directory_synced() -> Self {
+        Self::in_directory_by(Sync::Always).await
+    }
+
+    async fn in_directory_by(sync: Sync) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let local = Local::open(folder.path(), &Store::MARK, Sharing::Exclusive, Sync::Never)
-            .expect("opens");
+        let local =
+            Local::open(folder.path(), &Store::MARK, Sharing::Exclusive, sync).expect("opens");
         let now = Arc::new(AtomicU64::new(1_700_000_000_000));
         let yard = Self::over(Arc::new(local), now).await;
         Self {
@@ -200,7 +209,11 @@ impl Expected {
         let root = format!("repositories/{repository}");
         this.add(format!("{root}/manifests/{}", path(&own)));
         for blob in manifest.references() {
-            this.add(format!("{root}/blobs/{}/{}", path(&blob.digest), flat(&own)));
+            this.add(format!(
+                "{root}/blobs/{}/{}",
+                path(&blob.digest),
+                flat(&own)
+            ));
         }
         if let Some(subject) = manifest.subject() {
             this.add(format!(
@@ -232,7 +245,15 @@ impl Expected {
         expected.dedup();
         let mut keys = yard.keys().await;
         keys.sort();
-        assert_eq!(keys, expected);
+        let only = |these: &[String], those: &[String]| -> Vec<String> {
+            let missing = these.iter().filter(|key| !those.contains(key));
+            missing.cloned().collect()
+        };
+        let (missing, left) = (only(&expected, &keys), only(&keys, &expected));
+        assert!(
+            missing.is_empty() && left.is_empty(),
+            "missing {missing:#?}, left over {left:#?}"
+        );
     }
 }
 
