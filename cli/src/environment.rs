@@ -82,10 +82,7 @@ pub(crate) const VARIABLES: [(&str, &str); 48] = [
         "AWS_ACCESS_KEY_ID",
         "The name of the key that requests to a bucket are signed with, where `[serve.s3]` has none.",
     ),
-    (
-        "AWS_SECRET_ACCESS_KEY",
-        "The secret half of that key.",
-    ),
+    ("AWS_SECRET_ACCESS_KEY", "The secret half of that key."),
     (
         "AWS_SESSION_TOKEN",
         "The token that belongs to a key for a while only.",
@@ -115,18 +112,12 @@ pub(crate) const VARIABLES: [(&str, &str); 48] = [
         "A file with the token for which the security token service gives keys.",
     ),
     ("AWS_ROLE_ARN", "The role that those keys are of."),
-    (
-        "AWS_ROLE_SESSION_NAME",
-        "What their use is logged as.",
-    ),
+    ("AWS_ROLE_SESSION_NAME", "What their use is logged as."),
     (
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "Where the agent of a container gives keys: a path.",
     ),
-    (
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        "The same: a URL.",
-    ),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "The same: a URL."),
     (
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "Refused: the token is read from a file, which the next variable names.",
@@ -151,10 +142,7 @@ pub(crate) const VARIABLES: [(&str, &str); 48] = [
         "AWS_PROFILE",
         "Refused, as are `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE`: files of profiles are not read.",
     ),
-    (
-        "AWS_CONFIG_FILE",
-        "Refused, as `AWS_PROFILE` is.",
-    ),
+    ("AWS_CONFIG_FILE", "Refused, as `AWS_PROFILE` is."),
     (
         "AWS_SHARED_CREDENTIALS_FILE",
         "Refused, as `AWS_PROFILE` is.",

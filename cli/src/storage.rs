@@ -74,7 +74,11 @@ impl StorageFlags {
         let sse = self.s3_sse.and_then(|sse| sse.to_possible_value());
         [
             ("serve.storage", "--storage", text(&self.storage)),
-            ("serve.s3.endpoint", "--s3-endpoint", text(&self.s3_endpoint)),
+            (
+                "serve.s3.endpoint",
+                "--s3-endpoint",
+                text(&self.s3_endpoint),
+            ),
             ("serve.s3.region", "--s3-region", text(&self.s3_region)),
             (
                 "serve.s3.path-style",
@@ -258,7 +262,10 @@ fn open_bucket(
 /// Says that the settings are to blame: nothing was asked yet.
 fn advise(error: blob::Error, config: &Config) -> anyhow::Error {
     let about_region = error.to_string().contains("region");
-    let error = usage_of(error, format!("can not use the bucket `{}`", config.serve.storage));
+    let error = usage_of(
+        error,
+        format!("can not use the bucket `{}`", config.serve.storage),
+    );
     match about_region {
         true => hinted(error, "set `AWS_REGION`, or name it by `--s3-region`"),
         false => error,
@@ -322,7 +329,11 @@ pub(crate) async fn store(
     })?;
     storage.probe(config).await?;
     let backend = storage.backend();
-    if backend.head(&Key::top(Settings::MARK.name)).await?.is_none() {
+    if backend
+        .head(&Key::top(Settings::MARK.name))
+        .await?
+        .is_none()
+    {
         return Err(nothing());
     }
     let options = Options {

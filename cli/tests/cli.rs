@@ -27,5 +27,7 @@ mod login;
 mod remote;
 #[path = "cli/run.rs"]
 mod run;
+#[path = "cli/storage.rs"]
+mod storage;
 #[path = "cli/tls.rs"]
 mod tls;

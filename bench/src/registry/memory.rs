@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Bench;
 use super::connection::Connection;
@@ -113,7 +113,7 @@ fn measure(
     bench.table.add(at_start, kind, peer.memory()?.now);
 
     let pulling = PULLING.min(Duration::from_secs(3 * u64::from(bench.scale.seconds)));
-    pull(peer.address(), (bench.scale.clients, pulling), blob)?;
+    pull(&peer, (bench.scale.clients, pulling), blob)?;
     bench.table.add(at_pulls, kind, peer.memory()?.peak);
     if kind == Kind::Nginx {
         return Ok(());
@@ -126,8 +126,9 @@ fn measure(
     Ok(())
 }
 
-/// Pulls slowly by many clients for a while; all of them must be served at once.
-fn pull(address: SocketAddr, (clients, time): (u32, Duration), blob: &Blob) -> Result<(), Error> {
+/// Pulls slowly by many clients for a while; wharf must serve all of them at once.
+fn pull(peer: &Peer, (clients, time): (u32, Duration), blob: &Blob) -> Result<(), Error> {
+    let (address, kind) = (peer.address(), peer.kind());
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {address}\r\n\r\n",
         blob.path(REPOSITORY)
@@ -140,8 +141,12 @@ fn pull(address: SocketAddr, (clients, time): (u32, Duration), blob: &Blob) -> R
             stream.write_all(request.as_bytes()).await?;
             let mut piece = vec![0; PIECE];
             let mut sum = 0;
-            while start.elapsed() < time && sum < PULLED {
-                let read = stream.read(&mut piece).await?;
+            while sum < PULLED {
+                let left = time.saturating_sub(start.elapsed());
+                let Ok(read) = timeout(left, stream.read(&mut piece)).await else {
+                    break;
+                };
+                let read = read?;
                 if sum == 0 && !piece.starts_with(b"HTTP/1.1 200 ") {
                     return Err(Error::new("a slow pull was refused"));
                 }
@@ -151,7 +156,8 @@ fn pull(address: SocketAddr, (clients, time): (u32, Duration), blob: &Blob) -> R
                 sum += read;
                 sleep(PULL_PAUSE).await;
             }
-            if sum < PIECE {
+            // A peer may be too slow to get to all of them.
+            if sum < PIECE && kind == Kind::Wharf {
                 return Err(Error::new("a slow pull had to wait for all the time"));
             }
             Ok(())

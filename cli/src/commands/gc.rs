@@ -75,9 +75,11 @@ pub(crate) fn run(
             arguments.upload_expiry,
         ),
     ];
-    flags.extend(spans.into_iter().filter_map(|(key, flag, span)| {
-        Some((key, flag, toml::Value::from(span?.to_string())))
-    }));
+    flags.extend(
+        spans.into_iter().filter_map(|(key, flag, span)| {
+            Some((key, flag, toml::Value::from(span?.to_string())))
+        }),
+    );
     let (config, sources) = config::load(environment, global.config.as_deref(), flags)?;
     let policy: Policy = serve::policy(&config);
     let progress = Counting::choose(environment, global);
@@ -195,9 +197,6 @@ mod tests {
             told("would remove", &some),
             "would remove 1 manifest, 3 blobs from repositories, 2 contents of 2.00 KiB, 1 upload; 4 stays for now"
         );
-        assert_eq!(
-            going(&nothing),
-            "looked at 0 changes, removed nothing"
-        );
+        assert_eq!(going(&nothing), "looked at 0 changes, removed nothing");
     }
 }

@@ -1,5 +1,7 @@
 //! `wharf serve`.
 
+mod log;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -116,7 +118,7 @@ pub(crate) fn run(
     arguments: &Arguments,
 ) -> anyhow::Result<()> {
     let (config, sources) = config::load(environment, global.config.as_deref(), arguments.flags())?;
-    start_log(environment, global, config.serve.log)?;
+    let _traces = log::start(environment, global, (&config, &sources))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -140,14 +142,12 @@ fn open(environment: &Environment, config: &Config, sources: &Sources) -> anyhow
     if config.serve.unsafe_no_sync {
         tracing::warn!("what is acknowledged is not on the disk yet: a power cut loses it");
     }
-    Storage::open(environment, config, sources).map_err(|error| {
-        match storage::is_busy(&error) {
-            true => hinted(
-                error,
-                "one process serves a directory; stop the other one, or name another by `--storage`",
-            ),
-            false => error,
-        }
+    Storage::open(environment, config, sources).map_err(|error| match storage::is_busy(&error) {
+        true => hinted(
+            error,
+            "one process serves a directory; stop the other one, or name another by `--storage`",
+        ),
+        false => error,
     })
 }
 
@@ -171,11 +171,7 @@ impl Arguments {
                 list(&self.immutable_tags),
             ),
             ("serve.gc", "--gc", word(self.gc)),
-            (
-                "serve.gc-interval",
-                "--gc-interval",
-                span(self.gc_interval),
-            ),
+            ("serve.gc-interval", "--gc-interval", span(self.gc_interval)),
             ("serve.gc-grace", "--gc-grace", span(self.gc_grace)),
             (
                 "serve.untagged-after",
@@ -421,27 +417,6 @@ fn certificate(config: &Config, listen: SocketAddr) -> anyhow::Result<Option<Cer
             .hint("add `--tls-cert FILE` and `--tls-key FILE`, or `--plain-http` behind a proxy that ends TLS"),
         _ => Err(usage("`serve.tls-cert` and `serve.tls-key` belong together, and one of them is missing")),
     }
-}
-
-/// Starts the log, on standard error.
-fn start_log(environment: &Environment, global: &Global, form: config::Log) -> anyhow::Result<()> {
-    let default = if global.quiet { "error" } else { "info" };
-    let filter = environment.variable("WHARF_LOG_FILTER").unwrap_or(default);
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
-        usage(format!(
-            "the environment variable `WHARF_LOG_FILTER`: {error}"
-        ))
-    })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(environment::stderr_is_terminal() && environment.variable("NO_COLOR").is_none())
-        .with_writer(std::io::stderr);
-    match form {
-        config::Log::Human => builder.init(),
-        config::Log::Json => builder.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 /// Waits for the signals by which a server is asked to stop.

@@ -117,7 +117,11 @@ mod tests {
             ("7d", 604_800_000, "7d"),
         ] {
             let span: Span = text.parse().expect("a span");
-            assert_eq!(span.duration(), Duration::from_millis(milliseconds), "{text}");
+            assert_eq!(
+                span.duration(),
+                Duration::from_millis(milliseconds),
+                "{text}"
+            );
             assert_eq!(span.to_string(), written);
         }
     }

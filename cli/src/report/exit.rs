@@ -36,7 +36,7 @@ pub(crate) enum Exit {
 pub(crate) const MEANINGS: [(Exit, &str); 12] = [
     (
         Exit::Failure,
-        "Something else went wrong: a full disk, a refused request, a certificate that is not trusted. Or a check found something: `wharf check` warnings and no errors, `wharf dockerfile fmt --check` a file that it would change.",
+        "Something else went wrong: a full disk, a refused request, a certificate that is not trusted. Or a check found something: `wharf check` warnings and no errors, `wharf check --storage` what is damaged and was not healed, `wharf dockerfile fmt --check` a file that it would change.",
     ),
     (
         Exit::Usage,
@@ -44,7 +44,7 @@ pub(crate) const MEANINGS: [(Exit, &str); 12] = [
     ),
     (
         Exit::NotFound,
-        "What was named is not there: no such image, tag, repository, Dockerfile, file to copy or file of an archive.",
+        "What was named is not there: no such image, tag, repository, Dockerfile, file to copy, file of an archive or storage of a registry.",
     ),
     (
         Exit::Denied,

@@ -181,7 +181,10 @@ mod tests {
             ),
             (
                 &[
-                    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1"),
+                    (
+                        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                        "http://169.254.170.23/v1",
+                    ),
                     ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "hunter2"),
                 ],
                 &none,

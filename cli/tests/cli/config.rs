@@ -7,9 +7,10 @@ fn the_effective_configuration_names_its_sources() {
     let mut home = Home::new();
     home.write(
         ".config/wharf/config.toml",
-        "[serve]\nstorage = \"/data\"\n\n[[registry]]\nprefix = \"docker.io\"\nmirrors = [\"mirror.test\"]\n",
+        "[serve]\nstorage = \"/data\"\n[serve.s3]\naccess-key-id = \"hunter1\"\n\n[[registry]]\nprefix = \"docker.io\"\nmirrors = [\"mirror.test\"]\n",
     );
     home.set("WHARF_LISTEN", "127.0.0.1:1");
+    home.set("WHARF_S3_SECRET_ACCESS_KEY", "hunter2");
     let file = home.path(".config/wharf/config.toml");
     let file = file.display();
     assert_eq!(
@@ -25,8 +26,31 @@ storage = \"/data\" # set by `{file}`
 # tls-cert is not set
 # tls-key is not set
 plain-http = false # the default
+# immutable-tags is not set
+gc = \"on\" # the default
+gc-interval = \"10m\" # the default
+gc-grace = \"1d\" # the default
+# untagged-after is not set
+upload-expiry = \"1d\" # the default
+redirect = false # the default
+max-connections = 4096 # the default
+metrics = \"beside\" # the default
+access-log = false # the default
+# trace-endpoint is not set
+# scratch is not set
 unsafe-no-sync = false # the default
 log = \"human\" # the default
+
+[serve.s3]
+# endpoint is not set
+# region is not set
+# path-style is not set
+access-key-id = \"[redacted]\" # set by `{file}`
+secret-access-key = \"[redacted]\" # set by the environment variable `WHARF_S3_SECRET_ACCESS_KEY`
+# session-token is not set
+# sse is not set
+# kms-key is not set
+allow-http = false # the default
 
 [build]
 sandbox = \"auto\" # the default

@@ -1,6 +1,7 @@
 //! Content by digest: where blobs lie, and how they are taken in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -97,6 +98,16 @@ impl Blobs {
     }
 }
 
+/// The bytes that the intakes of this process have gathered.
+static GATHERED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many that may be before each intake gathers less.
+const GATHERED_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How much an intake gathers then: as little as is worth a hand-over between
+/// threads.
+const SMALL_PIECE: usize = 16 * 1024;
+
 /// Takes in one blob: hashes and writes its bytes side by side, both off the
 /// reactor, in pieces of [`Intake::PIECE`] bytes. While a piece is hashed the
 /// next one is gathered.
@@ -142,17 +153,40 @@ impl Intake {
         if self.gathered.is_empty() && piece.len() >= Self::PIECE {
             return self.write(piece).await;
         }
+        let wanted = Self::wanted();
         if self.gathered.is_empty() {
             // Once for the whole piece; the memory of the last one is used
             // again where that is written and hashed.
-            self.gathered.reserve(Self::PIECE + piece.len());
+            self.gathered.reserve(wanted + piece.len());
         }
         self.gathered.extend_from_slice(&piece);
-        if self.gathered.len() >= Self::PIECE {
-            let piece = self.gathered.split().freeze();
+        GATHERED.fetch_add(piece.len(), Ordering::Relaxed);
+        if self.gathered.len() >= wanted {
+            let piece = self.take();
             self.write(piece).await?;
         }
         Ok(())
+    }
+
+    /// Says how many bytes to gather: few where many uploads gather at once,
+    /// since slow ones would hold large pieces for long.
+    fn wanted() -> usize {
+        match GATHERED.load(Ordering::Relaxed) {
+            gathered if gathered > GATHERED_LIMIT => SMALL_PIECE,
+            _ => Self::PIECE,
+        }
+    }
+
+    /// Takes what was gathered; where memory is scarce, together with the room
+    /// for what comes next.
+    fn take(&mut self) -> Bytes {
+        let is_scarce = Self::wanted() < Self::PIECE;
+        GATHERED.fetch_sub(self.gathered.len(), Ordering::Relaxed);
+        if is_scarce {
+            std::mem::take(&mut self.gathered).freeze()
+        } else {
+            self.gathered.split().freeze()
+        }
     }
 
     /// Writes out what was gathered.
@@ -160,7 +194,7 @@ impl Intake {
         if self.gathered.is_empty() {
             return Ok(());
         }
-        let piece = self.gathered.split().freeze();
+        let piece = self.take();
         self.write(piece).await
     }
 
@@ -257,6 +291,12 @@ impl Intake {
         let hasher = self.hasher().await?;
         self.hashing = Hashing::Idle(Box::new(hasher));
         Ok(())
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        GATHERED.fetch_sub(self.gathered.len(), Ordering::Relaxed);
     }
 }
 

@@ -4,33 +4,42 @@
 //!
 //! ```text
 //! <key>                  a record, as it is
-//! <key>                  a blob below one part, as it is
-//! <key>                  a larger blob: a pointer of 512 bytes to its data
+//! <key>                  a frame: a blob below one part, or a pointer to it
 //! <key>                  a tombstone of 0 bytes: nothing is here
-//! <place>/tail-<n>       an upload: the bytes after its last full part
-//! <place>/data-<id>      an upload: which multipart upload it opened
+//! <place>/tail-<id>      an upload: the bytes after its last data object
+//! <place>/data-<id>      an upload: a note of a data object
 //! .wharf/data/<id>       the data of large blobs; no key begins with a dot
+//! .wharf/probe/<id>/…    a proof of what the store can do; short-lived
 //! ```
 //!
-//! *Pointers.* An object store can not rename, and copies at most 5 GiB. So a
+//! *Frames.* An object store can not rename, and copies at most 5 GiB. So a
 //! large blob stays where its parts were sent, and publishing puts a pointer.
-//! A pointer is told from content by its size and its first bytes; content
-//! that looks the same, and the empty blob, is put behind a pointer as well,
-//! and no record may look so: nobody who pushes bytes can forge one.
+//! Every frame has a random identifier, so every writing of a blob has an
+//! entity tag of its own. No record may begin as a frame does, and a blob is
+//! always framed: nobody who pushes bytes can forge either.
 //!
-//! *Tombstones.* There is no conditional delete, so a record is replaced by an
-//! empty object, and every method takes that for absence. A directory that
-//! holds nothing but tombstones is still listed.
+//! *Deletions.* A blob becomes a grave first, which reads as absence and leads
+//! to its data until that is gone: whoever repeats a deletion that was cut off
+//! finishes it. A reader that has opened an object reads it to its end, unless
+//! its connection breaks; the next data object of a blob may be gone.
 //!
-//! *Uploads.* The multipart upload is continued by its identifier, from
-//! whatever process. Its parts can not be read before it is completed, so
-//! reading back completes it; what comes after is another segment of the blob.
-//! A place belongs to one caller at a time: an upload that is discarded while
-//! it is published may lose its data.
+//! *Tombstones.* Where the store was seen to delete conditionally, it does.
+//! Elsewhere a record is replaced by an empty object, and every method takes
+//! that for absence. There is at most one for each key that ever was, and the
+//! next writing of the key takes its place; nothing removes one, because a
+//! deletion without a condition could meet a creation. A directory that holds
+//! nothing but tombstones is still listed, and so is a grave or a reservation
+//! that a killed process has left, until its key is written again.
+//!
+//! *Uploads.* Every turn, from beginning or resuming an upload to its last
+//! save, sends to multipart uploads of its own: saving completes what was
+//! sent, so the next turn finds data objects that nobody can change. Two turns
+//! that continue from one state do not meet; only one of the states they save
+//! will count, and what the other sent goes with the place. How publishing
+//! and discarding meet is said in `publish.rs`.
 //!
 //! What a killed process may leave: a multipart upload without parts, for the
-//! bucket's own expiry; and data that no pointer names, when it was killed
-//! between removing a pointer and removing its data.
+//! bucket's own expiry, and a probe.
 
 use std::fmt;
 use std::sync::Arc;

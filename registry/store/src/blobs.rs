@@ -128,6 +128,9 @@ impl Repository<Push> {
                 return Ok(Mounted::Yes);
             }
             self.content_is_due(digest).await?;
+            // The link is left to the collector: somebody else who pushes the
+            // blob at this moment may rely on it already. Without bytes the
+            // blob is not visible.
             if !self.has_bytes(digest).await? {
                 return Ok(Mounted::No);
             }

@@ -85,12 +85,15 @@ impl Repository<Push> {
         let mut fence = Fence::raise(&self.store, &mine).await?;
         let catalog_entry = self.keys.catalog_entry();
         // What a push leaves that comes no further is found by what is due.
-        tokio::try_join!(self.check_blobs(manifest), self.manifest_is_due(digest, &needs))?;
+        tokio::try_join!(
+            self.check_blobs(manifest),
+            self.manifest_is_due(digest, &needs)
+        )?;
         tokio::try_join!(
             self.store.state_fact(&catalog_entry),
             self.state_maybes(manifest, digest),
         )?;
-        let nonce = self.show(manifest, digest, tags).await?;
+        let mut nonce = self.show(manifest, digest, tags).await?;
         for _ in 0..ATTEMPTS {
             if fence.pass(&self.store, &mine).await? == Passed::Yes {
                 return Ok(Pushed {
@@ -109,7 +112,7 @@ impl Repository<Push> {
                 return Err(Error::ManifestBlobUnknown(missing));
             }
             if self.manifest_record(digest).await?.is_none() {
-                self.show(manifest, digest, tags).await?;
+                nonce = self.show(manifest, digest, tags).await?;
             }
         }
         Err(busy())
@@ -246,8 +249,13 @@ impl<G: Grant> Repository<G> {
     /// Lists the blobs that a manifest needs and that are not here whole.
     async fn missing_blobs(&self, manifest: &Manifest) -> Result<Vec<Digest>, Error> {
         let needed: Vec<Digest> = manifest.required_blobs().map(|blob| blob.digest).collect();
-        let present =
-            side_by_side(needed.iter().map(|digest| self.keeps_blob(digest)).collect()).await?;
+        let present = side_by_side(
+            needed
+                .iter()
+                .map(|digest| self.keeps_blob(digest))
+                .collect(),
+        )
+        .await?;
         Ok(needed
             .iter()
             .zip(present)

@@ -107,7 +107,10 @@ impl Scrub {
     ///
     /// Fails when the storage does: where it can not be listed or written to,
     /// or gives nothing any more. The next check goes on from there.
-    pub async fn run(&self, progress: &(dyn Fn(&Scrubbed) + Send + Sync)) -> Result<Scrubbed, Error> {
+    pub async fn run(
+        &self,
+        progress: &(dyn Fn(&Scrubbed) + Send + Sync),
+    ) -> Result<Scrubbed, Error> {
         let position = Position::read(&self.store, self.mode).await?;
         let mut walk = match &position.last {
             Some(last) => Walk::after(last),

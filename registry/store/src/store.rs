@@ -227,10 +227,7 @@ impl Store {
         let number = self.inner.nonces.fetch_add(1, Ordering::Relaxed);
         let seed = self.inner.options.seed & 0xff_ffff_ffff;
         let key = keys::due(&format!("{at:012x}{seed:010x}{number:010x}"));
-        let _new = self
-            .backend()
-            .create(&key, records::to_bytes(what))
-            .await?;
+        let _new = self.backend().create(&key, records::to_bytes(what)).await?;
         Ok(())
     }
 

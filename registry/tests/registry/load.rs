@@ -105,7 +105,7 @@ async fn uploads_wait_for_each_other_and_are_not_refused() {
         tokio::task::yield_now().await;
     }
     // What has no body does not wait, nor do those who read.
-    assert_eq!(scene.start("c").await.len(), 53);
+    assert!(scene.start("c").await.starts_with("/v2/c/"));
     assert_eq!(scene.send(&put("a", "v1", "{}")).await.status, 400);
     slow.write_all(rest).await.expect("sent");
     for stream in [&mut slow, &mut second] {

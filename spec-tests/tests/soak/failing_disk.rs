@@ -70,8 +70,8 @@ fn rounds(count: u32) {
         // Counted in each thread; a start that fails is no failure of the server.
         let inject = format!(
             "inject={CALLS}:error=EIO:when={}+{}",
-            15 + dice.below(20),
-            9 + dice.below(40)
+            30 + dice.below(60),
+            60 + dice.below(200)
         );
         let calls = format!("trace={CALLS}");
         let prefix = [
@@ -121,7 +121,8 @@ fn rounds(count: u32) {
         "{count} rounds, {} images there, {refused} requests refused",
         images.count()
     );
-    assert!(refused > count, "the disk hardly failed: {refused}");
+    assert!(refused > 0, "the disk never failed");
+    assert!(images.count() > 0, "nothing was ever acknowledged");
     assert_eq!(died, 0);
 }
 

@@ -47,19 +47,20 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts all servers.
     pub(crate) fn start(site: Site) -> Self {
-        Self::start_some(site, if site == Site::Bucket { REPLICAS } else { 1 })
+        let count = if site == Site::Bucket { REPLICAS } else { 1 };
+        Self::start_some(site, count, &BUSY)
     }
 
-    /// Starts one server, whose memory can be looked at.
+    /// Starts one server, whose memory can be looked at, and which collects nothing soon.
     pub(crate) fn start_alone(site: Site) -> Self {
-        Self::start_some(site, 1)
+        Self::start_some(site, 1, &[])
     }
 
-    fn start_some(site: Site, count: usize) -> Self {
+    fn start_some(site: Site, count: usize, flags: &[&str]) -> Self {
         let directory = TempDir::with_prefix("wharf-soak-").expect("a temporary directory");
         let mut setup = Setup {
             storage: directory.path().join("storage").into(),
-            flags: BUSY.map(str::to_owned).into(),
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             variables: Vec::new(),
         };
         let mut bucket = None;

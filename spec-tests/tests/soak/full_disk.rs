@@ -64,6 +64,7 @@ fn a_full_disk_is_a_clean_error() {
     assert_eq!(refused, TRIES, "the disk is never full");
     assert!(server.is_running(), "{}", server.words());
     println!("{} images fit, {refused} pushes refused", images.count());
+    assert!(images.count() > 0, "no image fits");
     images.check(&server);
 
     server.kill();

@@ -210,7 +210,12 @@ impl Bucket {
         path: &Path,
         options: GetOptions,
     ) -> Result<Option<(Meta, ByteStream)>, Error> {
-        let found = match self.store.objects.get_opts(&self.full(path)?, options).await {
+        let found = match self
+            .store
+            .objects
+            .get_opts(&self.full(path)?, options)
+            .await
+        {
             Ok(found) => found,
             Err(StoreError::NotFound { .. } | StoreError::Precondition { .. }) => return Ok(None),
             Err(error) => return Err(failed("read", path, error)),
@@ -270,7 +275,12 @@ impl Bucket {
             head: true,
             ..GetOptions::default()
         };
-        let found = match self.store.objects.get_opts(&self.full(path)?, options).await {
+        let found = match self
+            .store
+            .objects
+            .get_opts(&self.full(path)?, options)
+            .await
+        {
             Ok(found) => found,
             Err(StoreError::NotFound { .. }) => return Ok(Put::Lost(None)),
             Err(error) => return Err(failed("look at", path, error)),
@@ -288,7 +298,9 @@ impl Bucket {
 
     /// Writes an object, whatever there is.
     pub(super) async fn write(&self, path: &Path, value: Bytes) -> Result<(), Error> {
-        self.put(path, value.into(), &Expected::Anything).await.map(|_| ())
+        self.put(path, value.into(), &Expected::Anything)
+            .await
+            .map(|_| ())
     }
 
     pub(super) async fn delete(&self, path: &Path) -> Result<(), Error> {

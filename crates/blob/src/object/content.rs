@@ -313,7 +313,9 @@ pub(super) async fn all(works: Vec<BoxFuture<'_, Result<(), Error>>>) -> Result<
 }
 
 /// Asks questions of a kind, some at a time, up to the first that is denied.
-pub(super) async fn all_hold(works: Vec<BoxFuture<'_, Result<bool, Error>>>) -> Result<bool, Error> {
+pub(super) async fn all_hold(
+    works: Vec<BoxFuture<'_, Result<bool, Error>>>,
+) -> Result<bool, Error> {
     let mut answers = futures_util::stream::iter(works).buffer_unordered(AT_ONCE);
     while let Some(answer) = answers.next().await {
         if !answer? {

@@ -70,7 +70,9 @@ fn words(error: &StoreError) -> String {
 fn kind(said: &str) -> ErrorKind {
     // A status stands before the body, a code within it: nobody else's words
     // are looked at.
-    let status = said.split_once("status code: ").map_or("", |(_, rest)| rest);
+    let status = said
+        .split_once("status code: ")
+        .map_or("", |(_, rest)| rest);
     let code = element(said, "Code").unwrap_or_default();
     let is = |names: &[&str]| {
         names
@@ -138,7 +140,11 @@ mod tests {
 
     #[test]
     fn secrets_are_left_out() {
-        let error = failed("write", &Path::from("a"), answered("403 Forbidden", "Denied"));
+        let error = failed(
+            "write",
+            &Path::from("a"),
+            answered("403 Forbidden", "Denied"),
+        );
         let said = std::error::Error::source(&error).unwrap().to_string();
         assert!(!said.contains("SECRET") && !format!("{error:?}").contains("SECRET"));
         assert_eq!(
@@ -153,7 +159,11 @@ mod tests {
         for (status, code, kind) in [
             ("507 Insufficient Storage", "", ErrorKind::Full),
             ("400 Bad Request", "QuotaExceeded", ErrorKind::Full),
-            ("503 Service Unavailable", "SlowDown", ErrorKind::Unavailable),
+            (
+                "503 Service Unavailable",
+                "SlowDown",
+                ErrorKind::Unavailable,
+            ),
             ("501 Not Implemented", "", ErrorKind::Unsupported),
             ("400 Bad Request", "KeyTooLongError", ErrorKind::TooLarge),
             ("403 Forbidden", "AccessDenied", ErrorKind::Unavailable),

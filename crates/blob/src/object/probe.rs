@@ -59,7 +59,11 @@ async fn swaps(bucket: &Bucket, path: &Path, first: Version) -> Result<Version, 
     };
     let second = match put(SECOND).await? {
         Put::Done(version) => version,
-        Put::Lost(_) => return Err(lacking("replace an object that is as expected (`If-Match`)")),
+        Put::Lost(_) => {
+            return Err(lacking(
+                "replace an object that is as expected (`If-Match`)",
+            ));
+        }
     };
     match put(FIRST).await? {
         Put::Lost(_) if holds(bucket, path, SECOND).await? => Ok(second),
@@ -86,8 +90,13 @@ async fn lists(bucket: &Bucket, path: &Path) -> Result<(), Error> {
 /// tombstones do.
 async fn removes(bucket: &Bucket, path: &Path, second: Version) -> Result<bool, Error> {
     let value = Bytes::from_static(FIRST).into();
-    let Put::Done(third) = bucket.put(path, value, &Expected::Version(second.clone())).await? else {
-        return Err(lacking("replace an object that is as expected (`If-Match`)"));
+    let Put::Done(third) = bucket
+        .put(path, value, &Expected::Version(second.clone()))
+        .await?
+    else {
+        return Err(lacking(
+            "replace an object that is as expected (`If-Match`)",
+        ));
     };
     bucket.trust_removal(true);
     // A store that does not know the condition deletes, or says that it can

@@ -148,7 +148,9 @@ fn enter(
 ) -> AmazonS3Builder {
     match credentials {
         S3Credentials::Keys { id, secret, token } => {
-            builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+            builder = builder
+                .with_access_key_id(id)
+                .with_secret_access_key(secret);
             match token {
                 Some(token) => builder.with_token(token),
                 None => builder,

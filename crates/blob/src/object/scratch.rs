@@ -114,9 +114,7 @@ impl Spool {
                         let piece = piece(file, offset, size).await?;
                         Ok(Some((piece, offset + size)))
                     }
-                    _ if offset == written && !memory.is_empty() => {
-                        Ok(Some((memory, written + 1)))
-                    }
+                    _ if offset == written && !memory.is_empty() => Ok(Some((memory, written + 1))),
                     _ => Ok(None),
                 }
             }

@@ -231,7 +231,9 @@ async fn a_prefix_comes_before_every_key() {
     upload.append(content(LARGE)).await.unwrap();
     upload.save().await.unwrap();
     upload.publish(&key).await.unwrap();
-    let made = below.create(&Key::top("blobs").child("r"), content(3)).await;
+    let made = below
+        .create(&Key::top("blobs").child("r"), content(3))
+        .await;
     assert_eq!(made.unwrap(), Swapped::Done);
     assert_eq!(below.head(&key).await.unwrap(), Some(LARGE as u64));
     let page = below.page(&Key::top("blobs"), "", 10).await.unwrap();

@@ -212,7 +212,12 @@ impl ObjectUpload {
             return Ok(());
         };
         self.bucket
-            .complete_parts(&open.data.data_path(), &open.upload, &open.parts, open.length)
+            .complete_parts(
+                &open.data.data_path(),
+                &open.upload,
+                &open.parts,
+                open.length,
+            )
             .await?;
         self.state.segments.push(Segment {
             data: open.data,

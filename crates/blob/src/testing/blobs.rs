@@ -141,9 +141,7 @@ async fn version(backend: &dyn Backend, key: &crate::Key) -> Result<Version, Fai
 
 /// A blob is published again while what was there is deleted: what is
 /// published after the deletion stays.
-pub(super) async fn of_a_publish_and_a_delete_if_one_counts(
-    backend: Arc<dyn Backend>,
-) -> Checked {
+pub(super) async fn of_a_publish_and_a_delete_if_one_counts(backend: Arc<dyn Backend>) -> Checked {
     for round in 0..6 {
         let size = [0, 100, 17 * 1024 * 1024][round % 3];
         let (key, content) = (key(&format!("b{round}")), content(1, size));

@@ -17,8 +17,7 @@ use super::problem::{Index, Problem};
 use crate::error::Error;
 use crate::keys;
 use crate::records::{
-    DueRecord, FactRecord, ManifestRecord, PlanRecord, ReferrerRecord, TagRecord,
-    UploadRecord,
+    DueRecord, FactRecord, ManifestRecord, PlanRecord, ReferrerRecord, TagRecord, UploadRecord,
 };
 use crate::repository::{Pull, Repository};
 use crate::store::Store;

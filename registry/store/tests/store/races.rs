@@ -1,6 +1,9 @@
 //! Pushes, moves and deletes of a few things by many callers at once. Whoever
 //! wins, nothing is half visible at the end, and every truth can be found.
 
+mod replicas;
+mod truth;
+
 use std::sync::Arc;
 
 use blob::{Backend, Local, Object, Sharing, Sync};

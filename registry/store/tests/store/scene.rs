@@ -8,9 +8,7 @@ use blob::{Backend, Key, Local, Object, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Manifest, MediaType, RepositoryName};
 use serde_json::{Value, json};
-use store::{
-    Clock, Delete, Error, Options, Pull, Push, Repository, Store, TagPatterns, UploadId,
-};
+use store::{Clock, Delete, Error, Options, Pull, Push, Repository, Store, TagPatterns, UploadId};
 use tempfile::TempDir;
 
 /// A store, and the backend under it.

@@ -8,7 +8,7 @@ mod stopped;
 
 use std::sync::Arc;
 
-use blob::testing::{Failing, Fault, Operation, listing};
+use blob::testing::{Failing, Fault, Moment, Operation, listing};
 use blob::{Backend, Expected, Key, Local, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Manifest, Tag};
@@ -26,14 +26,20 @@ on_every_backend! {
     what_is_gone_is_told_and_nothing_else_goes
     what_says_nothing_is_told
     bytes_of_no_upload_go
-    a_store_that_gives_nothing_is_not_called_damaged
+    what_can_not_be_read_is_told_and_stays
 }
 
 const CONFIG: &[u8] = b"{}";
 const LAYER: &[u8] = b"layer";
 const DAMAGED: &[u8] = b"lay";
 
-/// When everything was pushed, and when it is checked, in milliseconds.
+/// The storage gives nothing.
+const BEFORE: Fault = Fault {
+    kind: blob::ErrorKind::Unavailable,
+    moment: Moment::Before,
+};
+
+/// When everything is checked: two days after it was pushed, in milliseconds.
 const LATER: u64 = 1_700_000_000_000 + 48 * 60 * 60 * 1000;
 
 fn one() -> Manifest {
@@ -420,12 +426,9 @@ async fn what_is_gone_is_told_and_nothing_else_goes(scene: Scene) {
     aged.remove("blobs/sha256/N").await;
     aged.write(
         "repositories/r/tags/lost",
-        format!(
-            r#"{{"digest":"{}","moved":1}}"#,
-            Digest::sha256(b"absent")
-        )
-        .into_bytes()
-        .leak(),
+        format!(r#"{{"digest":"{}","moved":1}}"#, Digest::sha256(b"absent"))
+            .into_bytes()
+            .leak(),
     )
     .await;
     aged.write("repositories/r/tagged/sha256-A/lost", br#"{"since":1}"#)
@@ -462,14 +465,14 @@ async fn what_says_nothing_is_told(scene: Scene) {
     let aged = Aged::new(scene).await;
     aged.write("repositories/r/manifests/sha256/N", b"{").await;
     aged.write("repositories/r/tags/v1", b"v1").await;
-    aged.write("repositories/r/tags/-odd", b"{}").await;
+    aged.write("repositories/r/tags/x%20y", b"{}").await;
     aged.write("repositories/r/notes", b"by hand").await;
     aged.write("links/sha256/L/r", b"?").await;
     aged.write_bytes("blobs/sha256/backup", b"by hand").await;
     let findings = [
         "unknown ! blobs/sha256/backup",
         "unknown ! repositories/r/notes",
-        "unknown ! repositories/r/tags/-odd",
+        "unknown ! repositories/r/tags/x%20y",
         "unreadable ! links/sha256/L/r",
         "unreadable ! repositories/r/manifests/sha256/N",
         "unreadable ! repositories/r/tags/v1",
@@ -515,14 +518,14 @@ async fn bytes_of_no_upload_go(scene: Scene) {
     assert_eq!(aged.keys().await, before);
 }
 
-async fn a_store_that_gives_nothing_is_not_called_damaged(scene: Scene) {
+async fn what_can_not_be_read_is_told_and_stays(scene: Scene) {
     let aged = Aged::new(scene).await;
     let failing = Arc::new(Failing::new(Arc::clone(&aged.scene.backend)));
     let backend: Arc<dyn Backend> = Arc::clone(&failing) as _;
     let store = at(&backend, LATER).await;
     // One blob that can not be read is told, and kept.
     let layer = key("blobs/sha256/L");
-    failing.fail_when(Fault::BEFORE, move |step| {
+    failing.fail_when(BEFORE, move |step| {
         step.operation == Operation::Open && step.key == layer
     });
     let scrubbed = scrub(&store, Mode::Repair).await;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use blob::Backend;
-use blob::testing::{Failing, Fault, Operation};
+use blob::testing::{Failing, Operation};
 use bytes::Bytes;
 use oci::{Algorithm, Digest};
 use store::{Mode, Policy, Rate, Scrub, Scrubbed};
 
-use super::{Aged, LATER, at, key, keys, lines};
+use super::{Aged, BEFORE, LATER, at, key, keys, lines};
 use crate::scene::{Scene, on_every_backend};
 
 on_every_backend! {
@@ -40,7 +40,7 @@ async fn stopped(aged: &Aged, mode: Mode) -> Scrubbed {
     let failing = Arc::new(Failing::new(Arc::clone(&aged.scene.backend)));
     let backend: Arc<dyn Backend> = Arc::clone(&failing) as _;
     let store = at(&backend, LATER).await;
-    failing.fail_when(Fault::BEFORE, |step| {
+    failing.fail_when(BEFORE, |step| {
         step.operation == Operation::Page && step.key.as_str().starts_with("repositories")
     });
     let last = Mutex::new(Scrubbed::default());
