@@ -96,7 +96,9 @@ impl Bench {
 /// Measures what was asked for, and returns the report.
 ///
 /// # Errors
-/// Says which program is missing, or what was answered wrongly.
+/// Says which program is missing, or what was answered wrongly; what was measured before is
+/// on standard error then.
+#[expect(clippy::print_stderr, reason = "what was measured is not lost")]
 pub(crate) fn run(arguments: &Arguments) -> Result<String, Error> {
     let directory = tempfile::Builder::new()
         .prefix("bench-")
@@ -117,13 +119,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, Error> {
     fs_err::write(&settling, noise(0, SETTLING.min(bench.scale.pulled)))?;
     fs_err::remove_file(settling)?;
     for part in arguments.parts() {
-        match part {
-            Part::Manifests => manifests::run(&mut bench)?,
-            Part::Blobs => blobs::run(&mut bench)?,
-            Part::Pushes => pushes::run(&mut bench)?,
-            Part::Lists => lists::run(&mut bench)?,
-            Part::Memory => memory::run(&mut bench)?,
-            Part::Collect => collect::run(&mut bench)?,
+        if let Err(error) = measure(part, &mut bench) {
+            eprintln!("so far:\n{}", bench.table);
+            return Err(error);
         }
     }
     let after = load()?;
@@ -137,6 +135,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, Error> {
         bench.scale.rounds,
         bench.table
     ))
+}
+
+fn measure(part: Part, bench: &mut Bench) -> Result<(), Error> {
+    match part {
+        Part::Manifests => manifests::run(bench),
+        Part::Blobs => blobs::run(bench),
+        Part::Pushes => pushes::run(bench),
+        Part::Lists => lists::run(bench),
+        Part::Memory => memory::run(bench),
+        Part::Collect => collect::run(bench),
+    }
 }
 
 /// Waits until what was written is on the disk, so that nobody waits for what another has

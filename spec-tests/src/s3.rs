@@ -29,7 +29,8 @@ const LEASH: &str = r#""$@" </dev/null & read -r _; kill -9 $!"#;
 /// A running S3 server; it is ended with this value.
 pub struct S3 {
     url: String,
-    process: Child,
+    /// None where it was there before.
+    process: Option<Child>,
     /// Removes the large content with the server.
     folder: TempDir,
 }
@@ -60,17 +61,28 @@ impl S3 {
         let url = url.expect("the S3 server listens").to_owned();
         Self {
             url,
-            process,
+            process: Some(process),
             folder,
         }
     }
 
-    /// Starts moto; `None` where it is not installed.
+    /// Takes the moto that `WHARF_TEST_MOTO` names by its URL, or starts one, which takes
+    /// seconds; `None` where it is not installed.
     ///
     /// # Panics
     /// When it is, and does not start.
     #[must_use]
     pub fn moto() -> Option<Self> {
+        if let Some(url) = variable("WHARF_TEST_MOTO") {
+            let folder = tempfile::tempdir().expect("a temporary directory");
+            let process = None;
+            let given = Self {
+                url,
+                process,
+                folder,
+            };
+            return Some(given.with_bucket());
+        }
         let program = in_path("moto_server")?;
         let folder = tempfile::tempdir().expect("a temporary directory");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
@@ -87,14 +99,20 @@ impl S3 {
             assert!(start.elapsed() < PATIENCE, "moto does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
-        let url = format!("http://{address}");
-        let request = Request::new(&agent(&[]), "PUT", &format!("{url}/{BUCKET}"));
-        let _ = request.send().expect(200);
-        Some(Self {
-            url,
-            process,
+        let started = Self {
+            url: format!("http://{address}"),
+            process: Some(process),
             folder,
-        })
+        };
+        Some(started.with_bucket())
+    }
+
+    /// Makes the bucket, which may be there.
+    fn with_bucket(self) -> Self {
+        let url = format!("{}/{BUCKET}", self.url);
+        let request = Request::new(&agent(&[]), "PUT", &url);
+        let _ = request.send().expect(200);
+        self
     }
 
     /// Returns the one server of this process, started with its first use.
@@ -154,9 +172,11 @@ pub fn environment_of(url: &str) -> Vec<(String, String)> {
 
 impl Drop for S3 {
     fn drop(&mut self) {
-        // Ends the leash, and thereby the server.
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
+        if let Some(process) = &mut self.process {
+            // Ends the leash, and thereby the server.
+            drop(process.stdin.take());
+            let _ = process.wait();
+        }
     }
 }
 

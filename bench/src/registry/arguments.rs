@@ -1,4 +1,5 @@
-//! The command line: `[--rounds N] [--seconds N] [--quick] [--s3 PROGRAM] [PART...]`.
+//! The command line: `[--rounds N] [--seconds N] [--many N] [--quick] [--s3 PROGRAM]
+//! [PART...]`.
 
 use crate::arguments::number;
 use crate::error::Error;
@@ -104,12 +105,13 @@ impl Arguments {
             s3: String::new(),
             parts: Vec::new(),
         };
-        let (mut rounds, mut seconds) = (None, None);
+        let (mut rounds, mut seconds, mut many) = (None, None, None);
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--quick" => arguments.scale = Scale::QUICK,
                 "--rounds" => rounds = Some(number(words.next(), &word)?),
                 "--seconds" => seconds = Some(number(words.next(), &word)?),
+                "--many" => many = Some(number(words.next(), &word)?),
                 "--s3" => arguments.s3 = words.next().ok_or_else(|| unknown(&word))?,
                 name => {
                     let part = Part::ALL.into_iter().find(|part| part.name() == name);
@@ -119,6 +121,11 @@ impl Arguments {
         }
         arguments.scale.rounds = rounds.unwrap_or(arguments.scale.rounds);
         arguments.scale.seconds = seconds.unwrap_or(arguments.scale.seconds);
+        arguments.scale.many = many.unwrap_or(arguments.scale.many);
+        // A page of 1000 names has to begin somewhere.
+        if arguments.scale.many <= 1000 {
+            return Err(Error::new("`--many` needs a number above 1000"));
+        }
         Ok(arguments)
     }
 
@@ -132,7 +139,7 @@ impl Arguments {
 fn unknown(word: &str) -> Error {
     let names = Part::ALL.map(Part::name).join("`, `");
     Error::new(format!(
-        "`{word}` is not understood: there are `--rounds N`, `--seconds N`, `--quick`, \
+        "`{word}` is not understood: there are `--rounds N`, `--seconds N`, `--many N`, `--quick`, \
          `--s3 PROGRAM` and `{names}`"
     ))
 }
@@ -162,7 +169,14 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for line in ["manifest", "--rounds", "--rounds x", "--seconds 0", "--s3"] {
+        for line in [
+            "manifest",
+            "--rounds",
+            "--rounds x",
+            "--seconds 0",
+            "--s3",
+            "--many 1000",
+        ] {
             let words = parse(line).unwrap_err().to_string();
             let word = line.split(' ').next().unwrap();
             assert!(words.contains(&format!("`{word}`")), "{words}");

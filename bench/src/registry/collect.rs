@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const GRACE: &str = "15s";
 
 /// Longest that a collection may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// How often it is looked whether the collection has ended.
 const LOOK: Duration = Duration::from_millis(250);

@@ -128,7 +128,7 @@ fn head(address: SocketAddr, path: &str, seconds: u32) -> Result<f64, Error> {
         }
         let mut sum = 0.0;
         while let Some(client) = clients.join_next().await {
-            sum += f64::from(client.map_err(|_| died())??);
+            sum += f64::from(client.map_err(|_panic| died())??);
         }
         Ok::<f64, Error>(sum)
     })?;

@@ -239,7 +239,7 @@ where
             tasks.spawn(client(number));
         }
         while let Some(task) = tasks.join_next().await {
-            task.map_err(|_| died())??;
+            task.map_err(|_panic| died())??;
         }
         Ok(())
     })

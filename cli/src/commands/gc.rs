@@ -87,7 +87,7 @@ pub(crate) fn run(
         let store = storage::store(environment, (&config, &sources), BUSY).await?;
         let collector = Collector::new(store, policy);
         if arguments.dry_run {
-            return Ok(foreseen(arguments.format, &collector.foresee().await?)?);
+            return foreseen(arguments.format, &collector.foresee().await?);
         }
         let collected = collector
             .collect(&|collected| progress.note(&going(collected)))

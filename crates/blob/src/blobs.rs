@@ -102,7 +102,7 @@ impl Blobs {
 static GATHERED: AtomicUsize = AtomicUsize::new(0);
 
 /// How many that may be before each intake gathers less.
-const GATHERED_LIMIT: usize = 64 * 1024 * 1024;
+const GATHERED_LIMIT: usize = 32 * 1024 * 1024;
 
 /// How much an intake gathers then: as little as is worth a hand-over between
 /// threads.

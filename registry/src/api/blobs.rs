@@ -47,14 +47,15 @@ pub(crate) async fn get(
             .digest(&digest)
             .empty());
     }
-    if app.redirects() && !headers.contains_key(IF_RANGE) {
-        if let Some(url) = repository.blob_url(&digest, URL_VALID).await? {
-            return Ok(Answer::new(StatusCode::TEMPORARY_REDIRECT)
-                .location(url)
-                .digest(&digest)
-                .header(CONTENT_LENGTH, "0")
-                .empty());
-        }
+    if app.redirects()
+        && !headers.contains_key(IF_RANGE)
+        && let Some(url) = repository.blob_url(&digest, URL_VALID).await?
+    {
+        return Ok(Answer::new(StatusCode::TEMPORARY_REDIRECT)
+            .location(url)
+            .digest(&digest)
+            .header(CONTENT_LENGTH, "0")
+            .empty());
     }
     let (answer, range) = match wanted(headers, &digest, size) {
         Wanted::Outside => {

@@ -113,6 +113,9 @@ impl Repository<Push> {
             }
             if self.manifest_record(digest).await?.is_none() {
                 nonce = self.show(manifest, digest, tags).await?;
+            } else {
+                let tags = tags.iter();
+                side_by_side(tags.map(|tag| self.restate_tag(tag, digest)).collect()).await?;
             }
         }
         Err(busy())
@@ -275,6 +278,8 @@ impl<G: Grant> Repository<G> {
         )?;
         if linked && whole && !held {
             self.store.state_fact(&holder).await?;
+            // Another blob may be missing, and the push end here.
+            self.content_is_due(digest).await?;
         }
         Ok(linked && whole)
     }

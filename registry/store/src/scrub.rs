@@ -62,6 +62,9 @@ const BYTES: u64 = 256 * 1024 * 1024;
 /// The keys that are remembered for a second look.
 const SUSPECTS: usize = 1024;
 
+/// The digests that are remembered because nothing finds who has them.
+const UNHELD: usize = 1024;
+
 /// The keys in a row that can not be looked at because the storage fails: it
 /// is not they that are damaged then.
 const FAILURES: usize = 32;
@@ -199,13 +202,26 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Says whether a problem is none: the collector will look at it, or the
+    /// bytes have somebody who is not found by them.
     fn is_known(&self, problem: &Problem) -> bool {
+        if let Problem::NobodysBytes { digest } = problem
+            && (self.position.blind || self.position.unheld.contains(digest))
+        {
+            return true;
+        }
         let pending = self.pending.as_ref();
         pending.is_some_and(|pending| pending.knows(problem))
     }
 
     /// Heals a problem if that was asked for, and writes it into the report.
     async fn found(&mut self, key: &Key, problem: &Problem) -> Result<(), Error> {
+        if let Problem::Unindexed { key, .. } = problem
+            && let Meaning::Holder(digest, _) = meaning(key)
+        {
+            self.position.unheld.push(digest);
+            self.position.blind |= self.position.unheld.len() >= UNHELD;
+        }
         let done = match self.scrub.mode {
             Mode::Report => Done::Nothing,
             Mode::Repair => repair::heal(&self.scrub.store, key, problem).await?,
@@ -233,6 +249,7 @@ impl Run<'_> {
         if self.failures >= FAILURES {
             return Err(error);
         }
+        self.position.blind = true;
         let why = look::told(&error);
         Ok(Seen {
             problems: vec![Problem::Unreadable { why }],

@@ -151,6 +151,21 @@ impl<G: Grant> Repository<G> {
         Ok(())
     }
 
+    /// Makes a tag mean a manifest again where a round of collection has taken
+    /// it, or what finds it, for a leftover of an earlier one.
+    pub(crate) async fn restate_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
+        match self.tag_record(tag).await? {
+            None => self.move_tag(tag, digest).await,
+            Some((record, _)) if record.digest == *digest => {
+                self.store
+                    .state_fact(&self.keys.tagged_as(digest, tag))
+                    .await
+            }
+            // Somebody has moved it since.
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Writes what a tag means. One that is immutable is written once: of
     /// several who try, all but the first lose, unless they mean the same.
     async fn write_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {

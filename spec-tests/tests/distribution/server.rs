@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
-use spec_tests::{Registry, blob, digest, media, with_query};
+use spec_tests::{Deployment, Registry, blob, digest, media, with_query};
 
 #[test]
 fn health_and_readiness_and_metrics() {
@@ -23,6 +23,10 @@ fn health_and_readiness_and_metrics() {
 
 #[test]
 fn a_second_process_is_refused_the_directory() {
+    if !Deployment::here().is_directory() {
+        // Any number may share a bucket.
+        return;
+    }
     let Some(registry) = Registry::builder().start() else {
         return;
     };

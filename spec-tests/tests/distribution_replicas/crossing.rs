@@ -138,8 +138,8 @@ fn begin_piece(
     stream
 }
 
-/// Goes on with an upload on one process, as soon as that has an answer about it, and ends
-/// it on another; returns how many bytes were there.
+/// Goes on with an upload on one process, as soon as that may, and ends it on another;
+/// returns how many bytes were there.
 fn finish(
     registry: &Registry,
     (one, other): (usize, usize),
@@ -149,17 +149,21 @@ fn finish(
     let start = Instant::now();
     loop {
         let (count, next) = received(registry, one, location);
-        let answer = append(registry, one, &next, count, &bytes[count..]);
-        if answer.status == 202 {
+        let range = format!("{count}-{}", bytes.len() - 1);
+        let request = registry.patch(&at(registry, one, &next));
+        let request = request.header("content-range", &range);
+        // A refusal may come, and the connection end, while the bytes are still sent.
+        let answer = request.body(&bytes[count..]).try_send();
+        if let Ok(answer) = answer
+            && answer.status == 202
+        {
             let query = format!("digest={}", digest(bytes));
             let target = with_query(&answer.location(), &query);
-            let _ = registry
-                .put(&at(registry, other, &target))
-                .send()
-                .expect(201);
+            let request = registry.put(&at(registry, other, &target));
+            let _ = request.send().expect(201);
             return count;
         }
-        assert!(start.elapsed() < PATIENCE, "{}", answer.summary());
+        assert!(start.elapsed() < PATIENCE, "the upload stays refused");
         sleep(Duration::from_millis(50));
     }
 }

@@ -110,7 +110,7 @@ fn rounds(count: u32) {
         server.kill();
         // strace lets go of the directory a moment later.
         sleep(Duration::from_millis(20));
-        setup.check();
+        setup.check(&[]);
         let server = Server::start_with(&setup, &storage);
         images.check(&server);
         let words = server.words();

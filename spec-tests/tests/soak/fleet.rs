@@ -22,7 +22,7 @@ const BUSY: [&str; 2] = ["--gc-interval=200ms", "--gc-grace=5s"];
 const LAST: [&str; 3] = ["--gc-interval=200ms", "--gc-grace=1s", "--upload-expiry=1s"];
 
 /// Longest that garbage may stay in the end.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Where the data of a fleet lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,19 +152,23 @@ impl Fleet {
         process.wait().expect("it is ours");
     }
 
-    /// Lets `wharf check` read everything; a directory must have no server then.
+    /// Lets `wharf check` read everything; a directory must have no server then. Returns
+    /// how many things nobody needs it found that no collector knows of.
     ///
     /// # Panics
     /// Panics when it finds damage.
-    pub(crate) fn check(&self) {
-        if !is_peer() {
-            self.setup.check();
+    pub(crate) fn check(&self) -> usize {
+        if is_peer() {
+            return 0;
         }
+        self.setup.check(&[])
     }
 
-    /// Restarts all with settings that leave no garbage.
+    /// Restarts all with settings that leave no garbage, once the collector was told what
+    /// kills have left.
     pub(crate) fn collect_all(&mut self) {
         self.kill_all();
+        self.setup.check(&["--repair"]);
         self.setup.flags = LAST.map(str::to_owned).into();
         self.start_missing();
     }

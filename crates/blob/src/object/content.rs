@@ -84,7 +84,7 @@ pub(super) async fn open(
         };
         let segments = match found {
             Found::Nothing => return Ok(None),
-            Found::Stream(stream) => return Ok(Some(stream)),
+            Found::Stream(stream) => return Ok(Some(*stream)),
             Found::Other => continue,
             Found::Segments(segments) => segments,
         };
@@ -108,7 +108,7 @@ pub(super) async fn open(
 /// Says what was found when a blob was opened.
 enum Found {
     Nothing,
-    Stream(ByteStream),
+    Stream(Box<ByteStream>),
     Segments(Segments),
     /// It was replaced meanwhile.
     Other,
@@ -141,7 +141,7 @@ async fn from_start(bucket: &Bucket, key: &Key, range: ByteRange) -> Result<Foun
     check(key, range, size)?;
     let first = front.slice(start..);
     let pieces = futures_util::stream::iter([Ok(first)]).chain(stream);
-    Ok(Found::Stream(cut(pieces, range.end)))
+    Ok(Found::Stream(Box::new(cut(pieces, range.end))))
 }
 
 async fn segments(
@@ -200,14 +200,14 @@ async fn from_within(bucket: &Bucket, key: &Key, range: ByteRange) -> Result<Fou
     };
     check(key, range, size)?;
     if range.length() == 0 {
-        return Ok(Found::Stream(ByteStream::of(Bytes::new())));
+        return Ok(Found::Stream(Box::new(ByteStream::of(Bytes::new()))));
     }
     let part = ByteRange {
         start: start + range.start,
         end: start + range.end,
     };
     let stream = bucket.stream(&path, part, &lying.expected).await?;
-    Ok(stream.map_or(Found::Other, Found::Stream))
+    Ok(stream.map_or(Found::Other, |stream| Found::Stream(Box::new(stream))))
 }
 
 /// Gives the data object that is exactly the blob under a key, if there is

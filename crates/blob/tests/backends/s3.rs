@@ -1,7 +1,9 @@
-//! The same contract on a server that speaks S3: the one at `WHARF_TEST_S3`,
-//! with its bucket `wharf-test`, or else `moto_server` where it is installed.
+//! The same contract on servers that speak S3: the program of `spec-tests/s3`,
+//! where it was built or `WHARF_TEST_S3` names it, and `moto_server`, where it
+//! is installed or `WHARF_TEST_MOTO` is its URL.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,11 +41,46 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Finds or starts a server; none where the test is skipped.
-async fn server() -> Option<Server> {
+/// Names a server.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// That of this repository: every condition is kept, and it is fast.
+    Ours,
+    /// Another reading of the same documents, in Python.
+    Moto,
+}
+
+impl Kind {
+    fn command(self, scratch: &Path, port: u16) -> Command {
+        let port = port.to_string();
+        match self {
+            Self::Ours => {
+                let built = concat!(
+                    env!("CARGO_MANIFEST_DIR"),
+                    "/../../target/test-s3/debug/wharf-test-s3"
+                );
+                let program = variable("WHARF_TEST_S3").unwrap_or_else(|| built.to_owned());
+                let mut command = Command::new(program);
+                command.arg(scratch.join("s3")).args([&port, BUCKET]);
+                command
+            }
+            Self::Moto => {
+                let mut command = Command::new("moto_server");
+                command.args(["-H", "127.0.0.1", "-p", &port]);
+                command
+            }
+        }
+    }
+}
+
+/// Starts a server; none where the test is skipped.
+#[expect(clippy::print_stdout, reason = "a test that can not run says so")]
+async fn server(kind: Kind) -> Option<Server> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let scratch = tempfile::tempdir().unwrap();
-    if let Some(url) = variable("WHARF_TEST_S3") {
+    fs_err::create_dir(scratch.path().join("s3")).unwrap();
+    if let (Kind::Moto, Some(url)) = (kind, variable("WHARF_TEST_MOTO")) {
+        make_bucket(&url).await;
         return Some(Server {
             url,
             scratch,
@@ -53,13 +90,13 @@ async fn server() -> Option<Server> {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let started = Command::new("moto_server")
-        .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+    let started = kind
+        .command(scratch.path(), address.port())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
     let Ok(own) = started else {
-        let why = "there is neither `WHARF_TEST_S3` nor `moto_server`";
+        let why = format!("the server {kind:?} is not here");
         assert!(variable("WHARF_MUST_NOT_SKIP").is_none(), "{why}");
         println!("skipped: {why}");
         return None;
@@ -71,20 +108,24 @@ async fn server() -> Option<Server> {
     };
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() {
-        assert!(begun.elapsed() < START, "`moto_server` does not start");
+        assert!(begun.elapsed() < START, "{kind:?} does not start");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let made = reqwest::Client::new()
-        .put(format!("{}/{BUCKET}", server.url))
-        .send()
-        .await;
-    assert!(made.unwrap().status().is_success());
+    if matches!(kind, Kind::Moto) {
+        make_bucket(&server.url).await;
+    }
     Some(server)
+}
+
+/// Makes the bucket, which may be there from before.
+async fn make_bucket(url: &str) {
+    let made = reqwest::Client::new().put(format!("{url}/{BUCKET}")).send();
+    let status = made.await.unwrap().status();
+    assert!(status.is_success() || status.as_u16() == 409, "{status}");
 }
 
 impl Server {
     fn options(&self, prefix: &str) -> S3Options {
-        let secret = |name, usual: &str| variable(name).unwrap_or_else(|| usual.to_owned());
         S3Options {
             bucket: BUCKET.to_owned(),
             prefix: prefix.to_owned(),
@@ -92,8 +133,8 @@ impl Server {
             region: None,
             addressing: S3Addressing::Automatic,
             credentials: S3Credentials::Keys {
-                id: secret("WHARF_TEST_S3_KEY", "wharf-test"),
-                secret: secret("WHARF_TEST_S3_SECRET", "wharf-test-secret"),
+                id: "wharf".to_owned(),
+                secret: "wharf-secret".to_owned(),
                 token: None,
             },
             encryption: S3Encryption::Bucket,
@@ -112,7 +153,18 @@ impl Server {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s3_conforms() {
-    let Some(server) = server().await else { return };
+    conforms(Kind::Ours).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn s3_by_moto_conforms() {
+    conforms(Kind::Moto).await;
+}
+
+async fn conforms(kind: Kind) {
+    let Some(server) = server(kind).await else {
+        return;
+    };
     let next = AtomicUsize::new(0);
     conformance(async || {
         let object = server.open(&next.fetch_add(1, Ordering::Relaxed).to_string());
@@ -125,7 +177,9 @@ async fn s3_conforms() {
 /// Without the probe there are tombstones instead of conditional deletions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s3_conforms_with_tombstones() {
-    let Some(server) = server().await else { return };
+    let Some(server) = server(Kind::Ours).await else {
+        return;
+    };
     let next = AtomicUsize::new(0);
     conformance(async || {
         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +190,9 @@ async fn s3_conforms_with_tombstones() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s3_is_probed_by_many_at_once() {
-    let Some(server) = server().await else { return };
+    let Some(server) = server(Kind::Ours).await else {
+        return;
+    };
     let probes = (0..8).map(|_| async { server.open("probed").probe().await });
     for outcome in futures_util::future::join_all(probes).await {
         outcome.unwrap();
@@ -145,20 +201,24 @@ async fn s3_is_probed_by_many_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s3_says_what_is_wrong_without_secrets() {
-    let Some(server) = server().await else { return };
+    let Some(server) = server(Kind::Ours).await else {
+        return;
+    };
     let mut options = server.options("");
     options.bucket = "no-such-bucket".to_owned();
     assert!(!format!("{options:?}").contains("secret"));
     let error = Object::s3(options).unwrap().probe().await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("NoSuchBucket"), "{error}: {cause}");
-    assert!(!cause.contains("wharf-test-secret") && !cause.contains('?'));
+    assert!(!cause.contains("wharf-secret") && !cause.contains('?'));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s3_signs_urls_of_large_blobs() {
     const LARGE: usize = 17 * 1024 * 1024;
-    let Some(server) = server().await else { return };
+    let Some(server) = server(Kind::Ours).await else {
+        return;
+    };
     let object = server.open("signed");
     for (name, size, is_signed) in [("small", 1000, false), ("large", LARGE, true)] {
         let key = Key::top(name);

@@ -205,7 +205,11 @@ impl Look<'_> {
         let (record, version) = match self.read::<ManifestRecord>(key).await? {
             Read::There(record, version) => (record, version),
             Read::Absent => return Ok(Vec::new()),
-            Read::Wrong(_, why) => return Ok(vec![Problem::NoRecord { why }]),
+            Read::Wrong(_, why) => {
+                let mut problems = vec![Problem::NoRecord { why }];
+                problems.extend(self.lost_holder(name, digest).await?);
+                return Ok(problems);
+            }
         };
         let repository = self.repository(name)?;
         let mut problems = Vec::new();
@@ -306,20 +310,32 @@ impl Look<'_> {
         let (_, version) = match self.fact(key).await? {
             Ok(Some(fact)) => fact,
             Ok(None) => return Ok(Vec::new()),
-            Err(problem) => return Ok(vec![problem]),
+            Err(problem) => {
+                let mut problems = vec![problem];
+                problems.extend(self.lost_holder(name, digest).await?);
+                return Ok(problems);
+            }
         };
         let mut problems = Vec::new();
         if !self.store.is_fact(&blob_key(digest)).await? {
             problems.push(Problem::LostBytes);
         }
-        let holder = self.repository(name)?.keys.holder(digest);
-        if !self.store.is_fact(&holder).await? {
-            problems.push(Problem::Unindexed {
-                key: holder,
-                index: Index::Fact,
-            });
-        }
+        problems.extend(self.lost_holder(name, digest).await?);
         self.if_still(key, &version, problems).await
+    }
+
+    /// Looks for the key by which a repository is found that has a digest.
+    async fn lost_holder(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Problem>, Error> {
+        let key = self.repository(name)?.keys.holder(digest);
+        let there = self.store.is_fact(&key).await?;
+        Ok((!there).then_some(Problem::Unindexed {
+            key,
+            index: Index::Fact,
+        }))
     }
 
     /// Looks at a key that a manifest has written, and that goes after it.

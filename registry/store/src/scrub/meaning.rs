@@ -53,10 +53,10 @@ pub(crate) enum Meaning {
     Unknown,
 }
 
-/// The keys at the top that others lie below, in byte order. Single records at
-/// the top, and what was put aside, are not looked at.
+/// The keys at the top that others lie below, in the order in which they are
+/// walked: bytes come last, when everything by which they are found was looked
+/// at. Single records at the top, and what was put aside, are not looked at.
 pub(crate) const TOPS: [&str; 8] = [
-    "blobs",
     "catalog",
     "data",
     "due",
@@ -64,6 +64,7 @@ pub(crate) const TOPS: [&str; 8] = [
     "repositories",
     "rounds",
     "uploads",
+    "blobs",
 ];
 
 /// Reads what a key means.
@@ -228,7 +229,7 @@ mod tests {
             "repositories/a/notes",
             "repositories/a/tags/-x",
             "repositories/a/tags/x/y",
-            "repositories/a/tagged/sha256:00",
+            "repositories/a/tagged/sha256%3A00",
             "uploads/x",
             "due/X",
         ] {

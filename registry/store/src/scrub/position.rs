@@ -26,6 +26,13 @@ pub(crate) struct Position {
     pub(crate) last: Option<Key>,
     /// What has to be looked at again at the end.
     pub(crate) suspects: Vec<Key>,
+    /// The digests that a repository has whose holders were not there.
+    #[serde(default)]
+    pub(crate) unheld: Vec<Digest>,
+    /// Whether something could not be looked at by which bytes are found: no
+    /// bytes are called nobody's then.
+    #[serde(default)]
+    pub(crate) blind: bool,
     /// What was seen before.
     pub(crate) seen: Scrubbed,
 }
@@ -37,6 +44,8 @@ impl Position {
             mode,
             last: None,
             suspects: Vec::new(),
+            unheld: Vec::new(),
+            blind: false,
             seen: Scrubbed::default(),
         }
     }

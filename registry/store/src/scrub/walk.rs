@@ -1,5 +1,6 @@
-//! Walks over all keys of the store in byte order of their segments, a page
-//! at a time, and goes on after any of them.
+//! Walks over all keys of the store, a page at a time, and goes on after any of
+//! them: below each key in byte order, and those at the top in an order of
+//! their own.
 
 use std::collections::VecDeque;
 
@@ -85,7 +86,9 @@ impl Walk {
 impl Level {
     /// Lists the keys at the top after one.
     fn top(after: &str) -> Self {
-        let names = TOPS.iter().filter(|name| **name > after);
+        let names = TOPS.iter();
+        let past = names.clone().position(|name| *name == after);
+        let names = names.skip(past.map_or(0, |past| past + 1));
         Self {
             key: None,
             names: names.map(|name| (*name).to_owned()).collect(),

@@ -43,23 +43,7 @@ impl System {
                     Phase::Removing => At::HelpPlan,
                 };
             }
-            At::Judge => {
-                let judging = Round {
-                    number: process.seen.number + 1,
-                    phase: Phase::Judging,
-                    nonce: self.nonce(index, &process),
-                    digests: process.digests,
-                };
-                process.at = At::Round;
-                if state.swap_round(process.seen, judging) {
-                    process.seen = judging;
-                    process.rounds += 1;
-                    process.at = match looks_first {
-                        true => self.decide(&mut process),
-                        false => self.begin_looking(&mut process),
-                    };
-                }
-            }
+            At::Judge => process = self.begin_round(state, index, process),
             At::TakeOver => {
                 state.swap_round(process.seen, process.seen.ended());
                 process.seen = Round::FIRST;
@@ -137,6 +121,34 @@ impl System {
                     };
                 }
             }
+            _ => process = self.remove(state, index, process, key),
+        }
+        process
+    }
+
+    fn begin_round(&self, state: &mut State, index: usize, mut process: Process) -> Process {
+        let judging = Round {
+            number: process.seen.number + 1,
+            phase: Phase::Judging,
+            nonce: self.nonce(index, &process),
+            digests: process.digests,
+        };
+        process.at = At::Round;
+        if state.swap_round(process.seen, judging) {
+            process.seen = judging;
+            process.rounds += 1;
+            process.at = match self.mutation {
+                Some(Mutation::LookFirst) => self.decide(&mut process),
+                _ => self.begin_looking(&mut process),
+            };
+        }
+        process
+    }
+
+    /// Removes what was agreed upon, and ends the round.
+    fn remove(&self, state: &mut State, index: usize, mut process: Process, key: Keys) -> Process {
+        let ends_early = self.mutation == Some(Mutation::EndEarly);
+        match process.at {
             At::Remove => {
                 process.todo &= !key;
                 state.processes[index] = process;

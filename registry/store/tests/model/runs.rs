@@ -73,7 +73,7 @@ const SMALL: [Scene; 9] = [
 ];
 
 /// For those who have the time.
-const LARGE: [Scene; 9] = [
+const LARGE: [Scene; 7] = [
     Scene(
         "push, put; put; collect",
         0,
@@ -90,11 +90,6 @@ const LARGE: [Scene; 9] = [
         &[&[PUSH, PUT], &[PUT], &[COLLECT_TWICE]],
     ),
     Scene(
-        "push, put; put another; collect twice",
-        0,
-        &[&[PUSH, PUT], &[PUT_OTHER], &[COLLECT_TWICE]],
-    ),
-    Scene(
         "push, put; mount, put; collect",
         0,
         &[&[PUSH, PUT], &[MOUNT, PUT_MOUNTED], &[COLLECT]],
@@ -105,14 +100,9 @@ const LARGE: [Scene; 9] = [
         &[&[PUSH, PUT], &[PUT, DELETE], &[COLLECT]],
     ),
     Scene(
-        "(push, put) delete; put again; two collectors",
-        1,
-        &[&[PUSH, PUT], &[DELETE], &[PUT], &[COLLECT], &[COLLECT]],
-    ),
-    Scene(
         "(push) mount, put; two collectors",
         1,
-        &[&[PUSH], &[MOUNT, PUT_MOUNTED], &[COLLECT], &[COLLECT_TWICE]],
+        &[&[PUSH], &[MOUNT, PUT_MOUNTED], &[COLLECT], &[COLLECT]],
     ),
     Scene(
         "(push) delete blob; push, put; put; collect",

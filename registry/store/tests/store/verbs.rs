@@ -77,16 +77,10 @@ async fn a_push_leaves_these_keys_and_a_delete_these(scene: Scene) {
         .delete_blob(&Digest::sha256(b"layer"))
         .await
         .expect("deleted");
-    let mut expected = vec![
-        format!("blobs/sha256/{config}"),
-        format!("blobs/sha256/{layer}"),
-        format!("blobs/sha256/{one}"),
-        format!("blobs/sha256/{two}"),
-        "catalog/a.~b".to_owned(),
-        format!("links/sha256/{config}/a.~b"),
-        format!("repositories/a.~b/blobs/sha256/{config}/link"),
-    ];
-    expected.sort();
+    // The rest is the collector's.
+    let link = format!("{layer}/link");
+    let gone = ["/manifests/", "/tagged/", "/tags/", &link];
+    expected.retain(|key| !gone.iter().any(|part| key.contains(part)));
     let mut keys = scene.keys().await;
     keys.sort();
     assert_eq!(keys, expected);

@@ -105,7 +105,7 @@ proptest! {
             let facts = place.link.iter().chain(&place.holder).chain(&place.references.stale);
             for fact in facts.filter(|fact| AGE.young_until(fact.since).is_some()) {
                 prop_assert!(!goes(&verdict, fact));
-                if !place.manifest && !(place.link.is_some() && place.references.live) {
+                if !(place.manifest || place.link.is_some() && place.references.live) {
                     prop_assert_eq!(&verdict.bytes, &None);
                     let again = again.expect("a time");
                     prop_assert!(again > NOW && again <= NOW + GRACE, "{}", again);

@@ -228,9 +228,7 @@ async fn interrupt(start: Start, call: Call, calls: [(usize, Call); 2]) -> usize
     };
     let yard = Yard::over(Arc::new(Paused::new(backend, interruptions)), now).await;
     call.make(&yard, &told).await;
-    let deletes = [call, calls[0].1, calls[1].1]
-        .iter()
-        .any(|call| *call == Call::DeleteLayer);
+    let deletes = [call, calls[0].1, calls[1].1].contains(&Call::DeleteLayer);
     check(&others, &told, deletes).await;
     // A collection that comes now takes nothing of it, and the one that comes
     // when everything is old leaves nothing else.
