@@ -227,6 +227,9 @@ fn open_bucket(
         name,
         prefix,
     } = bucket;
+    // What a client of an object store encrypts with. It is one for the whole
+    // program, and this is the only place that sets it.
+    let _set_before = rustls::crypto::ring::default_provider().install_default();
     let opened = match provider {
         Provider::S3 => {
             let s3 = &config.serve.s3;

@@ -6,8 +6,9 @@
 
 use std::net::SocketAddr;
 
-use axum::body::Body;
-use axum::http::{Method, Request, Response};
+use axum::body::{Body, HttpBody as _};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderValue, Method, Request, Response};
 use axum::response::IntoResponse as _;
 use tracing::Instrument as _;
 
@@ -39,15 +40,33 @@ pub(crate) async fn answer(
     peer: SocketAddr,
     request: Request<Body>,
 ) -> Response<Body> {
+    let is_head = *request.method() == Method::HEAD;
     let mut watch = Watch::begin(&app, peer, &request);
     let (request, rest) = linger::lend(request, app.metrics());
     watch.receives(rest.received());
     let span = watch.span();
     let routed = route(&app, (doors, peer), request, &mut watch);
     let response = routed.instrument(span).await;
-    let response = response.unwrap_or_else(ApiError::into_response);
+    let mut response = response.unwrap_or_else(ApiError::into_response);
+    if is_head {
+        behead(&mut response);
+    }
     rest.linger(response.status()).await;
     watch.answered(response)
+}
+
+/// Takes the body off an answer to `HEAD`, and keeps its length. HTTP/1 would
+/// do so by itself; over HTTP/2 a body that nobody expects breaks the stream.
+fn behead(response: &mut Response<Body>) {
+    let length = response.body().size_hint().exact();
+    if let Some(length) = length.filter(|length| *length > 0)
+        && !response.headers().contains_key(CONTENT_LENGTH)
+    {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
 }
 
 async fn route(

@@ -33,7 +33,7 @@ use self::queue::{Entry, Queue, What};
 use crate::error::Error;
 use crate::keys;
 use crate::records::{self, DueRecord, Phase, PlanRecord};
-use crate::repository::side_by_side;
+use crate::repository::in_bulk;
 use crate::store::Store;
 
 /// The entries that are taken at once.
@@ -263,7 +263,9 @@ impl Collector {
             }
             Ok(backend.delete(&entry.key).await?)
         });
-        let dropped = side_by_side(drops.collect()).await?.len();
+        let drops: Vec<_> = drops.collect();
+        let dropped = drops.len();
+        in_bulk(drops).await?;
         total.entries += dropped as u64;
         total.kept += (left.len() + again.len()) as u64;
         Ok(())

@@ -68,6 +68,20 @@ impl<G: Grant> Repository<G> {
     }
 }
 
+/// The removals of the collector that run at once: a disk makes many of them
+/// durable in the time that it takes for one.
+const REMOVED_AT_ONCE: usize = 64;
+
+/// Runs removals, many at once, to the end or to the first failure.
+pub(crate) async fn in_bulk(
+    calls: Vec<impl Future<Output = Result<(), Error>>>,
+) -> Result<(), Error> {
+    futures_util::stream::iter(calls)
+        .buffer_unordered(REMOVED_AT_ONCE)
+        .try_collect()
+        .await
+}
+
 /// Runs storage calls side by side, to the end or to the first failure, and
 /// keeps the order of their answers. They come in a vector, since a lazy
 /// iterator held across an await would tie the future to one lifetime.

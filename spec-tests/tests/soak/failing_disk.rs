@@ -4,6 +4,7 @@
 //! `strace` makes system calls fail: those by which files and directories are written,
 //! named and flushed, every so often in each thread.
 
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -67,25 +68,7 @@ fn rounds(count: u32) {
     let mut images = Images::new(LAYER);
     let (mut refused, mut died) = (0, 0);
     for round in 0..count {
-        // Counted in each thread; a start that fails is no failure of the server.
-        let inject = format!(
-            "inject={CALLS}:error=EIO:when={}+{}",
-            30 + dice.below(60),
-            60 + dice.below(200)
-        );
-        let calls = format!("trace={CALLS}");
-        let prefix = [
-            "strace",
-            "-D",
-            "-f",
-            "-qq",
-            "-o/dev/null",
-            "-e",
-            &*calls,
-            "-e",
-            &*inject,
-        ];
-        let mut server = Server::start_in_with(&setup, &storage, &prefix);
+        let mut server = start_failing(&setup, &storage, &mut dice);
         for number in 0..PUSHES {
             let outcome = if number % REMOVED_EVERY == REMOVED_EVERY - 1 {
                 images.remove(&server)
@@ -124,6 +107,17 @@ fn rounds(count: u32) {
     assert!(refused > 0, "the disk never failed");
     assert!(images.count() > 0, "nothing was ever acknowledged");
     assert_eq!(died, 0);
+}
+
+/// Starts a server whose calls fail every so often, counted in each thread. A start that
+/// fails would be no failure of the server: the first calls of a thread do not.
+fn start_failing(setup: &Setup, storage: &Path, dice: &mut Dice) -> Server {
+    let (first, step) = (30 + dice.below(60), 60 + dice.below(200));
+    let calls = format!("trace={CALLS}");
+    let inject = format!("inject={CALLS}:error=EIO:when={first}+{step}");
+    let prefix = ["strace", "-D", "-f", "-qq", "-o/dev/null"];
+    let prefix = [&prefix[..], &["-e", &calls, "-e", &inject]].concat();
+    Server::start_in_with(setup, storage, &prefix)
 }
 
 /// An error that a client can read, and that is no fault of its.

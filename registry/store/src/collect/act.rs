@@ -178,7 +178,10 @@ async fn judge_content(
         };
         match &candidate.kind {
             Kind::Content { of } => spot.of.extend(of),
-            Kind::Remains { subject } => spot.remains = Some(*subject),
+            Kind::Remains { subject } => {
+                // Of two entries one may know of the subject alone.
+                spot.remains = Some(subject.or(spot.remains.flatten()));
+            }
             Kind::Present | Kind::Manifest { .. } => {}
         }
     }

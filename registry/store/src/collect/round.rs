@@ -22,7 +22,7 @@ use oci::Digest;
 use crate::error::Error;
 use crate::keys;
 use crate::records::{self, Phase, PlanRecord, Removal, RoundRecord};
-use crate::repository::side_by_side;
+use crate::repository::in_bulk;
 use crate::store::Store;
 
 /// How often a writer looks again because rounds came and went meanwhile.
@@ -197,7 +197,7 @@ async fn remove(store: &Store, plan: &str) -> Result<(), Error> {
         return Ok(());
     };
     let removals = record.removals.iter();
-    side_by_side(
+    in_bulk(
         removals
             .map(async |Removal { key, version }| {
                 let _gone_before = backend.delete_if(key, version).await?;
