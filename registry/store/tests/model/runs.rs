@@ -73,7 +73,7 @@ const SMALL: [Scene; 9] = [
 ];
 
 /// For those who have the time.
-const LARGE: [Scene; 7] = [
+const LARGE: [Scene; 6] = [
     Scene(
         "push, put; put; collect",
         0,
@@ -103,17 +103,6 @@ const LARGE: [Scene; 7] = [
         "(push) mount, put; two collectors",
         1,
         &[&[PUSH], &[MOUNT, PUT_MOUNTED], &[COLLECT], &[COLLECT]],
-    ),
-    Scene(
-        "(push) delete blob; push, put; put; collect",
-        1,
-        &[
-            &[PUSH],
-            &[DELETE_BLOB],
-            &[PUSH, PUT],
-            &[PUT_OTHER],
-            &[COLLECT],
-        ],
     ),
 ];
 
