@@ -160,7 +160,12 @@ mod tests {
     fn tests_bring_the_program_they_run() {
         assert_eq!(
             parse("ci --only test --only fmt"),
-            Ok(Request::Ci(vec![Part::Fmt, Part::Build, Part::Test]))
+            Ok(Request::Ci(vec![
+                Part::Fmt,
+                Part::Build,
+                Part::S3,
+                Part::Test
+            ]))
         );
     }
 

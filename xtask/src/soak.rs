@@ -15,8 +15,32 @@ use crate::error::Error;
 pub(crate) fn run(rounds: u32) -> Result<(), Error> {
     let program = released_program()?;
     crate::ci::run(&[Part::Build, Part::S3])?;
-    task(&program, rounds).run()
+    let store = store().run();
+    task(&program, rounds).run().and(store)
 }
+
+/// Explores the larger scenes of the model of collection, and runs the store
+/// under many more seeds than a test does.
+fn store() -> Task {
+    let arguments = [
+        "nextest",
+        "run",
+        "--locked",
+        "--package",
+        "store",
+        "--no-fail-fast",
+        "--success-output",
+        "immediate",
+        "-E",
+        "binary(model) or test(races::)",
+    ];
+    Task::new("cargo", &arguments)
+        .with("WHARF_MODEL", "full")
+        .with("WHARF_SEEDS", format!("0..{SEEDS}"))
+}
+
+/// The seeds of each race.
+const SEEDS: u32 = 5000;
 
 fn task(program: &Path, rounds: u32) -> Task {
     let arguments = [

@@ -266,6 +266,9 @@ async fn begin(store: &Store, owner: &str, digests: BTreeSet<Digest>) -> Result<
                 }
             }
             Phase::Removing { .. } => seen.finish(store).await?,
+            Phase::Judging { owner: judging, .. } if is_dead(store, owner, judging) => {
+                let _by_somebody_else = seen.end(store).await?;
+            }
             Phase::Judging { .. } => match &met {
                 Some((version, since)) if *version == seen.version => {
                     if since.elapsed() >= PATIENCE {
@@ -281,6 +284,13 @@ async fn begin(store: &Store, owner: &str, digests: BTreeSet<Digest>) -> Result<
             },
         }
     }
+}
+
+/// Says whether the owner of a round is known to be dead: it was another
+/// process, of which there is one at a time here.
+fn is_dead(store: &Store, ours: &str, judging: &str) -> bool {
+    let process = |nonce: &str| nonce.split('-').next().map(ToOwned::to_owned);
+    !store.backend().is_shared() && process(ours) != process(judging)
 }
 
 /// Ends a round of ours that came to nothing.

@@ -50,9 +50,14 @@ pub(crate) async fn expire(store: &Store, entry: &Entry) -> Result<Expiry, Error
             return Ok(Expiry::GoesOn);
         }
     }
-    if let Some(saved) = &record.saved {
-        backend.discard(&keys::upload_data(id), saved).await?;
-    }
+    let place = keys::upload_data(id);
+    let saved = match &record.saved {
+        Some(saved) => saved.clone(),
+        // Bytes may be there that were never acknowledged. Starting anew at
+        // their place forgets them.
+        None => backend.begin(&place).await?.save().await?,
+    };
+    backend.discard(&place, &saved).await?;
     backend.delete(&entry.key).await?;
     Ok(Expiry::Gone)
 }

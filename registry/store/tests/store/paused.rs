@@ -15,6 +15,11 @@ use bytes::Bytes;
 pub(crate) trait Pause: fmt::Debug + Send + Sync + 'static {
     /// Lets others go first.
     async fn pause(&self);
+
+    /// Says whether the place counts as one that several processes write to.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 /// Wraps a backend, and pauses before each operation.
@@ -90,5 +95,9 @@ impl<P: Pause> Backend for Paused<P> {
     async fn discard(&self, place: &Key, saved: &Saved) -> Result<(), Error> {
         self.pause.pause().await;
         self.inner.discard(place, saved).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.pause.is_shared()
     }
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use blob::testing::{Failing, Fault, Moment};
+use async_trait::async_trait;
+use blob::testing::{Failing, Fault, Moment, Operation};
 use blob::{Backend, ErrorKind, Local, Object, Sharing, Sync};
 use oci::{Algorithm, Manifest};
 use store::{Start, Store, UploadId};
 
 use super::yard::{Expected, GRACE, Yard};
+use crate::paused::{Pause, Paused};
 use crate::promises;
 use crate::scene::{image, referrer};
 
@@ -95,6 +98,66 @@ async fn kill(backend: Arc<dyn Backend>, step: usize, moment: Moment) -> bool {
     check(&yard).await;
     nothing_is_left(&yard).await;
     killed
+}
+
+/// Makes the storage one that several processes share, where nobody knows who
+/// is dead.
+#[derive(Debug)]
+struct Shared;
+
+#[async_trait]
+impl Pause for Shared {
+    async fn pause(&self) {}
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_every_step_where_several_processes_write() {
+    let mut step = 0;
+    let backend = || Arc::new(Paused::new(Arc::new(Object::in_memory()), Shared));
+    while kill(backend(), step, Moment::After).await {
+        step += 1;
+    }
+    assert!(step > 50, "only {step} steps");
+}
+
+/// How long a collection waits for the round of one that died.
+async fn wait(backend: Arc<dyn Backend>) -> Duration {
+    let now = Arc::new(AtomicU64::new(1_700_000_000_000));
+    let yard = Yard::over(Arc::clone(&backend), Arc::clone(&now)).await;
+    litter(&yard).await;
+    let failing = Failing::new(backend);
+    let dying = Yard::over(Arc::new(failing.clone()), now).await;
+    let fault = Fault {
+        kind: ErrorKind::Unavailable,
+        moment: Moment::After,
+    };
+    let mut met = false;
+    failing.fail_when(fault, move |step| {
+        met |= step.operation == Operation::Swap && step.key.as_str() == "round";
+        met
+    });
+    dying.try_collect().await.expect_err("killed");
+    let started = tokio::time::Instant::now();
+    yard.collect().await;
+    nothing_is_left(&yard).await;
+    started.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_round_is_waited_for_only_where_its_owner_may_live() {
+    let alone: Arc<dyn Backend> = Arc::new(Object::in_memory());
+    let shared = Arc::new(Paused::new(Arc::clone(&alone), Shared));
+    let waited = wait(shared).await;
+    assert!(
+        (60..70).contains(&waited.as_secs()),
+        "waited for {waited:?}"
+    );
+    let waited = wait(Arc::new(Object::in_memory())).await;
+    assert!(waited.as_secs() < 1, "waited for {waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

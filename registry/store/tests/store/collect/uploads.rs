@@ -16,6 +16,7 @@ in_every_yard! {
     an_upload_that_goes_on_stays
     a_finished_upload_leaves_its_blob_alone
     an_upload_of_this_moment_stays
+    bytes_that_were_never_acknowledged_go
 }
 
 async fn started(yard: &Yard) -> UploadId {
@@ -104,6 +105,23 @@ async fn an_upload_of_this_moment_stays(yard: Yard) {
         .await
         .expect("taken");
     writer.save().await.expect("kept");
+    yard.later(2 * DAY);
+    assert_eq!(yard.collect().await.uploads, 1);
+    Expected::new().check(&yard).await;
+}
+
+async fn bytes_that_were_never_acknowledged_go(yard: Yard) {
+    let id = started(&yard).await;
+    let push = yard.scene.push("a/b");
+    let mut writer = push
+        .continue_upload(&id, Start::At(0))
+        .await
+        .expect("a turn");
+    // More than are gathered before they are written.
+    let content = Bytes::from(vec![b'x'; 300 * 1024]);
+    writer.push(content).await.expect("taken");
+    // The connection is cut, or the process killed.
+    drop(writer);
     yard.later(2 * DAY);
     assert_eq!(yard.collect().await.uploads, 1);
     Expected::new().check(&yard).await;
