@@ -310,18 +310,35 @@ impl Bucket {
         }
     }
 
-    /// Removes an object if it is still of this version, or leaves an empty
-    /// one in its place.
+    /// Removes an object if it is still of this version.
+    ///
+    /// It becomes a tombstone first: S3 answers a conditional deletion of what
+    /// is not there as if it had been done, and of several who delete one
+    /// shall know that it was he. All tombstones are alike and read as
+    /// absence, so that removing whichever is there is right.
     pub(super) async fn remove(&self, path: &Path, version: &Version) -> Result<Swapped, Error> {
-        if let (Some(removal), true) = (&self.store.removal, self.removes.load(Ordering::Relaxed)) {
-            let Some(e_tag) = parse_version(version).and_then(|version| version.e_tag) else {
-                return Ok(Swapped::Lost);
-            };
-            return removal.remove(&self.full(path)?, &e_tag).await;
-        }
         let expected = Expected::Version(version.clone());
-        let put = self.put(path, PutPayload::new(), &expected).await?;
-        Ok(put.into())
+        let Put::Done(tombstone) = self.put(path, PutPayload::new(), &expected).await? else {
+            return Ok(Swapped::Lost);
+        };
+        if self.removes.load(Ordering::Relaxed) {
+            // A tombstone that stays is absence as well.
+            let _stays = self.remove_exactly(path, &tombstone).await;
+        }
+        Ok(Swapped::Done)
+    }
+
+    /// Asks the store to delete an object if it is still of this version.
+    pub(super) async fn remove_exactly(
+        &self,
+        path: &Path,
+        version: &Version,
+    ) -> Result<Swapped, Error> {
+        let e_tag = parse_version(version).and_then(|version| version.e_tag);
+        match (&self.store.removal, e_tag) {
+            (Some(removal), Some(e_tag)) => removal.remove(&self.full(path)?, &e_tag).await,
+            _ => Ok(Swapped::Lost),
+        }
     }
 
     /// Trusts the store to delete conditionally from now on, or no longer.

@@ -98,14 +98,13 @@ async fn removes(bucket: &Bucket, path: &Path, second: Version) -> Result<bool, 
             "replace an object that is as expected (`If-Match`)",
         ));
     };
-    bucket.trust_removal(true);
     // A store that does not know the condition deletes, or says that it can
     // not: either way it is left alone.
-    let stale = bucket.remove(path, &second).await;
+    let stale = bucket.remove_exactly(path, &second).await;
     if !matches!(stale, Ok(Swapped::Lost)) || !holds(bucket, path, FIRST).await? {
         return Ok(false);
     }
-    let exact = bucket.remove(path, &third).await;
+    let exact = bucket.remove_exactly(path, &third).await;
     Ok(matches!(exact, Ok(Swapped::Done)) && bucket.head(path).await?.is_none())
 }
 

@@ -1,7 +1,7 @@
 //! A collector that dies at every step, and another one that goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,7 +36,7 @@ async fn litter(yard: &Yard) {
     yard.put("a/b", &one(), "v1").await;
     yard.put("a/b", &two(), "v2").await;
     yard.put("a/b", &referrer(CONFIG, &one(), "note"), "").await;
-    let now = yard.now.load(std::sync::atomic::Ordering::Relaxed);
+    let now = yard.now.load(Ordering::Relaxed);
     let id = UploadId::new(now, 7);
     let push = yard.scene.push("a/b");
     push.start_upload(id.clone(), Algorithm::Sha256)
@@ -135,10 +135,10 @@ async fn wait(backend: Arc<dyn Backend>) -> Duration {
         kind: ErrorKind::Unavailable,
         moment: Moment::After,
     };
-    let mut met = false;
+    let met = AtomicBool::new(false);
     failing.fail_when(fault, move |step| {
-        met |= step.operation == Operation::Swap && step.key.as_str() == "round";
-        met
+        let begins = step.operation == Operation::Swap && step.key.as_str() == "round";
+        met.fetch_or(begins, Ordering::Relaxed) || begins
     });
     dying.try_collect().await.expect_err("killed");
     let started = tokio::time::Instant::now();
