@@ -27,7 +27,7 @@ mod problem;
 mod repair;
 mod walk;
 
-use blob::Key;
+use blob::{Expected, Key, Swapped};
 use serde::{Deserialize, Serialize};
 
 pub use self::finding::{Damage, Done, Finding, Scrubbed};
@@ -39,8 +39,10 @@ use self::pending::Pending;
 use self::position::Position;
 use self::problem::Problem;
 use self::walk::Walk;
-use crate::collect::Policy;
+use crate::collect::{Policy, round};
 use crate::error::Error;
+use crate::keys;
+use crate::records::{self, Phase, RoundRecord};
 use crate::store::Store;
 
 /// Says what is done about what is found.
@@ -126,6 +128,9 @@ impl Scrub {
             pace: Pace::new(self.rate),
             failures: 0,
         };
+        if run.position.last.is_none() {
+            run.look_at_round().await?;
+        }
         progress(&run.position.seen);
         let mut saved = (run.position.seen.keys, run.position.seen.bytes);
         while let Some((key, meaning)) = walk.next(self.store.backend()).await? {
@@ -145,6 +150,38 @@ impl Scrub {
 }
 
 impl Run<'_> {
+    /// Looks at the round of collection: nobody can push where it can not be
+    /// read. A new one has a number beyond all that were seen, so that every
+    /// writer that is on its way looks again.
+    async fn look_at_round(&mut self) -> Result<(), Error> {
+        let store = &self.scrub.store;
+        let source = match round::Seen::read(store).await {
+            Err(Error::Record { source, .. }) => source,
+            read => return read.map(|_healthy| ()),
+        };
+        let key = keys::round();
+        let mut done = Done::Nothing;
+        if self.scrub.mode == Mode::Repair
+            && let Some(broken) = store.backend().read(&key).await?
+        {
+            let record = records::to_bytes(&RoundRecord {
+                number: store.now(),
+                phase: Phase::Idle,
+            });
+            let expected = Expected::Version(broken.version);
+            if store.backend().swap(&key, expected, record).await? == Swapped::Done {
+                done = Done::Rewritten;
+            }
+        }
+        self.position.seen.add(Finding {
+            key,
+            kind: Damage::Unreadable,
+            what: source.to_string(),
+            done,
+        });
+        Ok(())
+    }
+
     /// Looks at a key for the first time.
     async fn look(&mut self, key: Key, meaning: &Meaning) -> Result<(), Error> {
         let store = &self.scrub.store;

@@ -90,7 +90,13 @@ impl Repository<Delete> {
     /// Fails with [`Error::ManifestUnknown`] when there is no such tag.
     pub async fn delete_tag(&self, tag: &Tag) -> Result<(), Error> {
         let unknown = || Error::ManifestUnknown(Reference::Tag(tag.clone()));
-        let (record, version) = self.tag_record(tag).await?.ok_or_else(unknown)?;
+        let (record, version) = match self.tag_record(tag).await {
+            // It is damaged, and nobody can say what it meant.
+            Err(Error::Record { key, .. }) => {
+                return Ok(self.store.backend().delete(&key).await?);
+            }
+            found => found?.ok_or_else(unknown)?,
+        };
         // A tag that was moved meanwhile was moved after this delete.
         let _moved = self
             .store
@@ -111,6 +117,15 @@ impl<G: Grant> Repository<G> {
         records::read(self.store.backend(), &self.keys.tag(tag)).await
     }
 
+    /// Reads what a tag means, and takes a record that is damaged for none: it
+    /// is replaced by the next push, and keeps no manifest from being deleted.
+    async fn readable_tag(&self, tag: &Tag) -> Result<Option<(TagRecord, Version)>, Error> {
+        match self.tag_record(tag).await {
+            Err(Error::Record { .. }) => Ok(None),
+            read => read,
+        }
+    }
+
     /// Makes sure that a tag may mean a manifest.
     pub(crate) async fn check_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
         if !self.store.immutable().name(tag) {
@@ -129,7 +144,7 @@ impl<G: Grant> Repository<G> {
     pub(crate) async fn move_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
         let tagged = self.keys.tagged_as(digest, tag);
         self.store.state_fact(&tagged).await?;
-        let before = self.tag_record(tag).await?;
+        let before = self.readable_tag(tag).await?;
         if let Err(error) = self.write_tag(tag, digest).await {
             self.forget_tagged(digest, tag).await?;
             return Err(error);
@@ -229,7 +244,7 @@ impl<G: Grant> Repository<G> {
 
     /// Removes a tag if it still means this manifest.
     async fn drop_tag(&self, tag: &Tag, digest: &Digest) -> Result<(), Error> {
-        while let Some((record, version)) = self.tag_record(tag).await? {
+        while let Some((record, version)) = self.readable_tag(tag).await? {
             if record.digest != *digest {
                 break;
             }
@@ -255,7 +270,7 @@ impl<G: Grant> Repository<G> {
             backend.delete(&key).await?;
             // A maybe-key may be left over, but never missing: if the tag came
             // back while this key went, it is written again.
-            let version = match self.tag_record(tag).await? {
+            let version = match self.readable_tag(tag).await? {
                 Some((record, version)) if record.digest == *digest => version,
                 _ => return Ok(()),
             };

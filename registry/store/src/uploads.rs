@@ -329,13 +329,15 @@ impl Writer {
     /// acknowledged.
     pub async fn finish(mut self, digest: &Digest) -> Result<(), Error> {
         let repository = self.repository.clone();
-        let mut fence = Fence::raise(&repository.store, &[*digest]).await?;
-        if let Err(error) = self.publish_held(digest).await {
-            // The first error is the one to tell; what can not be removed is
-            // found by its age.
-            let _left_over = self.restore().await;
-            return Err(error);
-        }
+        let mut fence = match self.publish_fenced(digest).await {
+            Ok(fence) => fence,
+            Err(error) => {
+                // The first error is the one to tell; what can not be removed
+                // is found by its age.
+                let _left_over = self.restore().await;
+                return Err(error);
+            }
+        };
         repository.state_link(digest).await?;
         for _ in 0..ATTEMPTS {
             if fence.pass(&repository.store, &[*digest]).await? == Passed::Yes {
@@ -352,6 +354,13 @@ impl Writer {
             repository.restate_link(digest).await?;
         }
         Err(busy())
+    }
+
+    async fn publish_fenced(&mut self, digest: &Digest) -> Result<Fence, Error> {
+        let store = self.repository.store.clone();
+        let fence = Fence::raise(&store, &[*digest]).await?;
+        self.publish_held(digest).await?;
+        Ok(fence)
     }
 
     /// Publishes the bytes, and says who has them.

@@ -25,6 +25,8 @@ on_every_backend! {
     what_is_known_to_the_collector_is_no_finding
     what_is_gone_is_told_and_nothing_else_goes
     what_says_nothing_is_told
+    a_damaged_round_is_replaced_so_that_clients_can_push
+    a_damaged_tag_is_moved_and_deleted
     bytes_of_no_upload_go
     what_can_not_be_read_is_told_and_stays
 }
@@ -493,6 +495,49 @@ async fn what_says_nothing_is_told(scene: Scene) {
         let record = aged.backend().read(&key(told)).await.expect("read");
         assert_eq!(record.expect("there").value, value, "{told}");
     }
+}
+
+async fn a_damaged_round_is_replaced_so_that_clients_can_push(scene: Scene) {
+    let aged = Aged::new(scene).await;
+    aged.write("round", b"{").await;
+    let blob = aged.scene.blob("r", b"more").await;
+    assert!(matches!(blob, Err(store::Error::Record { .. })), "{blob:?}");
+    aged.reports(&["unreadable ! round"]).await;
+    let scrubbed = aged.scrub(Mode::Repair).await;
+    assert_eq!(lines(&scrubbed), ["unreadable rewritten round"]);
+    assert_eq!(scrubbed.remaining, 0);
+    aged.scene.blob("r", b"more").await.expect("pushed");
+}
+
+async fn a_damaged_tag_is_moved_and_deleted(scene: Scene) {
+    let aged = Aged::new(scene).await;
+    let tag: Tag = "v1".parse().expect("a tag");
+    aged.write("repositories/r/tags/v1", b"{").await;
+    let push = aged.scene.push("r");
+    push.put_manifest(&one(), &digest(&one()), std::slice::from_ref(&tag))
+        .await
+        .expect("moved");
+    let read = aged
+        .scene
+        .pull("r")
+        .manifest(&oci::Reference::Tag(tag.clone()))
+        .await;
+    assert_eq!(read.expect("read").digest, digest(&one()));
+    aged.write("repositories/r/tags/v1", b"{").await;
+    let delete = aged.scene.delete("r");
+    delete.delete_tag(&tag).await.expect("deleted");
+    assert!(
+        aged.scene
+            .pull("r")
+            .manifest(&oci::Reference::Tag(tag))
+            .await
+            .is_err()
+    );
+    aged.write("repositories/r/tags/v1", b"{").await;
+    delete
+        .delete_manifest(&digest(&one()))
+        .await
+        .expect("deleted");
 }
 
 async fn bytes_of_no_upload_go(scene: Scene) {
