@@ -16,7 +16,7 @@ use crate::image::LayerOf;
 use crate::pack::contents::Shelf;
 use crate::pack::layers::Layers;
 use crate::request::Cache;
-use crate::solve::{Built, here};
+use crate::solve::{BuiltImage, here};
 
 /// Says what was written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,7 +39,7 @@ pub struct Exported {
 /// and with [`ErrorKind::Image`] when a layer can not be read.
 pub async fn export_directory(
     images: &Images,
-    built: &Built,
+    built: &BuiltImage,
     directory: &Path,
     scratch: &Path,
 ) -> Result<Exported, Error> {
@@ -79,7 +79,7 @@ pub async fn export_directory(
 /// [`ErrorKind::Image`] when a layer can not be read.
 pub async fn export_tar(
     images: &Images,
-    built: &Built,
+    built: &BuiltImage,
     out: impl Write + Send + 'static,
     scratch: &Path,
 ) -> Result<(), Error> {
@@ -129,7 +129,7 @@ pub async fn export_tar(
 }
 
 /// Has the whole file system of an image at hand.
-async fn whole(images: &Images, built: &Built, scratch: &Path) -> Result<(Tree, Shelf), Error> {
+async fn whole(images: &Images, built: &BuiltImage, scratch: &Path) -> Result<(Tree, Shelf), Error> {
     let library = images.library().ok_or_else(|| {
         Error::new(
             ErrorKind::Image,

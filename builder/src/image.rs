@@ -7,4 +7,4 @@ mod manifest;
 
 pub(crate) use config::{Health, History, ImageConfig, Runtime};
 pub use manifest::Format;
-pub(crate) use manifest::{LayerOf, compose};
+pub(crate) use manifest::{LayerOf, compose, compose_index};

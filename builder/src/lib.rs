@@ -46,6 +46,6 @@ pub use crate::request::{
     RunNetwork, Running, SandboxChoice, Secret, Xattrs,
 };
 pub use crate::snapshot::{Prune, Pruned, Store, Usage};
-pub use crate::solve::{Built, BuiltLayer, BuiltStep, Checked, untagged};
+pub use crate::solve::{Built, BuiltImage, BuiltLayer, BuiltStep, Checked, untagged};
 pub use crate::verify::{Difference, DifferenceKind, FieldDifference, Origin, Report, StepReport};
 pub use crate::worker::dispatch;

@@ -69,9 +69,12 @@ impl Prepared {
     /// can not be read.
     pub async fn new(mut request: Request) -> Result<Self, Error> {
         // Another spelling of one platform must not be another image.
-        request.platform = request.platform.normalized();
+        for platform in &mut request.platforms {
+            *platform = platform.clone().normalized();
+        }
         request.build_platform = request.build_platform.normalized();
-        if request.platform.os == "windows" {
+        platforms(&request.platforms)?;
+        if request.platforms.iter().any(|platform| platform.os == "windows") {
             let message = "images for Windows are not supported";
             return Err(Error::new(ErrorKind::Unsupported, message).with_hint(
                 "layers for Windows are of another form; `--platform linux/amd64` is one that is",
@@ -158,6 +161,24 @@ impl Prepared {
     /// Fails as [`Prepared::build`] does. Differences are no errors here.
     pub async fn verify(&self, images: &Images, built: &Built) -> Result<Report, Error> {
         solve::verify(self, images, built).await
+    }
+}
+
+/// Sees to it that there is a platform, and none twice.
+fn platforms(platforms: &[oci::Platform]) -> Result<(), Error> {
+    if platforms.is_empty() {
+        return Err(Error::new(ErrorKind::Unsupported, "no platform is given"));
+    }
+    let twice = platforms
+        .iter()
+        .enumerate()
+        .find(|(at, platform)| platforms.iter().take(*at).any(|earlier| earlier == *platform));
+    match twice {
+        None => Ok(()),
+        Some((_, platform)) => {
+            let message = format!("the platform `{platform}` is given twice");
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
     }
 }
 

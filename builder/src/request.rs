@@ -34,8 +34,9 @@ pub struct Request {
     pub target: Option<String>,
     /// Values for `ARG`.
     pub arguments: BTreeMap<String, String>,
-    /// The machine that the image is for.
-    pub platform: Platform,
+    /// The machines that the image is for; at least one. Of more than one an
+    /// index is made, in this order.
+    pub platforms: Vec<Platform>,
     /// The machine that builds it.
     pub build_platform: Platform,
     /// The time of every file that is copied and of the image, in seconds
@@ -47,8 +48,11 @@ pub struct Request {
     pub format: Format,
     /// Whether layers that were packed before are taken.
     pub cache: Cache,
-    /// How many threads compress.
+    /// How many threads compress a layer.
     pub threads: NonZeroUsize,
+    /// How many steps are done at a time, of stages that do not need each
+    /// other.
+    pub jobs: NonZeroUsize,
     /// How URLs and git repositories are reached.
     pub network: Network,
     /// How commands are run.

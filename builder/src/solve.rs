@@ -14,12 +14,12 @@ use std::num::NonZeroUsize;
 use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
 use bytes::Bytes;
 use dockerfile::{Diagnostic, Ignore, Severity};
-use oci::{Config, Descriptor, Digest, ImageName, Manifest};
+use oci::{Config, Descriptor, Digest, ImageName, Manifest, Platform};
 
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::{Event, Progress};
-use crate::image::{LayerOf, compose};
+use crate::image::{Format, LayerOf, compose};
 use crate::pack::layers::Layers;
 use crate::plan::Plan;
 use crate::prepare::Prepared;
@@ -30,17 +30,15 @@ use self::planning::Planned;
 use self::run::Run;
 use self::stage::StageState;
 
-/// Is an image that was built, and kept in the library.
+/// Is what was built, and kept in the library: one image, or an index of one
+/// for each platform.
 #[derive(Debug, Clone)]
 pub struct Built {
-    /// Its manifest: type, digest and size.
+    /// The manifest or the index that the names stand for: type, digest and
+    /// size.
     pub descriptor: Descriptor,
-    /// The digest of its config, by which docker knows it.
-    pub config: Digest,
-    /// Its layers, lowest first.
-    pub layers: Vec<BuiltLayer>,
-    /// All instructions that were done for it, in the order of doing.
-    pub steps: Vec<BuiltStep>,
+    /// The images, one for each platform that was asked for, in that order.
+    pub images: Vec<BuiltImage>,
     /// How many blobs and names the library did not have before.
     pub written: usize,
     /// What there is to say of the Dockerfile, though it could be built.
@@ -49,6 +47,21 @@ pub struct Built {
     pub ignore_warnings: Vec<Diagnostic>,
     /// The names that it was given; at least one.
     pub names: Vec<ImageName>,
+}
+
+/// Is one image that was built.
+#[derive(Debug, Clone)]
+pub struct BuiltImage {
+    /// The machine that it is for, as its config says.
+    pub platform: Platform,
+    /// Its manifest: type, digest and size.
+    pub descriptor: Descriptor,
+    /// The digest of its config, by which docker knows it.
+    pub config: Digest,
+    /// Its layers, lowest first.
+    pub layers: Vec<BuiltLayer>,
+    /// All instructions that were done for it, in the order of the plan.
+    pub steps: Vec<BuiltStep>,
 }
 
 /// Is a layer of an image that was built.
@@ -94,12 +107,20 @@ struct Walked {
 pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, Error> {
     let library = library(images)?;
     let request = &prepared.request;
-    let walked = walk(prepared, request, images).await?;
-    let image = compose_image(request, walked.last)?;
-    let mut built = keep(request, library, image).await?;
-    (built.warnings, built.ignore_warnings) = (walked.warnings, walked.ignore_warnings);
-    built.steps = walked.steps;
-    Ok(built)
+    let mut all = Vec::with_capacity(request.platforms.len());
+    let (mut warnings, mut ignore_warnings) = (Vec::new(), Vec::new());
+    for platform in &request.platforms {
+        let walked = walk(prepared, (request, platform), images).await?;
+        all.push((compose_image(request, walked.last)?, walked.steps));
+        // The file is the same for all.
+        (warnings, ignore_warnings) = (walked.warnings, walked.ignore_warnings);
+    }
+    let built = keep(request, library, all).await?;
+    Ok(Built {
+        warnings,
+        ignore_warnings,
+        ..built
+    })
 }
 
 /// Builds once more what was built: without what was packed or run before, by
@@ -118,19 +139,25 @@ pub(crate) async fn verify(
         _ => NonZeroUsize::MIN,
     };
     request.progress.note(&Event::Verifying);
-    let has_commands = built.steps.iter().any(BuiltStep::is_command);
-    if has_commands && let Some(name) = running::another(&request.running).await? {
+    let mut steps = built.images.iter().flat_map(|image| &image.steps);
+    if steps.any(BuiltStep::is_command)
+        && let Some(name) = running::another(&request.running).await?
+    {
         request.running.sandbox = SandboxChoice::Named(name);
     }
-    let again = walk(prepared, &request, images).await?;
-    let image = compose_image(&request, again.last)?;
-    let read = library.read(&built.config, Config::LIMIT).await;
-    let config = read.map_err(|error| Error::image("can not read the config", error))?;
-    let layers = Layers::new(images, library, &request);
-    Ok(verify::compare(
-        &evidence(&layers, &built.steps, &config.unwrap_or_default()).await?,
-        &evidence(&layers, &again.steps, &image.config).await?,
-    ))
+    let mut report = Report::default();
+    for (platform, first) in request.platforms.iter().zip(&built.images) {
+        let again = walk(prepared, (&request, platform), images).await?;
+        let image = compose_image(&request, again.last)?;
+        let read = library.read(&first.config, Config::LIMIT).await;
+        let config = read.map_err(|error| Error::image("can not read the config", error))?;
+        let layers = Layers::new(images, library, &request);
+        report.add_all(verify::compare(
+            &evidence(&layers, &first.steps, &config.unwrap_or_default()).await?,
+            &evidence(&layers, &again.steps, &image.config).await?,
+        ));
+    }
+    Ok(report)
 }
 
 /// Gathers what one build came to.
@@ -184,14 +211,18 @@ fn library(images: &Images) -> Result<&Library, Error> {
 }
 
 /// Does all steps of a build.
-async fn walk(prepared: &Prepared, request: &Request, images: &Images) -> Result<Walked, Error> {
+async fn walk(
+    prepared: &Prepared,
+    (request, platform): (&Request, &Platform),
+    images: &Images,
+) -> Result<Walked, Error> {
     let library = library(images)?;
     let (ignore, ignore_warnings) = read_ignore(prepared)?;
     let Planned {
         plan,
         bases,
         warnings,
-    } = planning::plan(prepared, images, library, &ignore).await?;
+    } = planning::plan(prepared, (images, library), platform, &ignore).await?;
     let progress = request.progress.as_ref();
     progress.note(&Event::Planned {
         stages: plan.stages.len(),
@@ -270,8 +301,11 @@ pub struct Checked {
 pub(crate) async fn check(prepared: &Prepared, images: &Images) -> Result<Checked, Error> {
     let bytes = prepared.ignore.as_ref().map(|file| file.bytes.as_slice());
     let (ignore, ignore_diagnostics) = Ignore::parse(bytes.unwrap_or_default());
+    let Some(platform) = prepared.request.platforms.first() else {
+        return Err(Error::new(ErrorKind::Unsupported, "no platform is given"));
+    };
     Ok(Checked {
-        diagnostics: planning::check(prepared, images, &ignore).await?,
+        diagnostics: planning::check(prepared, images, platform, &ignore).await?,
         ignore_diagnostics,
     })
 }
@@ -290,6 +324,7 @@ fn read_ignore(prepared: &Prepared) -> Result<(Ignore, Vec<Diagnostic>), Error> 
 
 /// Is an image that is not kept yet.
 struct Image {
+    platform: Platform,
     config: Bytes,
     manifest: Bytes,
     descriptor: Descriptor,
@@ -302,6 +337,7 @@ struct Image {
 fn compose_image(request: &Request, stage: StageState) -> Result<Image, Error> {
     let mut config = stage.configured.config;
     config.created = Some(created(request.epoch)?);
+    let platform = config.platform.clone();
     config.rootfs.diff_ids = stage
         .layers
         .iter()
@@ -331,6 +367,7 @@ fn compose_image(request: &Request, stage: StageState) -> Result<Image, Error> {
         )
     })?;
     Ok(Image {
+        platform,
         config,
         manifest: bytes,
         descriptor: manifest.descriptor(),
@@ -348,15 +385,40 @@ impl BuiltLayer {
     }
 }
 
-/// Keeps an image in the library under its names.
-async fn keep(request: &Request, library: &Library, image: Image) -> Result<Built, Error> {
-    let Image {
-        descriptor, layers, ..
-    } = image;
-    let mut written = image.packed;
-    let config = Digest::sha256(&image.config);
-    written += keep_once(library, image.config).await?;
-    written += keep_once(library, image.manifest).await?;
+/// Keeps images in the library under their names: one as it is, and more in an
+/// index.
+async fn keep(
+    request: &Request,
+    library: &Library,
+    all: Vec<(Image, Vec<BuiltStep>)>,
+) -> Result<Built, Error> {
+    let (mut images, mut written) = (Vec::with_capacity(all.len()), 0);
+    for (image, steps) in all {
+        written += image.packed;
+        let config = Digest::sha256(&image.config);
+        written += keep_once(library, image.config).await?;
+        written += keep_once(library, image.manifest).await?;
+        images.push(BuiltImage {
+            platform: image.platform,
+            descriptor: image.descriptor,
+            config,
+            layers: image.layers,
+            steps,
+        });
+    }
+    let descriptor = match images.as_slice() {
+        [image] => image.descriptor.clone(),
+        images => {
+            let index = compose_index(request.format, images);
+            let descriptor = Descriptor::new(
+                request.format.index(),
+                Digest::sha256(&index),
+                index.len() as u64,
+            );
+            written += keep_once(library, index).await?;
+            descriptor
+        }
+    };
     let mut names = request.names.clone();
     if names.is_empty() {
         names.push(untagged(&descriptor.digest));
@@ -366,14 +428,22 @@ async fn keep(request: &Request, library: &Library, image: Image) -> Result<Buil
     }
     Ok(Built {
         descriptor,
-        config,
-        layers,
-        steps: Vec::new(),
+        images,
         written,
         warnings: Vec::new(),
         ignore_warnings: Vec::new(),
         names,
     })
+}
+
+/// Composes the index of some images.
+fn compose_index(format: Format, images: &[BuiltImage]) -> Bytes {
+    let described = images.iter().map(|image| {
+        let mut descriptor = image.descriptor.clone();
+        descriptor.platform = Some(image.platform.clone());
+        descriptor
+    });
+    crate::image::compose_index(format, described.collect())
 }
 
 /// Keeps bytes that the library does not have, and counts them.

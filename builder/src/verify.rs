@@ -64,6 +64,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what comparing two other images came to.
+    pub(crate) fn add_all(&mut self, other: Self) {
+        self.steps.extend(other.steps);
+        self.config.extend(other.config);
+        self.compared += other.compared;
+    }
+
     /// Says whether both builds came to the same.
     #[must_use]
     pub fn is_same(&self) -> bool {

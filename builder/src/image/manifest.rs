@@ -45,6 +45,14 @@ impl Format {
         }
     }
 
+    /// Gives the type of an index.
+    pub(crate) fn index(self) -> MediaType {
+        match self {
+            Self::Oci => MediaType::OCI_INDEX,
+            Self::Docker => MediaType::DOCKER_LIST,
+        }
+    }
+
     /// Gives the type of the config.
     pub(crate) fn config(self) -> MediaType {
         match self {
@@ -107,6 +115,26 @@ pub(crate) fn compose(format: Format, config: &Bytes, layers: &[LayerOf]) -> Res
     };
     // Strings and numbers always serialise.
     Ok(serde_json::to_vec(&written).unwrap_or_default().into())
+}
+
+/// What an index is written from, in this order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenIndex {
+    schema_version: u8,
+    media_type: MediaType,
+    manifests: Vec<Descriptor>,
+}
+
+/// Writes the index of images (image-spec, "Image Index").
+pub(crate) fn compose_index(format: Format, manifests: Vec<Descriptor>) -> Bytes {
+    let written = WrittenIndex {
+        schema_version: 2,
+        media_type: format.index(),
+        manifests,
+    };
+    // Strings and numbers always serialise.
+    serde_json::to_vec(&written).unwrap_or_default().into()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use ::image::{Images, Library};
 use dockerfile::{
     BaseFacts, Diagnostic, Dockerfile, Facts, Families, Ignore, Instruction, Kind, Severity,
 };
+use oci::Platform;
 
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::image::Runtime;
@@ -26,6 +27,7 @@ pub(crate) struct Planned {
 /// Is a file that is being planned.
 struct Planning<'a> {
     request: &'a Request,
+    platform: &'a Platform,
     file: Dockerfile,
     /// What the images that stages are on have in `ONBUILD`.
     triggers: BTreeMap<usize, Vec<Instruction>>,
@@ -39,11 +41,11 @@ struct Planning<'a> {
 /// Plans a build, and finds the images that it starts from.
 pub(crate) async fn plan(
     prepared: &Prepared,
-    images: &Images,
-    library: &Library,
+    (images, library): (&Images, &Library),
+    platform: &Platform,
     ignore: &Ignore,
 ) -> Result<Planned, Error> {
-    let (mut planning, parsed) = Planning::begin(prepared)?;
+    let (mut planning, parsed) = Planning::begin(prepared, platform)?;
     loop {
         let (plan, found) = planning.round();
         let rules = (ignore, Families::Dockerfile);
@@ -73,9 +75,10 @@ pub(crate) async fn plan(
 pub(crate) async fn check(
     prepared: &Prepared,
     images: &Images,
+    platform: &Platform,
     ignore: &Ignore,
 ) -> Result<Vec<Diagnostic>, Error> {
-    let (mut planning, parsed) = Planning::begin(prepared)?;
+    let (mut planning, parsed) = Planning::begin(prepared, platform)?;
     let found = loop {
         let (plan, found) = planning.round();
         let grown = match plan {
@@ -93,7 +96,10 @@ pub(crate) async fn check(
 }
 
 impl<'a> Planning<'a> {
-    fn begin(prepared: &'a Prepared) -> Result<(Self, Vec<Diagnostic>), Error> {
+    fn begin(
+        prepared: &'a Prepared,
+        platform: &'a Platform,
+    ) -> Result<(Self, Vec<Diagnostic>), Error> {
         let request = &prepared.request;
         if let Some(syntax) = request.arguments.get(SYNTAX)
             && !plan::is_known(syntax)
@@ -108,6 +114,7 @@ impl<'a> Planning<'a> {
         let (file, parsed) = dockerfile::parse(&prepared.dockerfile.bytes);
         let planning = Self {
             request,
+            platform,
             file,
             triggers: BTreeMap::new(),
             facts: BTreeMap::new(),
@@ -124,7 +131,7 @@ impl<'a> Planning<'a> {
             &Wish {
                 target: request.target.as_deref(),
                 arguments: &request.arguments,
-                platform: &request.platform,
+                platform: self.platform,
                 build_platform: &request.build_platform,
                 contexts: &request.contexts,
                 triggers: &self.triggers,
@@ -235,7 +242,7 @@ impl<'a> Planning<'a> {
             bases: self.facts.clone(),
             outside: self.outside.clone(),
             arguments: self.request.arguments.clone(),
-            target_platform: self.request.platform.to_string(),
+            target_platform: self.platform.to_string(),
             families,
         };
         dockerfile::check(&self.file, &prepared.dockerfile.bytes, parsed, &facts)

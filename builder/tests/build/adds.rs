@@ -91,13 +91,13 @@ async fn archives_are_known_by_what_is_in_them() {
         scene.write(name, content);
         let built = scene.build(&format!("FROM scratch\nADD {name} /x\n")).await;
         assert_eq!(entries(&scene, &built, 0).await, UNPACKED, "{name}");
-        digests.push(built.layers[0].descriptor.digest);
+        digests.push(built.images[0].layers[0].descriptor.digest);
     }
     digests.dedup();
     assert_eq!(digests.len(), 1);
     // The same again comes from what was kept.
     let again = scene.build("FROM scratch\nADD a.txt /x/\n").await;
-    assert_eq!(again.layers[0].descriptor.digest, digests[0]);
+    assert_eq!(again.images[0].layers[0].descriptor.digest, digests[0]);
     assert_eq!(scene.told(), ["cached"]);
 }
 

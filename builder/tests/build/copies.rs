@@ -47,7 +47,7 @@ async fn a_linked_layer_is_one_and_the_same_on_all_bases() {
     ] {
         let text = format!("FROM scratch\n{base}COPY --link --chown=3:4 d /srv/d/\n");
         let built = scene.build(&text).await;
-        let last = built.layers.len() - 1;
+        let last = built.images[0].layers.len() - 1;
         assert_eq!(
             entries(&scene, &built, last).await,
             [
@@ -58,7 +58,7 @@ async fn a_linked_layer_is_one_and_the_same_on_all_bases() {
                 "/srv/d/e/c.md 0644 3:4 0"
             ]
         );
-        digests.push(built.layers[last].descriptor.digest);
+        digests.push(built.images[0].layers[last].descriptor.digest);
     }
     digests.dedup();
     assert_eq!(digests.len(), 1);
@@ -70,7 +70,7 @@ async fn a_linked_layer_needs_nothing_of_its_base() {
     let mut request = scene.request("FROM scratch\nCOPY d /d/\n");
     request.names = vec!["localhost/base:1".parse().expect("a name")];
     let base = scene.run(request).await.expect("it can be built");
-    let hex = base.layers[0].descriptor.digest.to_string();
+    let hex = base.images[0].layers[0].descriptor.digest.to_string();
     let hex = hex.split(':').nth(1).expect("a digest");
     let kept = crate::scene::files(&scene.home());
     let blob = kept.keys().find(|path| path.ends_with(hex));
@@ -82,7 +82,7 @@ async fn a_linked_layer_needs_nothing_of_its_base() {
     noted.for_each(|path| fs_err::remove_file(path).expect("writable"));
     let text = "FROM localhost/base:1\nENV A=1\nCOPY --link a.txt /d/\n";
     let built = scene.build(text).await;
-    assert_eq!(built.layers.len(), 2);
+    assert_eq!(built.images[0].layers.len(), 2);
     let error = scene
         .run(scene.request("FROM localhost/base:1\nCOPY a.txt /d/\n"))
         .await;
@@ -110,8 +110,8 @@ async fn what_links_leave_is_what_their_layers_make() {
         .build("FROM scratch\nCOPY --from=localhost/linked:1 / /\n")
         .await;
     assert_eq!(
-        within.layers[0].descriptor.digest,
-        without.layers[0].descriptor.digest
+        within.images[0].layers[0].descriptor.digest,
+        without.images[0].layers[0].descriptor.digest
     );
     let all = entries(&scene, &within, 0).await;
     assert!(all.contains(&"/srv/way 0644 0:0 0".to_owned()), "{all:?}");
@@ -138,12 +138,12 @@ async fn flags_that_change_nothing_change_no_digest() {
             .build(&format!("FROM scratch\nCOPY {flags} d /x/\n"))
             .await;
         assert_eq!(
-            built.layers[0].descriptor, plain.layers[0].descriptor,
+            built.images[0].layers[0].descriptor, plain.images[0].layers[0].descriptor,
             "{flags}"
         );
     }
     let parents = scene.build("FROM scratch\nCOPY --parents d/./ /x/\n").await;
-    assert_eq!(parents.layers[0].descriptor, plain.layers[0].descriptor);
+    assert_eq!(parents.images[0].layers[0].descriptor, plain.images[0].layers[0].descriptor);
 }
 
 #[tokio::test]

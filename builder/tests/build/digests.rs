@@ -43,6 +43,7 @@ async fn an_image_has_this_digest() {
     furnish(&scene);
     let built = scene.build(DOCKERFILE).await;
     let layers: Vec<String> = built
+        .images[0]
         .layers
         .iter()
         .map(|layer| layer.diff_id.to_string())
@@ -56,7 +57,7 @@ async fn an_image_has_this_digest() {
         ]
     );
     assert_eq!(
-        built.config.to_string(),
+        built.images[0].config.to_string(),
         "sha256:8e21e8af4d951b020ac82981f447e4d301ae3c6489814c3a080cb1375e7ae3ba"
     );
     assert_eq!(
@@ -122,7 +123,7 @@ async fn an_argument_is_in_no_history() {
         .insert("TOKEN".to_owned(), "hunter2".to_owned());
     let built = scene.run(request).await.expect("it can be built");
     let library = scene.images.library().expect("a library");
-    for digest in [built.config, built.descriptor.digest] {
+    for digest in [built.images[0].config, built.descriptor.digest] {
         let bytes = library
             .read(&digest, 1 << 20)
             .await

@@ -10,13 +10,13 @@ use crate::scene::Scene;
 
 /// Reads the config of what was built.
 async fn config(scene: &Scene, built: &Built) -> Value {
-    serde_json::from_slice(&scene.blob(&built.config).await).expect("it is JSON")
+    serde_json::from_slice(&scene.blob(&built.images[0].config).await).expect("it is JSON")
 }
 
 /// Lists the names in the layers of what was built, layer by layer.
 async fn names(scene: &Scene, built: &Built) -> Vec<Vec<String>> {
     let mut all = Vec::new();
-    for layer in 0..built.layers.len() {
+    for layer in 0..built.images[0].layers.len() {
         let bytes = scene.unpacked(built, layer).await;
         let mut archive = tar::Archive::new(bytes.as_slice());
         let entries = archive.entries().expect("an archive").map(|entry| {
@@ -119,7 +119,7 @@ async fn what_a_base_has_for_its_children_is_done_in_them_once() {
     let mut request = scene.request(&again);
     request.names = vec!["localhost/again:1".parse().expect("a name")];
     let again = scene.run(request).await.expect("it can be built");
-    assert_eq!(again.layers, built.layers);
+    assert_eq!(again.images[0].layers, built.images[0].layers);
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn an_image_from_outside_takes_the_place_of_a_name() {
     request.contexts = BTreeMap::from([("nowhere.test/base:9".to_owned(), image)]);
     request.names = vec!["localhost/child:1".parse().expect("a name")];
     let built = scene.run(request).await.expect("no registry is asked");
-    assert_eq!(built.layers, pinned.layers);
+    assert_eq!(built.images[0].layers, pinned.images[0].layers);
 }
 
 #[tokio::test]

@@ -96,13 +96,14 @@ impl Scene {
             names: vec!["localhost/shop:1".parse().expect("a name")],
             target: None,
             arguments: BTreeMap::new(),
-            platform: platform.clone(),
+            platforms: vec![platform.clone()],
             build_platform: platform,
             epoch: 0,
             fidelity: Fidelity::default(),
             format: Format::Oci,
             cache: Cache::Use,
             threads: NonZeroUsize::MIN,
+            jobs: NonZeroUsize::MIN,
             network: Network::new("builder-tests/1"),
             running: Running {
                 sandbox: SandboxChoice::Named(builder::TierName::None),
@@ -139,7 +140,7 @@ impl Scene {
 
     /// Gives the bytes of a layer, uncompressed.
     pub(crate) async fn unpacked(&self, built: &Built, layer: usize) -> Vec<u8> {
-        let packed = self.blob(&built.layers[layer].descriptor.digest).await;
+        let packed = self.blob(&built.images[0].layers[layer].descriptor.digest).await;
         let mut bytes = Vec::new();
         let mut reader = layer::decompress(packed.as_slice()).expect("a layer");
         reader.read_to_end(&mut bytes).expect("it is whole");

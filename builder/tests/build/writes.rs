@@ -45,7 +45,7 @@ async fn a_layer_that_is_gone_is_packed_again() {
     let scene = Scene::new();
     scene.write("a", "1");
     let built = scene.build("FROM scratch\nCOPY a /\n").await;
-    let digest = built.layers[0].descriptor.digest;
+    let digest = built.images[0].layers[0].descriptor.digest;
     let blob = scene.home().join(format!("blobs/sha256/{}", digest.hex()));
     fs_err::remove_file(&blob).expect("it was kept");
     let again = scene.build("FROM scratch\nCOPY a /\n").await;

@@ -99,6 +99,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NUMBER", value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
+    /// How many steps are done at a time, of stages that do not need each other [default: as many as there are processors]
+    #[arg(long, value_name = "NUMBER", value_parser = threads)]
+    jobs: Option<NonZeroUsize>,
+
     #[command(flatten)]
     reach: Reach,
 
@@ -251,6 +255,7 @@ fn requested(
             false => Cache::Use,
         },
         threads,
+        jobs: arguments.jobs.unwrap_or(threads),
         progress: progress as Arc<dyn Progress>,
         ..request
     })
@@ -314,8 +319,9 @@ fn tell(built: &Built, global: &Global) {
     if global.quiet {
         return;
     }
-    let size: u64 = built.layers.iter().map(|layer| layer.descriptor.size).sum();
-    let layers = match built.layers.len() {
+    let layers: Vec<_> = built.images.iter().flat_map(|image| &image.layers).collect();
+    let size: u64 = layers.iter().map(|layer| layer.descriptor.size).sum();
+    let layers = match layers.len() {
         1 => "1 layer".to_owned(),
         count => format!("{count} layers"),
     };

@@ -235,6 +235,10 @@ impl Output {
         scratch: &Path,
         global: &Global,
     ) -> anyhow::Result<()> {
+        let [image] = built.images.as_slice() else {
+            let message = format!("the output `{self}` takes one platform");
+            return Err(usage(message));
+        };
         match (self.kind, &self.destination) {
             (Kind::Oci | Kind::Docker, Destination::Path(path)) => {
                 copy(reached, built, &self.place(built, path))?;
@@ -252,7 +256,7 @@ impl Output {
                 std::io::copy(&mut file, &mut std::io::stdout().lock())?;
             }
             (Kind::Local, Destination::Path(path)) => {
-                let exported = builder::export_directory(&reached.images, built, path, scratch);
+                let exported = builder::export_directory(&reached.images, image, path, scratch);
                 let exported = wait(async { Ok(exported.await?) })?;
                 for path in &exported.skipped {
                     say(&format!("warning: `{path}` is a device, and was left out"));
@@ -267,7 +271,7 @@ impl Output {
                 let export = |out| {
                     let out = std::io::BufWriter::new(out);
                     wait(async {
-                        Ok(builder::export_tar(&reached.images, built, out, scratch).await?)
+                        Ok(builder::export_tar(&reached.images, image, out, scratch).await?)
                     })
                 };
                 write_tar(path, export)?;
@@ -275,7 +279,7 @@ impl Output {
             (Kind::Tar, Destination::Stdout) => {
                 let out = std::io::BufWriter::new(std::io::stdout());
                 wait(async {
-                    Ok(builder::export_tar(&reached.images, built, out, scratch).await?)
+                    Ok(builder::export_tar(&reached.images, image, out, scratch).await?)
                 })?;
             }
             (Kind::Local, Destination::Stdout) => {}

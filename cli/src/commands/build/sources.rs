@@ -35,9 +35,9 @@ pub(crate) struct Sources {
     #[arg(long, value_name = "STAGE")]
     pub(crate) target: Option<String>,
 
-    /// The machine that the image is for, as in linux/arm64 [default: this one]
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
+    /// The machine that the image is for, as in linux/arm64; several, with commas between them, for one index [default: this one]
+    #[arg(long = "platform", value_name = "PLATFORM", value_delimiter = ',')]
+    platforms: Vec<String>,
 }
 
 /// Makes a request for an image without a name, in one thread, that is told to
@@ -49,11 +49,6 @@ pub(crate) fn request(
 ) -> anyhow::Result<Request> {
     let (context, dockerfile) = context::choose(context, sources.file.as_deref())?;
     let here = this_machine();
-    let platform = match copy::platform(sources.platform.as_deref())? {
-        PlatformChoice::One(platform) => platform,
-        PlatformChoice::All if sources.platform.is_none() => here.clone(),
-        PlatformChoice::All => return Err(usage("`--platform all` is not one machine")),
-    };
     Ok(Request {
         context,
         contexts: named::parse_all(&sources.contexts)?,
@@ -61,18 +56,36 @@ pub(crate) fn request(
         names: Vec::new(),
         target: sources.target.clone(),
         arguments: values(environment, &sources.arguments)?,
-        platform,
+        platforms: platforms(&sources.platforms, &here)?,
         build_platform: here,
         epoch: 0,
         fidelity: Fidelity::default(),
         format: Format::Oci,
         cache: Cache::Use,
         threads: NonZeroUsize::MIN,
+        jobs: NonZeroUsize::MIN,
         network: registries::network(environment)?,
         running: super::running::usual(environment),
         scratch: environment.temporary_directory(),
         progress: Arc::new(Silent),
     })
+}
+
+/// Reads the platforms that are asked for.
+fn platforms(given: &[String], here: &Platform) -> anyhow::Result<Vec<Platform>> {
+    if given.is_empty() {
+        return Ok(vec![here.clone()]);
+    }
+    let mut platforms = Vec::with_capacity(given.len());
+    for text in given {
+        match copy::platform(Some(text))? {
+            PlatformChoice::One(platform) => platforms.push(platform),
+            PlatformChoice::All => {
+                return Err(usage("`--platform all` is not one machine"));
+            }
+        }
+    }
+    Ok(platforms)
 }
 
 /// Reads the values of arguments; one without `=` is taken from the
