@@ -9,6 +9,7 @@
 //! tell how a build comes on, and times are asked for.
 
 mod blocking;
+mod cache;
 mod context;
 mod error;
 mod events;

@@ -1,0 +1,172 @@
+//! What one build knows of steps that were done before: in this build, in the
+//! library, and in the caches that it was told of.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use image::{Library, Origin, Place, Topic};
+use oci::Digest;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::cache::record::Record;
+use crate::error::Error;
+use crate::image::LayerOf;
+use crate::pack::layers::locked;
+use crate::request::Cache;
+use crate::solve::here;
+
+/// Knows what steps came to.
+pub(crate) struct Memory {
+    library: Library,
+    mode: Cache,
+    imported: Vec<Imported>,
+    /// The steps that are being looked for or done, each by one at a time.
+    flights: Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    /// What the steps of this build came to.
+    own: Mutex<BTreeMap<Digest, Known>>,
+}
+
+/// Is what a step came to, and where its layer can be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) record: Record,
+    pub(crate) place: Place,
+}
+
+/// Is a cache that was read: what steps came to, by their keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Imported {
+    /// Where its blobs are.
+    pub(crate) place: Place,
+    /// What the user calls it.
+    pub(crate) name: String,
+    /// What it knows.
+    pub(crate) records: BTreeMap<Digest, Record>,
+}
+
+impl Memory {
+    /// Starts with what caches elsewhere know.
+    pub(crate) fn new(library: &Library, mode: Cache, imported: Vec<Imported>) -> Self {
+        Self {
+            library: library.clone(),
+            mode,
+            imported,
+            flights: Mutex::default(),
+            own: Mutex::default(),
+        }
+    }
+
+    /// Says whether earlier builds count.
+    pub(crate) fn is_used(&self) -> bool {
+        self.mode == Cache::Use
+    }
+
+    /// Waits until nobody else looks for this step or does it, and keeps others
+    /// off for as long as the guard lives.
+    pub(crate) async fn flight(&self, key: &Digest) -> OwnedMutexGuard<()> {
+        let flight = Arc::clone(locked(&self.flights).entry(*key).or_default());
+        flight.lock_owned().await
+    }
+
+    /// Finds what a step came to, with its layer at hand or where it can be
+    /// fetched.
+    pub(crate) async fn find(&self, key: &Digest) -> Result<Option<Known>, Error> {
+        if let Some(known) = locked(&self.own).get(key) {
+            return Ok(Some(known.clone()));
+        }
+        if self.mode != Cache::Use {
+            return Ok(None);
+        }
+        if let Some(record) = self.noted(key).await? {
+            match &record.layer {
+                None => return Ok(Some(known(record))),
+                Some(layer) if self.has(&layer.layer()).await? => return Ok(Some(known(record))),
+                Some(_) => {}
+            }
+        }
+        for imported in &self.imported {
+            if let Some(record) = imported.records.get(key) {
+                return self.imported(imported, record).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Says whether a step like this was done before, with whatever content of
+    /// its files: then it is worth while to read them.
+    pub(crate) async fn has_shape(&self, shape: &Digest) -> Result<bool, Error> {
+        if locked(&self.own).contains_key(shape) {
+            return Ok(true);
+        }
+        if self.mode != Cache::Use {
+            return Ok(false);
+        }
+        let is_imported = |imported: &Imported| imported.records.contains_key(shape);
+        Ok(self.imported.iter().any(is_imported) || self.noted(shape).await?.is_some())
+    }
+
+    /// Notes what a step came to, for this build and others.
+    pub(crate) async fn note(&self, keys: &[Digest], known: &Known) -> Result<(), Error> {
+        for key in keys {
+            locked(&self.own).insert(*key, known.clone());
+            // What lies elsewhere may be gone tomorrow.
+            if self.mode == Cache::Apart || !is_here(&known.place) {
+                continue;
+            }
+            let record = known.record.to_bytes().into();
+            let noted = self.library.note(Topic::Steps, key, record).await;
+            noted.map_err(|error| Error::image("can not note what a step came to", error))?;
+        }
+        Ok(())
+    }
+
+    async fn noted(&self, key: &Digest) -> Result<Option<Record>, Error> {
+        let noted = self.library.noted(Topic::Steps, key).await;
+        let noted =
+            noted.map_err(|error| Error::image("can not look up what a step came to", error))?;
+        Ok(noted.and_then(|noted| Record::parse(&noted)))
+    }
+
+    async fn has(&self, layer: &LayerOf) -> Result<bool, Error> {
+        let has = self.library.has(&layer.descriptor).await;
+        has.map_err(|error| Error::image("can not look for a layer", error))
+    }
+
+    /// Takes a step over from another cache: its layer stays where it is until
+    /// somebody needs it, if that is a registry.
+    async fn imported(&self, imported: &Imported, record: &Record) -> Result<Known, Error> {
+        let Some(layer) = &record.layer else {
+            return Ok(known(record.clone()));
+        };
+        let layer = layer.layer();
+        if self.has(&layer).await? {
+            return Ok(known(record.clone()));
+        }
+        if let Place::Registry(name) = &imported.place {
+            let origin = Origin {
+                registry: name.registry().clone(),
+                repository: name.repository().clone(),
+            };
+            let digest = layer.descriptor.digest;
+            let noted = self.library.add_origin(&digest, &origin).await;
+            noted.map_err(|error| Error::image("can not note where a layer is", error))?;
+        }
+        Ok(Known {
+            record: record.clone(),
+            place: imported.place.clone(),
+        })
+    }
+}
+
+/// Is what a step came to whose layer is in the library.
+fn known(record: Record) -> Known {
+    let digest = record.layer.as_ref().map(|layer| layer.descriptor.digest);
+    Known {
+        place: here(&digest.unwrap_or_else(|| Digest::sha256(b""))),
+        record,
+    }
+}
+
+fn is_here(place: &Place) -> bool {
+    matches!(place, Place::Library(_))
+}
