@@ -9,7 +9,9 @@
 
 pub(crate) mod definition;
 pub(crate) mod memory;
+pub(crate) mod mounts;
 pub(crate) mod record;
+pub(crate) mod remote;
 
 pub(crate) use memory::{Imported, Known, Memory};
 pub(crate) use record::{LayerRecord, Record};

@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 mod directory;
+mod fingerprints;
 mod stream;
 mod unusual;
 
@@ -11,10 +12,12 @@ use std::sync::Arc;
 
 use dockerfile::Ignore;
 use layer::{EntryPath, Time, Tree};
+use oci::Digest;
 
 use crate::error::{Error, ErrorKind};
-use crate::request::Fidelity;
+use crate::request::{Cache, Fidelity};
 
+pub(crate) use fingerprints::{Moment, remove_all as remove_fingerprints};
 pub(crate) use unusual::{Unusual, Why};
 
 /// Says where a context is.
@@ -36,7 +39,7 @@ pub enum ContextSource {
 /// Is a context whose files can be looked at, as often as needed.
 #[derive(Clone)]
 pub(crate) enum Opened {
-    Directory(Arc<layer::Directory>),
+    Directory(Arc<directory::Rooted>),
     Archive(Arc<archive::Archive>),
     Empty,
 }
@@ -76,6 +79,8 @@ pub(crate) struct Look {
     pub(crate) time: Time,
     /// The origin of what is in a directory.
     pub(crate) origin: u32,
+    /// Whether what earlier builds know of the files is taken.
+    pub(crate) cache: Cache,
 }
 
 /// Says which paths of a context are copied.
@@ -98,8 +103,8 @@ impl Opened {
         };
         match source {
             ContextSource::Directory(path) => {
-                let directory = directory::open(path)?;
-                Ok((Self::Directory(Arc::new(directory)), None))
+                let rooted = directory::Rooted::open(path)?;
+                Ok((Self::Directory(Arc::new(rooted)), None))
             }
             ContextSource::Archive(file) => Ok((archive(&mut file.as_ref())?, None)),
             ContextSource::Remote(text) => {
@@ -113,11 +118,35 @@ impl Opened {
         }
     }
 
+    /// Has the files of a directory be remembered between builds, in their
+    /// store, if the directory is that of whoever builds: `source` says where
+    /// its files are from.
+    pub(crate) fn remembering(self, source: &ContextSource, store: &std::path::Path) -> Self {
+        match (self, source) {
+            (Self::Directory(rooted), ContextSource::Directory(_)) => {
+                match Arc::try_unwrap(rooted) {
+                    Ok(rooted) => Self::Directory(Arc::new(rooted.remembering(store))),
+                    // It is in use already, and stays as it is.
+                    Err(rooted) => Self::Directory(rooted),
+                }
+            }
+            (opened, _) => opened,
+        }
+    }
+
+    /// Writes down what was learned of the files. Where it can not, the next
+    /// build learns it again. It blocks.
+    pub(crate) fn keep_learned(&self) {
+        if let Self::Directory(rooted) = self {
+            rooted.keep();
+        }
+    }
+
     /// Reads a file of at most `limit` bytes, whether it is ignored or not;
     /// `None` where there is none. It blocks.
     pub(crate) fn read(&self, path: &EntryPath, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         match self {
-            Self::Directory(directory) => directory::read(directory, path, limit),
+            Self::Directory(rooted) => rooted.read(path, limit),
             Self::Archive(archive) => archive.read(path, limit),
             Self::Empty => Ok(None),
         }
@@ -126,7 +155,7 @@ impl Opened {
     /// Looks at the files. It blocks.
     pub(crate) fn look(&self, look: &Look) -> Result<Context, Error> {
         match self {
-            Self::Directory(directory) => directory::look(Arc::clone(directory), look),
+            Self::Directory(rooted) => directory::look(Arc::clone(rooted), look),
             Self::Archive(archive) => archive::look(Arc::clone(archive), look),
             Self::Empty => Ok(Context {
                 tree: Tree::new(),
@@ -152,6 +181,23 @@ impl Context {
                 layer::ErrorKind::Invalid,
                 "there is no context",
             )),
+        }
+    }
+}
+
+impl Context {
+    /// Remembers the digest of a file that was read after a moment, and found
+    /// to be as it was looked at to its end.
+    pub(crate) fn learn(&self, position: u64, digest: &Digest, before: Moment) {
+        if let Files::Directory(files) = &self.files {
+            files.learn(position, digest, before);
+        }
+    }
+
+    /// Forgets a file whose content is not what was remembered.
+    pub(crate) fn forget(&self, position: u64) {
+        if let Files::Directory(files) = &self.files {
+            files.forget(position);
         }
     }
 }

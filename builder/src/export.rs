@@ -1,6 +1,7 @@
 //! Outputs that are no images: the file system of an image, in a directory or
 //! in a tar archive.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -70,8 +71,18 @@ pub async fn export_directory(
     .await
 }
 
-/// Writes the file system of an image as one tar archive: the same bytes for
-/// the same image.
+/// Is an image whose files are written, and where they begin.
+#[derive(Debug, Clone, Copy)]
+pub struct Rooted<'a> {
+    /// The directory of the archive that has them: one name, or nothing for
+    /// the top.
+    pub directory: &'a str,
+    /// The image.
+    pub image: &'a BuiltImage,
+}
+
+/// Writes the file systems of images as one tar archive: the same bytes for
+/// the same images.
 ///
 /// # Errors
 ///
@@ -79,44 +90,26 @@ pub async fn export_directory(
 /// [`ErrorKind::Image`] when a layer can not be read.
 pub async fn export_tar(
     images: &Images,
-    built: &BuiltImage,
+    all: &[Rooted<'_>],
     out: impl Write + Send + 'static,
     scratch: &Path,
 ) -> Result<(), Error> {
-    let (tree, shelf) = whole(images, built, scratch).await?;
+    let mut writer = layer::Writer::new(out);
+    for rooted in all {
+        // One after the other: no more than one is unpacked at a time.
+        let (tree, shelf) = whole(images, rooted.image, scratch).await?;
+        let top = EntryPath::parse(rooted.directory.as_bytes()).map_err(|error| {
+            let context = format!("no directory can be called `{}`", rooted.directory);
+            Error::caused(ErrorKind::Unsupported, context, error)
+        })?;
+        writer = blocking::run(move || {
+            write_tree(&mut writer, &top, (&tree, &shelf)).map_err(tar_failed)?;
+            Ok(writer)
+        })
+        .await?;
+    }
     blocking::run(move || {
-        let failed = |error| Error::layer("can not write the files of the image", error);
-        let mut writer = layer::Writer::new(out);
-        let mut first = std::collections::BTreeMap::new();
-        for (path, node) in tree.walk(&EntryPath::root()) {
-            if path.is_root() {
-                continue;
-            }
-            let mut entry = Entry {
-                path,
-                kind: node.kind.to_entry(),
-                metadata: node.metadata.clone(),
-            };
-            let written = match &node.kind {
-                NodeKind::File(file) => match first.get(&file.place) {
-                    Some(target) => {
-                        entry.kind = Kind::HardLink {
-                            target: EntryPath::clone(target),
-                        };
-                        entry.metadata = Metadata::default();
-                        writer.entry(&entry)
-                    }
-                    None => {
-                        first.insert(file.place, entry.path.clone());
-                        let mut content = shelf.open(file.place, file.size).map_err(failed)?;
-                        writer.file(&entry, &mut content)
-                    }
-                },
-                _ => writer.entry(&entry),
-            };
-            written.map_err(failed)?;
-        }
-        let (mut out, _) = writer.finish().map_err(failed)?;
+        let (mut out, _) = writer.finish().map_err(tar_failed)?;
         out.flush().map_err(|error| {
             Error::caused(
                 ErrorKind::Storage,
@@ -126,6 +119,46 @@ pub async fn export_tar(
         })
     })
     .await
+}
+
+fn tar_failed(error: layer::Error) -> Error {
+    Error::layer("can not write the files of the image", error)
+}
+
+/// Writes a file system below a directory of an archive.
+fn write_tree<W: Write>(
+    writer: &mut layer::Writer<W>,
+    top: &EntryPath,
+    (tree, shelf): (&Tree, &Shelf),
+) -> Result<(), layer::Error> {
+    let mut first = BTreeMap::new();
+    for (path, node) in tree.walk(&EntryPath::root()) {
+        // The top of the archive is whatever it is unpacked to.
+        if path.is_root() && top.is_root() {
+            continue;
+        }
+        let mut entry = Entry {
+            path: path.below(top),
+            kind: node.kind.to_entry(),
+            metadata: node.metadata.clone(),
+        };
+        let NodeKind::File(file) = &node.kind else {
+            writer.entry(&entry)?;
+            continue;
+        };
+        if let Some(target) = first.get(&file.place) {
+            entry.kind = Kind::HardLink {
+                target: EntryPath::clone(target),
+            };
+            entry.metadata = Metadata::default();
+            writer.entry(&entry)?;
+        } else {
+            first.insert(file.place, entry.path.clone());
+            let mut content = shelf.open(file.place, file.size)?;
+            writer.file(&entry, &mut content)?;
+        }
+    }
+    Ok(())
 }
 
 /// Has the whole file system of an image at hand.

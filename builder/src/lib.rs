@@ -35,15 +35,23 @@ pub use sandbox::{
     Check, Facts, Finding, Given, Launch, Limits, Marks, Probe, TierName, UnknownTier,
 };
 
+pub use crate::cache::mounts::{
+    MOUNT_QUOTA, MOUNT_UNPACKED_LIMIT, MountCaches, MountExported, MountFailure, MountKey,
+    MountPlace, MountSource, MountTarget,
+};
+pub use crate::cache::remote::{
+    CacheDestination, CacheExtent, CacheFailure, CacheSent, CacheSource, CacheTarget, InlineCache,
+    cache_tag,
+};
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};
 pub use crate::events::{Event, Outcome, Progress, Silent, Source, Stream};
-pub use crate::export::{Exported, export_directory, export_tar};
+pub use crate::export::{Exported, Rooted, export_directory, export_tar};
 pub use crate::fetch::Network;
-pub use crate::image::Format;
+pub use crate::image::{Annotations, Format, PlatformAnnotations};
 pub use crate::prepare::{Prepared, SourceText};
 pub use crate::request::{
-    Cache, DockerfileSource, Fidelity, Grant, Modes, NamedContext, OciRuntime, Reach, Request,
+    Cache, Caches, DockerfileSource, Fidelity, Grant, Modes, NamedContext, OciRuntime, Reach, Request,
     RunNetwork, Running, SandboxChoice, Secret, Xattrs,
 };
 pub use crate::snapshot::{Prune, Pruned, Store, Usage};

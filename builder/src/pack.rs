@@ -2,6 +2,7 @@
 //! library's layers that were made of the same before.
 
 mod checked;
+pub(crate) mod confirm;
 pub(crate) mod contents;
 pub(crate) mod layers;
 pub(crate) mod recipe;

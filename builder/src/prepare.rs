@@ -92,6 +92,7 @@ impl Prepared {
         }
         blocking::run(move || {
             let (context, piped) = Opened::open(&context, &request.scratch)?;
+            let context = context.remembering(&request.context, &request.running.store);
             let piped = piped.map(|bytes| (remote::name(&request.context), bytes));
             let dockerfile = match text.or(piped) {
                 Some((name, bytes)) => SourceText { name, bytes },
@@ -101,7 +102,7 @@ impl Prepared {
             let contexts = named
                 .into_iter()
                 .map(|(name, source)| {
-                    let filtered = filtered(&source, &request);
+                    let filtered = filtered(&name, &source, &request);
                     Ok((name.clone(), filtered.map_err(|error| of(&name, error))?))
                 })
                 .collect::<Result<_, Error>>()?;
@@ -148,7 +149,21 @@ impl Prepared {
     /// or with the first step that can not be done. Layers that were made are
     /// kept and serve the next build; the library's names are as they were.
     pub async fn build(&self, images: &Images) -> Result<Built, Error> {
-        solve::run(self, images).await
+        let built = solve::run(self, images).await;
+        self.keep_learned().await;
+        built
+    }
+
+    /// Writes down what was learned of the files, for the next build.
+    async fn keep_learned(&self) {
+        let named = self.contexts.values().map(|context| &context.opened);
+        let all: Vec<Opened> = std::iter::once(&self.context).chain(named).cloned().collect();
+        // What can not be kept is no failure of the build.
+        let _ = blocking::run(move || {
+            all.iter().for_each(Opened::keep_learned);
+            Ok(())
+        })
+        .await;
     }
 
     /// Builds once more what was built, as otherwise as can be, and says what
@@ -183,8 +198,11 @@ fn platforms(platforms: &[oci::Platform]) -> Result<(), Error> {
 }
 
 /// Opens a named context with its ignore file.
-fn filtered(source: &ContextSource, request: &Request) -> Result<Filtered, Error> {
-    let (opened, piped) = Opened::open(source, &request.scratch)?;
+fn filtered(name: &str, source: &ContextSource, request: &Request) -> Result<Filtered, Error> {
+    let (mut opened, piped) = Opened::open(source, &request.scratch)?;
+    if let Some(NamedContext::Files(named)) = request.contexts.get(name) {
+        opened = opened.remembering(named, &request.running.store);
+    }
     if piped.is_some() {
         let message = "it is neither a directory nor a tar archive";
         return Err(Error::new(ErrorKind::Context, message));

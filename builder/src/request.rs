@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use oci::{ImageName, Platform, Tag};
 
+use crate::cache::mounts::MountCaches;
+use crate::cache::remote::{CacheSource, CacheTarget};
 use crate::context::ContextSource;
 use crate::events::Progress;
 use crate::fetch::Network;
-use crate::image::Format;
+use crate::image::{Annotations, Format};
 
 pub use running::{Grant, OciRuntime, Reach, RunNetwork, Running, SandboxChoice, Secret};
 
@@ -46,8 +48,14 @@ pub struct Request {
     pub fidelity: Fidelity,
     /// Whose types the image is written in.
     pub format: Format,
+    /// What manifests say beside what they need to.
+    pub annotations: Annotations,
+    /// Labels of the image, which count before those of the Dockerfile.
+    pub labels: BTreeMap<String, String>,
     /// Whether layers that were packed before are taken.
     pub cache: Cache,
+    /// Which caches on other machines are read and written.
+    pub caches: Caches,
     /// How many threads compress a layer.
     pub threads: NonZeroUsize,
     /// How many steps are done at a time, of stages that do not need each
@@ -133,6 +141,18 @@ pub enum Xattrs {
     Dropped,
     /// All that the machine lets the builder read.
     Preserved,
+}
+
+/// Says which caches on other machines are read and written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Caches {
+    /// Where steps are looked for that this machine does not know, in this
+    /// order.
+    pub from: Vec<CacheSource>,
+    /// Where the steps of the build are put.
+    pub to: Vec<CacheTarget>,
+    /// Where cache mounts come from and go to.
+    pub mounts: MountCaches,
 }
 
 /// Says whether layers that were packed before are taken.

@@ -14,7 +14,7 @@ mod store;
 pub use store::{Prune, Pruned, Store, Usage};
 
 pub(crate) use build::Left;
-pub(crate) use store::Cache;
+pub(crate) use store::{Cache, make};
 
 pub(crate) use build::{Prepared, Snapshots};
 pub(crate) use chain::Chain;

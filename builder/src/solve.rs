@@ -10,16 +10,18 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
 use bytes::Bytes;
 use dockerfile::{Diagnostic, Ignore, Severity};
 use oci::{Config, Descriptor, Digest, ImageName, Manifest, Platform};
 
+use crate::cache::mounts;
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::{Event, Progress};
-use crate::image::{Format, LayerOf, compose};
+use crate::image::{LayerOf, compose};
 use crate::pack::layers::Layers;
 use crate::plan::Plan;
 use crate::prepare::Prepared;
@@ -37,10 +39,14 @@ pub struct Built {
     /// The manifest or the index that the names stand for: type, digest and
     /// size.
     pub descriptor: Descriptor,
+    /// What a layout notes where it lists this.
+    pub annotations: BTreeMap<String, String>,
     /// The images, one for each platform that was asked for, in that order.
     pub images: Vec<BuiltImage>,
     /// How many blobs and names the library did not have before.
     pub written: usize,
+    /// The cache mounts that went to other machines.
+    pub cache_mounts: Vec<mounts::MountExported>,
     /// What there is to say of the Dockerfile, though it could be built.
     pub warnings: Vec<Diagnostic>,
     /// What there is to say of the ignore file.
@@ -107,16 +113,20 @@ struct Walked {
 pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, Error> {
     let library = library(images)?;
     let request = &prepared.request;
+    let cache_mounts = Arc::new(mounts::Ledger::default());
     let mut all = Vec::with_capacity(request.platforms.len());
     let (mut warnings, mut ignore_warnings) = (Vec::new(), Vec::new());
     for platform in &request.platforms {
-        let walked = walk(prepared, (request, platform), images).await?;
+        let walked = walk(prepared, (request, platform), (images, &cache_mounts)).await?;
         all.push((compose_image(request, walked.last)?, walked.steps));
         // The file is the same for all.
         (warnings, ignore_warnings) = (walked.warnings, walked.ignore_warnings);
     }
     let built = keep(request, library, all).await?;
+    let targets = &request.caches.mounts.to;
+    let cache_mounts = mounts::export(images, request, targets, &cache_mounts).await?;
     Ok(Built {
+        cache_mounts,
         warnings,
         ignore_warnings,
         ..built
@@ -147,7 +157,7 @@ pub(crate) async fn verify(
     }
     let mut report = Report::default();
     for (platform, first) in request.platforms.iter().zip(&built.images) {
-        let again = walk(prepared, (&request, platform), images).await?;
+        let again = walk(prepared, (&request, platform), (images, &Arc::default())).await?;
         let image = compose_image(&request, again.last)?;
         let read = library.read(&first.config, Config::LIMIT).await;
         let config = read.map_err(|error| Error::image("can not read the config", error))?;
@@ -214,7 +224,7 @@ fn library(images: &Images) -> Result<&Library, Error> {
 async fn walk(
     prepared: &Prepared,
     (request, platform): (&Request, &Platform),
-    images: &Images,
+    (images, cache_mounts): (&Images, &Arc<mounts::Ledger>),
 ) -> Result<Walked, Error> {
     let library = library(images)?;
     let (ignore, ignore_warnings) = read_ignore(prepared)?;
@@ -248,6 +258,7 @@ async fn walk(
         origins: Vec::new(),
         step: 0,
         sandbox: None,
+        cache_mounts: Arc::clone(cache_mounts),
         told_of_users: false,
         done: Vec::new(),
     };
@@ -343,6 +354,7 @@ fn compose_image(request: &Request, stage: StageState) -> Result<Image, Error> {
         .iter()
         .map(|placed| placed.layer.diff_id)
         .collect();
+    config.config.labels.extend(request.labels.clone());
     let config = config.to_bytes();
     if config.len() as u64 > Config::LIMIT {
         let message = format!(
@@ -358,7 +370,8 @@ fn compose_image(request: &Request, stage: StageState) -> Result<Image, Error> {
         .into_iter()
         .map(|placed| placed.layer)
         .collect();
-    let bytes = compose(request.format, &config, &layers)?;
+    let noted = request.annotations.of_manifest(&platform);
+    let bytes = compose(request.format, &config, &layers, noted)?;
     let manifest = Manifest::parse(bytes.clone(), &request.format.manifest()).map_err(|error| {
         Error::caused(
             ErrorKind::Image,
@@ -406,10 +419,14 @@ async fn keep(
             steps,
         });
     }
+    let annotations = match images.as_slice() {
+        [image] => request.annotations.of_descriptor(&image.platform),
+        _ => request.annotations.index_descriptor.clone(),
+    };
     let descriptor = match images.as_slice() {
         [image] => image.descriptor.clone(),
         images => {
-            let index = compose_index(request.format, images);
+            let index = compose_index(request, images)?;
             let descriptor = Descriptor::new(
                 request.format.index(),
                 Digest::sha256(&index),
@@ -428,8 +445,10 @@ async fn keep(
     }
     Ok(Built {
         descriptor,
+        annotations,
         images,
         written,
+        cache_mounts: Vec::new(),
         warnings: Vec::new(),
         ignore_warnings: Vec::new(),
         names,
@@ -437,13 +456,15 @@ async fn keep(
 }
 
 /// Composes the index of some images.
-fn compose_index(format: Format, images: &[BuiltImage]) -> Bytes {
+fn compose_index(request: &Request, images: &[BuiltImage]) -> Result<Bytes, Error> {
     let described = images.iter().map(|image| {
         let mut descriptor = image.descriptor.clone();
         descriptor.platform = Some(image.platform.clone());
+        descriptor.annotations = request.annotations.of_descriptor(&image.platform);
         descriptor
     });
-    crate::image::compose_index(format, described.collect())
+    let annotations = request.annotations.index.clone();
+    crate::image::compose_index(request.format, described.collect(), annotations)
 }
 
 /// Keeps bytes that the library does not have, and counts them.

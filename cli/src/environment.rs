@@ -11,7 +11,7 @@ use crate::report::{WithHint as _, usage};
 
 /// The environment variables that count, with what they say. Those of the
 /// settings of `serve` and `build` are made of their keys.
-pub(crate) const VARIABLES: [(&str, &str); 48] = [
+pub(crate) const VARIABLES: [(&str, &str); 51] = [
     (
         "WHARF_CONFIG",
         "The configuration file, where `--config` does not name one.",
@@ -158,6 +158,18 @@ pub(crate) const VARIABLES: [(&str, &str); 48] = [
     (
         "SOURCE_DATE_EPOCH",
         "The time of the files and images that `wharf build` makes, in seconds since 1970.",
+    ),
+    (
+        "DOCKER_HOST",
+        "The socket of docker that `wharf build --load` asks, as in `unix:///var/run/docker.sock`, which is the default.",
+    ),
+    (
+        "BUILDKIT_PROGRESS",
+        "How `wharf build` shows its progress, where `--progress` does not say.",
+    ),
+    (
+        "BUILDX_METADATA_WARNINGS",
+        "Set to anything but `0` and `false`: the file of `--metadata-file` has the warnings as well.",
     ),
     ("NO_COLOR", "Set to anything: no colours."),
     ("TERM", "Set to `dumb`: no progress bars."),

@@ -74,6 +74,19 @@ pub type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// How many names one directory may have.
 const NAMES_LIMIT: usize = 2_000_000;
+/// The file systems on which the kernel of this machine notes changes, by their
+/// numbers (`statfs(2)`): ext2, ext3 and ext4, XFS, Btrfs, tmpfs, F2FS, ZFS,
+/// bcachefs and overlayfs.
+const NOTING: [u32; 8] = [
+    0xef53,
+    0x5846_5342,
+    0x9123_683e,
+    0x0102_1994,
+    0xf2f5_2010,
+    0x2fc1_2fc1,
+    0xca45_1a4e,
+    0x794c_7630,
+];
 /// The longest list of names of extended attributes, and the longest value of
 /// one, in bytes, as the kernel has them.
 const XATTR_LIMIT: usize = 64 * 1024;
@@ -149,6 +162,28 @@ impl Directory {
         Ok(names)
     }
 
+    /// Says whether the kernel of this machine notes each change of what is in
+    /// a directory, by its own clock and in a time that nobody can set
+    /// (`ctime`). It does so on the file systems that machines have of
+    /// themselves; of others, such as a network's, nobody here can know.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Io`] when it can not be opened.
+    pub fn notes_changes(&self, path: &EntryPath) -> Result<bool, Error> {
+        let failed = |errno| self.failed("look at", path, errno);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let handle = self.step(path, flags).map_err(failed)?;
+        let system = rustix::fs::fstatfs(&handle).map_err(failed)?;
+        // The number has 32 bits, and its type another sign on some machines.
+        #[allow(
+            clippy::unnecessary_cast,
+            reason = "the number has another type on other processors"
+        )]
+        let number = system.f_type as u32;
+        Ok(NOTING.contains(&number))
+    }
+
     /// Reads what a symbolic link says.
     ///
     /// # Errors
@@ -217,7 +252,8 @@ impl Directory {
         Held::new(handle, found.clone(), self.display(path))
     }
 
-    /// Opens a regular file to be read, whatever it is like.
+    /// Opens a regular file to be read, whatever it is like. Where that may be,
+    /// nobody sees by its times that it was.
     ///
     /// # Errors
     ///
@@ -232,6 +268,7 @@ impl Directory {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(held::changed(&self.display(path)));
         }
+        quiet(&handle);
         Ok(handle)
     }
 
@@ -291,6 +328,12 @@ impl Directory {
     pub(crate) fn failed(&self, what: &str, path: &EntryPath, errno: Errno) -> Error {
         Error::io(format!("can not {what} `{}`", self.display(path)), errno)
     }
+}
+
+/// Has reading a file leave its time of access as it is, where the kernel
+/// allows that: of one's own files.
+pub(crate) fn quiet(handle: &OwnedFd) {
+    let _ = rustix::fs::fcntl_setfl(handle, OFlags::NOATIME);
 }
 
 impl Found {

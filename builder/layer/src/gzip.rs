@@ -9,8 +9,8 @@ use libdeflater::CompressionLvl;
 /// The length of a block in bytes; only the last one of an archive is shorter.
 pub(crate) const BLOCK: usize = 1024 * 1024;
 
-/// The level, in numbers of libdeflate.
-const LEVEL: i32 = 5;
+/// The level where none is said, in numbers of libdeflate.
+pub(crate) const LEVEL: i32 = 5;
 
 /// The header of every member: deflate, no flags, no time, nothing said of the
 /// level, unknown operating system (RFC 1952, section 2.3).
@@ -24,8 +24,8 @@ const TRAILER: usize = 8;
 pub(crate) struct Compressor(libdeflater::Compressor);
 
 impl Compressor {
-    pub(crate) fn new() -> Self {
-        let level = CompressionLvl::new(LEVEL).expect("the library has the level");
+    pub(crate) fn new(level: i32) -> Self {
+        let level = CompressionLvl::new(level).expect("the library has the level");
         Self(libdeflater::Compressor::new(level))
     }
 

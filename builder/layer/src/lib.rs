@@ -1,5 +1,6 @@
 //! Layers as a pure function of content.
 
+mod compression;
 mod directory;
 mod entry;
 mod error;
@@ -15,7 +16,9 @@ mod time;
 mod tree;
 mod unpack;
 mod write;
+mod zstd_frames;
 
+pub use compression::{Compression, Method};
 pub use directory::{Attributes, Directory, Found, FoundKind, Held};
 pub use entry::{DeviceKind, Entry, Kind, Metadata};
 pub use error::{Error, ErrorKind};
@@ -25,7 +28,7 @@ pub use live::{
     Performed, RECORDED_NODE, RECORDED_OWNER, Rights, Seen, SeenKind, Settlement, Skipped,
     Source as ChangeSource, diff, observe, operations, perform, remove, settle,
 };
-pub use pass::{Framing, LAYER_FORMAT, THREADS_LIMIT, Written, write_layer};
+pub use pass::{Framing, LAYER_FORMAT, Packing, THREADS_LIMIT, Written, write_layer};
 pub use path::{EntryPath, PathError};
 pub use read::{decompress, decompress_archive};
 pub use time::Time;

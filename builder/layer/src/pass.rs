@@ -13,8 +13,8 @@ use std::thread::Scope;
 
 use oci::{Algorithm, Digest, Hasher};
 
+use crate::compression::{Compression, Compressor, Method};
 use crate::error::{Error, ErrorKind};
-use crate::gzip::{self, Compressor};
 use crate::index::LayerIndex;
 use crate::write::Writer;
 
@@ -30,6 +30,25 @@ pub const THREADS_LIMIT: usize = 8;
 /// How many blocks may wait for a thread, beside those that threads have: so
 /// many that none has to wait for the next one while this thread reads.
 const WAITING_BLOCKS: usize = 4;
+
+/// Says how an archive is compressed, and by how many threads. A number of
+/// threads alone means gzip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// By how many threads: it changes no byte.
+    pub threads: NonZeroUsize,
+    /// How.
+    pub compression: Compression,
+}
+
+impl From<NonZeroUsize> for Packing {
+    fn from(threads: NonZeroUsize) -> Self {
+        Self {
+            threads,
+            compression: Compression::default(),
+        }
+    }
+}
 
 /// Is what is known of a layer that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +71,7 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Framing<W> {
     out: W,
+    compression: Compression,
     /// The part of the archive that is to be the next block.
     block: Vec<u8>,
     jobs: Sender<Job>,
@@ -71,11 +91,12 @@ struct Job {
     done: SyncSender<Packed>,
 }
 
-/// Is a block that was compressed, and its buffer.
+/// Is what a block became.
 #[derive(Debug)]
 struct Packed {
-    block: Vec<u8>,
-    member: Vec<u8>,
+    /// To be used again.
+    buffer: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 /// Writes a layer as a compressed archive: `fill` says its entries in their
@@ -89,7 +110,7 @@ struct Packed {
 /// Fails with what `fill` fails with, and with [`ErrorKind::Io`] when `out`
 /// can not be written. What `out` has received then is of no use.
 pub fn write_layer<W, T, E>(
-    threads: NonZeroUsize,
+    how: impl Into<Packing>,
     out: W,
     fill: impl FnOnce(&mut Writer<Framing<W>>) -> Result<T, E>,
 ) -> Result<(Written, T), E>
@@ -97,14 +118,22 @@ where
     W: Write,
     E: From<Error>,
 {
-    let threads = threads.get().min(THREADS_LIMIT);
+    let Packing {
+        threads,
+        compression,
+    } = how.into();
+    let threads = match compression.method() {
+        // There is nothing to do for them.
+        Method::Uncompressed => 1,
+        Method::Gzip | Method::Zstd => threads.get().min(THREADS_LIMIT),
+    };
     let (jobs, queue) = mpsc::channel();
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            start(scope, &queue)?;
+            start(scope, &queue, Compressor::new(compression)?)?;
         }
-        let mut writer = Writer::new(Framing::new(out, jobs, threads));
+        let mut writer = Writer::new(Framing::new(out, jobs, (threads, compression)));
         let value = fill(&mut writer)?;
         let (framing, index) = writer.finish()?;
         Ok((framing.finish(index)?, value))
@@ -115,15 +144,15 @@ where
 fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     queue: &'scope Mutex<Receiver<Job>>,
+    mut compressor: Compressor,
 ) -> Result<(), Error> {
     let work = move || {
-        let mut compressor = Compressor::new();
         // Whoever waits for a block has the lock; the others wait for that.
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         while let Ok(Job { block, done }) = next() {
-            let member = compressor.member(&block);
+            let (bytes, buffer) = compressor.pack(block);
             // Nobody waits for it any more when writing has failed.
-            drop(done.send(Packed { block, member }));
+            drop(done.send(Packed { buffer, bytes }));
         }
     };
     std::thread::Builder::new()
@@ -134,10 +163,11 @@ fn start<'scope>(
 }
 
 impl<W: Write> Framing<W> {
-    fn new(out: W, jobs: Sender<Job>, threads: usize) -> Self {
+    fn new(out: W, jobs: Sender<Job>, (threads, compression): (usize, Compression)) -> Self {
         Self {
             out,
-            block: Vec::with_capacity(gzip::BLOCK),
+            compression,
+            block: Vec::with_capacity(compression.block()),
             jobs,
             under_way: VecDeque::new(),
             most_under_way: threads + WAITING_BLOCKS,
@@ -145,6 +175,10 @@ impl<W: Write> Framing<W> {
             diff_id: Hasher::unbroken(Algorithm::Sha256),
             digest: Hasher::unbroken(Algorithm::Sha256),
         }
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.compression.method() != Method::Uncompressed
     }
 
     /// Hands the block over to whichever thread is free.
@@ -155,7 +189,7 @@ impl<W: Write> Framing<W> {
         let next = self
             .spare
             .pop()
-            .unwrap_or_else(|| Vec::with_capacity(gzip::BLOCK));
+            .unwrap_or_else(|| Vec::with_capacity(self.compression.block()));
         let block = std::mem::replace(&mut self.block, next);
         let (done, result) = mpsc::sync_channel(1);
         self.jobs
@@ -170,21 +204,33 @@ impl<W: Write> Framing<W> {
         let Some(result) = self.under_way.pop_front() else {
             return Ok(());
         };
-        let Packed { mut block, member } = result.recv().map_err(|_gone| stopped())?;
-        block.clear();
-        self.spare.push(block);
-        self.digest.update(&member);
-        self.out.write_all(&member)
+        let Packed { buffer, bytes } = result.recv().map_err(|_gone| stopped())?;
+        if self.is_compressed() {
+            self.digest.update(&bytes);
+        }
+        self.out.write_all(&bytes)?;
+        // What is not compressed stays in the buffer that it was in.
+        let mut spare = if self.is_compressed() { buffer } else { bytes };
+        spare.clear();
+        self.spare.push(spare);
+        Ok(())
     }
 
     fn finish(mut self, index: LayerIndex) -> Result<Written, Error> {
         self.drain()
             .map_err(|error| Error::io("can not write the layer", error))?;
+        let is_compressed = self.is_compressed();
+        let uncompressed = self.diff_id.length();
+        let diff_id = self.diff_id.finish();
+        let (size, digest) = match is_compressed {
+            true => (self.digest.length(), self.digest.finish()),
+            false => (uncompressed, diff_id),
+        };
         Ok(Written {
-            size: self.digest.length(),
-            digest: self.digest.finish(),
-            uncompressed: self.diff_id.length(),
-            diff_id: self.diff_id.finish(),
+            digest,
+            size,
+            diff_id,
+            uncompressed,
             index,
         })
     }
@@ -203,11 +249,11 @@ impl<W: Write> Framing<W> {
 
 impl<W: Write> Write for Framing<W> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let room = gzip::BLOCK.saturating_sub(self.block.len());
+        let room = self.compression.block().saturating_sub(self.block.len());
         let piece = piece.get(..room).unwrap_or(piece);
         self.diff_id.update(piece);
         self.block.extend_from_slice(piece);
-        if self.block.len() >= gzip::BLOCK {
+        if self.block.len() >= self.compression.block() {
             self.submit()?;
         }
         Ok(piece.len())

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dockerfile::{Ignore, IgnoreState};
@@ -11,21 +11,57 @@ use layer::{
     ContentPlace, Directory, EntryPath, File, Found, FoundKind, Metadata, Node, NodeKind, Time,
     Tree,
 };
+use oci::Digest;
 
+use crate::context::fingerprints::{Fingerprints, Moment};
 use crate::context::{Context, Look, Unusual, Wanted, leads_nowhere};
 use crate::error::{Error, ErrorKind};
-use crate::request::{Fidelity, Modes, Xattrs};
+use crate::request::{Cache, Fidelity, Modes, Xattrs};
 
-/// Opens a directory.
-pub(super) fn open(path: &Path) -> Result<Directory, Error> {
-    Directory::open(path).map_err(|error| {
-        let context = format!("can not open the context `{}`", path.display());
-        Error::caused(ErrorKind::Context, context, error)
-    })
+/// Is a directory, with what is remembered of its files between builds.
+pub(crate) struct Rooted {
+    directory: Directory,
+    /// Where it is.
+    path: PathBuf,
+    /// None where it is not there for other builds.
+    fingerprints: Option<Arc<Fingerprints>>,
 }
 
-/// Reads a small file; a link to one is followed as long as it stays inside.
-pub(super) fn read(
+impl Rooted {
+    /// Opens a directory.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let directory = Directory::open(path).map_err(|error| {
+            let context = format!("can not open the context `{}`", path.display());
+            Error::caused(ErrorKind::Context, context, error)
+        })?;
+        Ok(Self {
+            directory,
+            path: path.to_owned(),
+            fingerprints: None,
+        })
+    }
+
+    /// Has its files be remembered, in the store of builds.
+    pub(super) fn remembering(mut self, store: &Path) -> Self {
+        self.fingerprints = Some(Arc::new(Fingerprints::of(&self.path, store)));
+        self
+    }
+
+    /// Writes down what was learned of its files. It blocks.
+    pub(super) fn keep(&self) {
+        if let Some(fingerprints) = &self.fingerprints {
+            fingerprints.keep();
+        }
+    }
+
+    /// Reads a small file; a link to one is followed as long as it stays
+    /// inside.
+    pub(super) fn read(&self, path: &EntryPath, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        read(&self.directory, path, limit)
+    }
+}
+
+fn read(
     directory: &Directory,
     path: &EntryPath,
     limit: u64,
@@ -126,32 +162,69 @@ fn unreadable(path: &EntryPath, error: layer::Error) -> Error {
 
 /// Reaches the content of the files that were found.
 pub(super) struct Files {
-    directory: Arc<Directory>,
+    rooted: Arc<Rooted>,
     /// What was found, by position.
-    found: Vec<(EntryPath, Found)>,
+    found: Vec<Known>,
+    cache: Cache,
+}
+
+/// Is a file that was found.
+struct Known {
+    path: EntryPath,
+    found: Found,
+    /// Whether the kernel notes whenever it is changed.
+    noted: bool,
 }
 
 impl Files {
     pub(super) fn open(&self, position: u64) -> Result<Box<dyn Read + Send + '_>, layer::Error> {
-        let (path, found) = usize::try_from(position)
-            .ok()
-            .and_then(|position| self.found.get(position))
-            .ok_or_else(|| {
-                layer::Error::new(
-                    layer::ErrorKind::Invalid,
-                    "there is no such file in the context",
-                )
-            })?;
-        Ok(Box::new(self.directory.read(path, found)?))
+        let known = self.known(position).ok_or_else(|| {
+            layer::Error::new(
+                layer::ErrorKind::Invalid,
+                "there is no such file in the context",
+            )
+        })?;
+        Ok(Box::new(
+            self.rooted.directory.read(&known.path, &known.found)?,
+        ))
+    }
+
+    fn known(&self, position: u64) -> Option<&Known> {
+        let position = usize::try_from(position).ok()?;
+        self.found.get(position)
+    }
+
+    /// Gives what remembers files in this build.
+    fn fingerprints(&self) -> Option<&Fingerprints> {
+        match self.cache {
+            Cache::Use | Cache::Refresh => self.rooted.fingerprints.as_deref(),
+            Cache::Apart => None,
+        }
+    }
+
+    /// Remembers a file that was read after a moment, to its end.
+    pub(super) fn learn(&self, position: u64, digest: &Digest, before: Moment) {
+        if let (Some(known), Some(fingerprints)) = (self.known(position), self.fingerprints())
+            && known.noted
+        {
+            fingerprints.learn(&known.found, digest, before);
+        }
+    }
+
+    /// Forgets a file.
+    pub(super) fn forget(&self, position: u64) {
+        if let (Some(known), Some(fingerprints)) = (self.known(position), self.fingerprints()) {
+            fingerprints.forget(&known.found);
+        }
     }
 }
 
 /// Looks at every file that is wanted and not ignored.
-pub(super) fn look(directory: Arc<Directory>, look: &Look) -> Result<Context, Error> {
-    let mut walk = Walk::new(&directory, look, &look.wanted);
+pub(super) fn look(rooted: Arc<Rooted>, look: &Look) -> Result<Context, Error> {
+    let mut walk = Walk::new(&rooted, look, &look.wanted);
     if !walk.run()? {
         // A link stands in the way of what is wanted: anything may be behind it.
-        walk = Walk::new(&directory, look, &Wanted::All);
+        walk = Walk::new(&rooted, look, &Wanted::All);
         walk.run()?;
     }
     let Walk {
@@ -165,7 +238,11 @@ pub(super) fn look(directory: Arc<Directory>, look: &Look) -> Result<Context, Er
         tree,
         unusual,
         skipped,
-        files: super::Files::Directory(Files { directory, found }),
+        files: super::Files::Directory(Files {
+            rooted,
+            found,
+            cache: look.cache,
+        }),
     })
 }
 
@@ -180,7 +257,9 @@ struct Walk<'a> {
     tree: Tree,
     unusual: Unusual,
     skipped: Vec<(EntryPath, &'static str)>,
-    found: Vec<(EntryPath, Found)>,
+    /// What knows the digests of files from earlier builds.
+    fingerprints: Option<&'a Fingerprints>,
+    found: Vec<Known>,
     /// The positions of files with several names, by device and inode.
     twins: BTreeMap<(u64, u64), u64>,
 }
@@ -188,16 +267,30 @@ struct Walk<'a> {
 /// Is a directory whose names are to be looked at.
 struct Open {
     path: EntryPath,
+    place: Place,
     ignore: IgnoreState,
     /// Directories above it, itself included, that are in the tree only if
     /// something in them is.
     pending: Vec<(EntryPath, Node)>,
 }
 
+/// Is the file system that a directory is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    device: u64,
+    /// Whether the kernel notes whenever something is changed on it.
+    noted: bool,
+}
+
 impl<'a> Walk<'a> {
-    fn new(directory: &'a Directory, look: &'a Look, wanted: &'a Wanted) -> Self {
+    fn new(rooted: &'a Rooted, look: &'a Look, wanted: &'a Wanted) -> Self {
+        let recalled = match look.cache {
+            Cache::Use => rooted.fingerprints.as_deref(),
+            Cache::Refresh | Cache::Apart => None,
+        };
         Self {
-            directory,
+            directory: &rooted.directory,
+            fingerprints: recalled,
             ignore: &look.ignore,
             wanted,
             fidelity: look.fidelity,
@@ -218,10 +311,12 @@ impl<'a> Walk<'a> {
             .directory
             .stat(&root)
             .map_err(|error| unreadable(&root, error))?;
-        if let (Some(found), Some(node)) = (found, self.tree.node_mut(&root)) {
-            node.metadata = metadata(&found, self.fidelity, self.time);
+        if let (Some(found), Some(node)) = (&found, self.tree.node_mut(&root)) {
+            node.metadata = metadata(found, self.fidelity, self.time);
         }
+        let device = found.map_or(0, |found| found.device);
         let mut open = vec![Open {
+            place: self.place(&root, device)?,
             path: root,
             ignore: self.ignore.root(),
             pending: Vec::new(),
@@ -272,8 +367,14 @@ impl<'a> Walk<'a> {
                     self.insert(&path, node)?;
                     directories.push((path.clone(), permissions(&found)));
                 }
+                let place = match at.place.device == found.device {
+                    true => at.place,
+                    // Something else is mounted here.
+                    false => self.place(&path, found.device)?,
+                };
                 open.push(Open {
                     path,
+                    place,
                     ignore,
                     pending: above,
                 });
@@ -285,7 +386,7 @@ impl<'a> Walk<'a> {
             if excluded {
                 continue;
             }
-            let Some(kind) = self.kind(&path, &found)? else {
+            let Some(kind) = self.kind(&path, &found, at.place)? else {
                 continue;
             };
             self.settle(&mut pending)?;
@@ -332,16 +433,24 @@ impl<'a> Walk<'a> {
     }
 
     /// Says what a node is; `None` for what can not be copied.
-    fn kind(&mut self, path: &EntryPath, found: &Found) -> Result<Option<NodeKind>, Error> {
+    fn kind(
+        &mut self,
+        path: &EntryPath,
+        found: &Found,
+        place: Place,
+    ) -> Result<Option<NodeKind>, Error> {
         let what = match found.kind {
             FoundKind::File => {
+                // A file may be mounted where it is, from elsewhere.
+                let noted = place.noted && place.device == found.device;
+                let fingerprints = self.fingerprints.filter(|_| noted);
                 return Ok(Some(NodeKind::File(File {
                     size: found.size,
                     place: ContentPlace {
                         origin: self.origin,
-                        position: self.position(path, found),
+                        position: self.position(path, found, noted),
                     },
-                    digest: None,
+                    digest: fingerprints.and_then(|known| known.recall(found)),
                 })));
             }
             FoundKind::Symlink => {
@@ -359,7 +468,16 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    fn position(&mut self, path: &EntryPath, found: &Found) -> u64 {
+    /// Finds out what a directory is on.
+    fn place(&self, path: &EntryPath, device: u64) -> Result<Place, Error> {
+        let noted = self
+            .directory
+            .notes_changes(path)
+            .map_err(|error| unreadable(path, error))?;
+        Ok(Place { device, noted })
+    }
+
+    fn position(&mut self, path: &EntryPath, found: &Found, noted: bool) -> u64 {
         let next = self.found.len() as u64;
         if found.links > 1 {
             let position = *self
@@ -370,7 +488,11 @@ impl<'a> Walk<'a> {
                 return position;
             }
         }
-        self.found.push((path.clone(), found.clone()));
+        self.found.push(Known {
+            path: path.clone(),
+            found: found.clone(),
+            noted,
+        });
         next
     }
 

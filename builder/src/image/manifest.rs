@@ -1,6 +1,8 @@
 //! Manifests of images that were built (image-spec, "Image Manifest"; Docker's
 //! "Image Manifest V 2, Schema 2").
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use oci::{Descriptor, Digest, MediaType};
 use serde::Serialize;
@@ -34,7 +36,12 @@ struct Written {
     media_type: MediaType,
     config: Descriptor,
     layers: Vec<Descriptor>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
 }
+
+/// Is what a manifest or an index says beside what it needs to.
+pub(crate) type Noted = BTreeMap<String, String>;
 
 impl Format {
     /// Gives the type of the manifest.
@@ -95,8 +102,26 @@ impl Format {
     }
 }
 
+impl Format {
+    /// Refuses annotations where there is no place for them.
+    fn check(self, annotations: &Noted) -> Result<(), Error> {
+        if self == Self::Oci || annotations.is_empty() {
+            return Ok(());
+        }
+        let message = "manifests in Docker's format have no annotations";
+        Err(Error::new(ErrorKind::Unsupported, message)
+            .with_hint("build without `--format docker`, or use labels"))
+    }
+}
+
 /// Writes the manifest of an image.
-pub(crate) fn compose(format: Format, config: &Bytes, layers: &[LayerOf]) -> Result<Bytes, Error> {
+pub(crate) fn compose(
+    format: Format,
+    config: &Bytes,
+    layers: &[LayerOf],
+    annotations: Noted,
+) -> Result<Bytes, Error> {
+    format.check(&annotations)?;
     let mut descriptors = Vec::with_capacity(layers.len());
     for layer in layers {
         // What else a base says of its layers, such as annotations that
@@ -112,6 +137,7 @@ pub(crate) fn compose(format: Format, config: &Bytes, layers: &[LayerOf]) -> Res
         media_type: format.manifest(),
         config: Descriptor::new(format.config(), Digest::sha256(config), config.len() as u64),
         layers: descriptors,
+        annotations,
     };
     // Strings and numbers always serialise.
     Ok(serde_json::to_vec(&written).unwrap_or_default().into())
@@ -124,17 +150,28 @@ struct WrittenIndex {
     schema_version: u8,
     media_type: MediaType,
     manifests: Vec<Descriptor>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
 }
 
 /// Writes the index of images (image-spec, "Image Index").
-pub(crate) fn compose_index(format: Format, manifests: Vec<Descriptor>) -> Bytes {
+pub(crate) fn compose_index(
+    format: Format,
+    manifests: Vec<Descriptor>,
+    annotations: Noted,
+) -> Result<Bytes, Error> {
+    format.check(&annotations)?;
+    for manifest in &manifests {
+        format.check(&manifest.annotations)?;
+    }
     let written = WrittenIndex {
         schema_version: 2,
         media_type: format.index(),
         manifests,
+        annotations,
     };
     // Strings and numbers always serialise.
-    serde_json::to_vec(&written).unwrap_or_default().into()
+    Ok(serde_json::to_vec(&written).unwrap_or_default().into())
 }
 
 #[cfg(test)]
@@ -155,7 +192,7 @@ mod tests {
             layer(MediaType::DOCKER_LAYER_GZIP),
             layer(MediaType::OCI_LAYER_ZSTD),
         ];
-        let written = compose(Format::Oci, &config, &layers).expect("known types");
+        let written = compose(Format::Oci, &config, &layers, Noted::new()).expect("known types");
         let (config, layer) = (Digest::sha256(b"{}"), Digest::sha256(b"layer"));
         let expected = format!(
             concat!(
@@ -171,9 +208,38 @@ mod tests {
     }
 
     #[test]
+    fn annotations_stand_last() {
+        let noted = Noted::from([("b", "2"), ("a", "\"1\"")].map(|(k, v)| (k.into(), v.into())));
+        let config = Bytes::from_static(b"{}");
+        let written = compose(Format::Oci, &config, &[], noted.clone()).expect("OCI's");
+        let text = String::from_utf8_lossy(&written);
+        let end = r#""layers":[],"annotations":{"a":"\"1\"","b":"2"}}"#;
+        assert!(text.ends_with(end), "{text}");
+        let index = compose_index(Format::Oci, Vec::new(), noted.clone()).expect("OCI's");
+        assert_eq!(
+            String::from_utf8_lossy(&index),
+            concat!(
+                r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","#,
+                r#""manifests":[],"annotations":{"a":"\"1\"","b":"2"}}"#
+            )
+        );
+        let mut listed = Descriptor::new(MediaType::DOCKER_MANIFEST, Digest::sha256(b""), 0);
+        assert!(compose_index(Format::Docker, vec![listed.clone()], Noted::new()).is_ok());
+        listed.annotations.clone_from(&noted);
+        for refused in [
+            compose(Format::Docker, &config, &[], noted.clone()),
+            compose_index(Format::Docker, Vec::new(), noted),
+            compose_index(Format::Docker, vec![listed], Noted::new()),
+        ] {
+            let error = refused.expect_err("Docker's");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+        }
+    }
+
+    #[test]
     fn docker_has_no_word_for_zstd() {
         let layers = [layer(MediaType::OCI_LAYER_ZSTD)];
-        let refused = compose(Format::Docker, &Bytes::from_static(b"{}"), &layers);
+        let refused = compose(Format::Docker, &Bytes::from_static(b"{}"), &layers, Noted::new());
         assert_eq!(
             refused.expect_err("no such type").kind(),
             ErrorKind::Unsupported

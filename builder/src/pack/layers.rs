@@ -13,10 +13,12 @@ use layer::{ContentPlace, Contents, LayerIndex};
 use oci::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 
 use crate::blocking;
+use crate::context::Moment;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress};
 use crate::image::LayerOf;
 use crate::pack::checked::{Halt, Tapped, pour, verified};
+use crate::pack::confirm::confirm;
 use crate::pack::contents::{Shelf, Unpacked};
 use crate::pack::recipe::{Content, Item, Recipe};
 use crate::request::{Cache, Request};
@@ -247,8 +249,9 @@ impl Layers {
         shelf: &Shelf,
         media_type: &MediaType,
     ) -> Result<LayerOf, Error> {
+        let before = Moment::now();
         let written = self.write(step, recipe, shelf).await?;
-        recipe.learn(&written.index)?;
+        confirm(recipe, &written.index, shelf, before)?;
         let layer = LayerOf {
             descriptor: Descriptor::new(media_type.clone(), written.digest, written.size),
             diff_id: written.diff_id,
@@ -419,6 +422,10 @@ fn digest_all(mut recipe: Recipe, shelf: &Shelf, threads: NonZeroUsize) -> Resul
         .items_mut()
         .filter(|item| matches!(item.content, Content::Place { digest: None, .. }))
         .collect();
+    if open.is_empty() {
+        return Ok(recipe);
+    }
+    let before = Moment::now();
     let queue = Mutex::new(open.into_iter());
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.get())
@@ -430,7 +437,7 @@ fn digest_all(mut recipe: Recipe, shelf: &Shelf, threads: NonZeroUsize) -> Resul
                         // free while the file is read.
                         let next = locked(&queue).next();
                         let Some(item) = next else { return Ok(()) };
-                        digest_one(item, shelf, &mut buffer)?;
+                        digest_one(item, shelf, (&mut buffer, before))?;
                     }
                 })
             })
@@ -447,7 +454,11 @@ fn digest_all(mut recipe: Recipe, shelf: &Shelf, threads: NonZeroUsize) -> Resul
     Ok(recipe)
 }
 
-fn digest_one(item: &mut Item, shelf: &Shelf, buffer: &mut [u8]) -> Result<(), Error> {
+fn digest_one(
+    item: &mut Item,
+    shelf: &Shelf,
+    (buffer, before): (&mut [u8], Moment),
+) -> Result<(), Error> {
     let path = item.entry.path.clone();
     let size = item.size();
     let Content::Place { place, digest } = &mut item.content else {
@@ -465,7 +476,9 @@ fn digest_one(item: &mut Item, shelf: &Shelf, buffer: &mut [u8]) -> Result<(), E
             _ => break,
         }
     }
-    *digest = Some(hasher.finish());
+    let known = hasher.finish();
+    shelf.learn(*place, &known, before);
+    *digest = Some(known);
     Ok(())
 }
 

@@ -200,23 +200,33 @@ impl Recipe {
     }
 
     /// Takes over the digests of files from the index of the layer that was
-    /// made of this recipe.
-    pub(crate) fn learn(&mut self, index: &LayerIndex) -> Result<(), Error> {
+    /// made of this recipe. Gives those that were known to be others.
+    pub(crate) fn learn(
+        &mut self,
+        index: &LayerIndex,
+    ) -> Result<Vec<(EntryPath, ContentPlace)>, Error> {
         if index.records().len() != self.items.len() {
             return Err(Error::new(
                 ErrorKind::Storage,
                 "the index of the layer does not fit what it was made of",
             ));
         }
+        let mut wrong = Vec::new();
         for record in index.records() {
             let item = self.items.get_mut(&record.entry.path);
-            if let (Some(Content::Place { digest, .. }), Some(stored)) =
+            if let (Some(Content::Place { digest, place }), Some(stored)) =
                 (item.map(|item| &mut item.content), &record.content)
             {
+                let is_other = |known: Digest| {
+                    known.algorithm() == stored.digest.algorithm() && known != stored.digest
+                };
+                if digest.is_some_and(is_other) {
+                    wrong.push((record.entry.path.clone(), *place));
+                }
                 *digest = Some(stored.digest);
             }
         }
-        Ok(())
+        Ok(wrong)
     }
 
     /// Has the nodes of a tree that this recipe put there say that their

@@ -371,6 +371,11 @@ pub(crate) struct Left {
 }
 
 impl Left {
+    /// Reaches the files of another directory.
+    pub(crate) fn of(room: Arc<Room>, directory: PathBuf) -> Self {
+        Self { room, directory }
+    }
+
     /// Opens one.
     pub(crate) fn open(&self, path: &EntryPath) -> Result<OwnedFd, Error> {
         self.room.handle.open(&self.directory, path)

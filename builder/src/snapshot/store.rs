@@ -6,7 +6,10 @@
 //!   layers/NAME/         one layer: files/, and what it is: chain, size, lock
 //!   caches/NAME/         one cache mount: files/, id, lock
 //!   builds/…/            what a build has under way: lock
+//! fingerprints/NAME      the digests of the files of one context
 //! ```
+
+mod caches;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +35,8 @@ const LOCK: &str = "lock";
 const CHAIN: &str = "chain";
 const SIZE: &str = "size";
 const ID: &str = "id";
+
+pub(crate) use caches::Cache;
 
 /// Is the part of a store whose files belong to the same users.
 #[derive(Debug)]
@@ -216,82 +221,12 @@ impl Home {
             }
         }
     }
-
-    /// Finds the directory of a cache mount, which may not be there yet, and
-    /// holds it. `held` says who else may have it at a time; where others may
-    /// not and one does, there is another one of the same name, or it `waits` and
-    /// says so.
-    pub(crate) fn cache(
-        &self,
-        id: &str,
-        sharing: dockerfile::Sharing,
-        waits: &dyn Fn(),
-    ) -> Result<Cache, Error> {
-        let name = chain::name(&Digest::sha256(id.as_bytes()));
-        let at = |number: usize| {
-            let name = match number {
-                0 => name.clone(),
-                number => format!("{name}-{number}"),
-            };
-            self.path.join(CACHES).join(name)
-        };
-        let take = |number: usize| {
-            let directory = at(number);
-            make(&directory)?;
-            let path = directory.join(ID);
-            fs_err::write(&path, id).map_err(|error| stored("write", &path, error))?;
-            let lock = directory.join(LOCK);
-            let lock = match sharing {
-                dockerfile::Sharing::Shared => Some(Lock::wait(&lock, Held::Shared)?),
-                dockerfile::Sharing::Locked => match Lock::attempt(&lock, Held::Alone)? {
-                    None => {
-                        waits();
-                        Some(Lock::wait(&lock, Held::Alone)?)
-                    }
-                    held => held,
-                },
-                dockerfile::Sharing::Private => Lock::attempt(&lock, Held::Alone)?,
-            };
-            Ok::<_, Error>(lock.map(|lock| Cache {
-                files: directory.join(FILES),
-                directory,
-                _lock: lock,
-            }))
-        };
-        for number in 0..CACHES_LIMIT {
-            if let Some(cache) = take(number)? {
-                return Ok(cache);
-            }
-        }
-        let message = format!("more than {CACHES_LIMIT} commands use the cache `{id}` at a time");
-        Err(Error::new(ErrorKind::Storage, message))
-    }
 }
 
 /// Says of which layer a directory is, and of which run of the machine.
 fn chain_text(link: &Digest) -> String {
     let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id");
     format!("{link} {}", boot.unwrap_or_default().trim())
-}
-
-/// How many commands may have a cache of one name for themselves at a time.
-const CACHES_LIMIT: usize = 100;
-
-/// Is the directory of a cache mount.
-#[derive(Debug)]
-pub(crate) struct Cache {
-    /// Its files; absent where nobody has used it.
-    pub(crate) files: PathBuf,
-    /// What it is in.
-    pub(crate) directory: PathBuf,
-    _lock: Lock,
-}
-
-impl Cache {
-    /// Gives the name of its files in its directory.
-    pub(crate) fn name(&self) -> &'static [u8] {
-        FILES.as_bytes()
-    }
 }
 
 /// Lists what is in a directory, as far as it can be read.
@@ -333,7 +268,7 @@ pub struct Pruned {
     pub layers: usize,
     /// How many cache mounts.
     pub caches: usize,
-    /// The bytes of all their files.
+    /// The bytes of all their files, and of what was remembered of contexts.
     pub bytes: u64,
     /// How many stayed, since a build uses them.
     pub in_use: usize,
@@ -387,7 +322,10 @@ impl Store {
     /// Fails with [`ErrorKind::Storage`] and [`ErrorKind::Sandbox`] when
     /// something can not be removed; what was removed before is gone.
     pub fn prune(&self, what: Prune) -> Result<Pruned, Error> {
-        let mut pruned = Pruned::default();
+        let mut pruned = Pruned {
+            bytes: crate::context::remove_fingerprints(&self.path),
+            ..Pruned::default()
+        };
         self.each(|home, handle| {
             Home {
                 path: home.to_owned(),

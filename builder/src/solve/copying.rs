@@ -185,6 +185,7 @@ impl Run<'_> {
             fidelity: self.request.fidelity,
             time: self.time()?,
             origin: CONTEXT,
+            cache: self.request.cache,
         };
         let opened = files.opened.clone();
         let context = blocking::run(move || opened.look(&look)).await?;

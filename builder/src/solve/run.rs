@@ -1,6 +1,7 @@
 //! A build under way: what its stages have become, and what they share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ::image::Place;
 use dockerfile::Kind;
@@ -8,6 +9,7 @@ use layer::{NodeKind, Time, Tree};
 use oci::Digest;
 
 use crate::blocking;
+use crate::cache::mounts::Ledger;
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
@@ -46,6 +48,8 @@ pub(crate) struct Run<'a> {
     pub(crate) step: usize,
     /// Where commands are run; made for the first one.
     pub(crate) sandbox: Option<Sandbox>,
+    /// Which cache mounts its commands had.
+    pub(crate) cache_mounts: Arc<Ledger>,
     /// Whether it was said what users can do who are recorded alone.
     pub(crate) told_of_users: bool,
     /// What was done so far.

@@ -7,6 +7,7 @@ mod found;
 mod job;
 mod mounting;
 mod output;
+mod seeding;
 
 use std::collections::BTreeMap;
 

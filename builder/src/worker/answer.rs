@@ -151,6 +151,10 @@ impl Answering {
             Ask::Measure { directory } => {
                 Ok(Answer::Measured(Directory::open(&directory)?.measure()?))
             }
+            Ask::Uses { directory } => Ok(Answer::Uses(Directory::open(&directory)?.uses()?)),
+            Ask::IsEmpty { directory } => {
+                Ok(Answer::IsEmpty(Directory::open(&directory)?.is_empty()?))
+            }
             Ask::Open { directory, path } => {
                 *open = Some(Directory::open(&directory)?.open_file(&path)?);
                 Ok(Answer::Open)

@@ -181,6 +181,24 @@ impl Handle {
         }
     }
 
+    /// Lists the files of a directory, with the times of their last use.
+    pub(crate) fn uses(&self, directory: &Path) -> Result<Vec<(EntryPath, Time)>, Error> {
+        let directory = directory.to_owned();
+        match self.ask(&Ask::Uses { directory }, &[], "can not look at a cache")? {
+            (Answer::Uses(uses), _) => Ok(uses),
+            _ => Err(astray()),
+        }
+    }
+
+    /// Says whether there is nothing in a directory.
+    pub(crate) fn is_empty(&self, directory: &Path) -> Result<bool, Error> {
+        let directory = directory.to_owned();
+        match self.ask(&Ask::IsEmpty { directory }, &[], "can not look at a cache")? {
+            (Answer::IsEmpty(is_empty), _) => Ok(is_empty),
+            _ => Err(astray()),
+        }
+    }
+
     fn observed(&self, ask: &Ask) -> Result<Observation, Error> {
         match self.ask(ask, &[], "can not look at what `RUN` made")? {
             (Answer::Observed(observation), _) => Ok(observation),

@@ -59,6 +59,10 @@ pub(crate) enum Ask {
     Age { directory: PathBuf, youngest: Time },
     /// Add up the bytes of the files in a directory.
     Measure { directory: PathBuf },
+    /// List the files of a directory, with the times of their last use.
+    Uses { directory: PathBuf },
+    /// Say whether there is nothing in a directory.
+    IsEmpty { directory: PathBuf },
     /// Open a file of a directory.
     Open { directory: PathBuf, path: EntryPath },
     /// Have a directory be what its layer says.
@@ -96,6 +100,10 @@ pub(crate) enum Answer {
     Made(Time),
     /// These are the bytes.
     Measured(u64),
+    /// These are the files and the times.
+    Uses(Vec<(EntryPath, Time)>),
+    /// There is nothing, or something.
+    IsEmpty(bool),
     /// It was done to a directory.
     Performed(Performed),
     /// The command ended.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use builder::{
-    Built, Cache, ContextSource, DockerfileSource, Event, Fidelity, Format, Grant, Launch, Limits,
+    Built, Cache, Caches, ContextSource, DockerfileSource, Event, Fidelity, Format, Grant, Launch, Limits,
     Network, OciRuntime, Outcome, Prepared, Progress, Reach, Request, RunNetwork, Running,
     SandboxChoice,
 };
@@ -101,8 +101,11 @@ impl Scene {
             epoch: 0,
             fidelity: Fidelity::default(),
             format: Format::Oci,
+            annotations: builder::Annotations::default(),
+            labels: BTreeMap::new(),
             cache: Cache::Use,
             threads: NonZeroUsize::MIN,
+            caches: Caches::default(),
             jobs: NonZeroUsize::MIN,
             network: Network::new("builder-tests/1"),
             running: Running {

@@ -1,11 +1,16 @@
 //! `wharf build`.
 
+mod cache_mounts;
+mod caching;
 mod call;
 mod context;
 mod docker;
 mod epoch;
+mod labels;
+mod load;
 mod named;
 mod output;
+mod results;
 mod running;
 mod sources;
 mod verify;
@@ -18,8 +23,8 @@ use anyhow::Context as _;
 use builder::{
     Built, Cache, Fidelity, Format, Modes, Prepared, Progress, Request, THREADS_LIMIT, Xattrs,
 };
-use image::{CopyOptions, Place};
-use oci::ImageName;
+use image::Place;
+use oci::{ImageName, Reference};
 
 use crate::arguments::Global;
 use crate::commands::{check, wait};
@@ -33,7 +38,8 @@ use crate::report::{self, hinted, say, usage};
 use self::call::Call;
 pub(crate) use self::context::{DOCKERFILE_LIMIT, read_stdin};
 pub(crate) use self::docker::explain;
-use self::output::{Output, Stdout};
+use self::load::Loader;
+use self::output::{Outputs, Push, Stdout, Writing};
 pub(crate) use self::running::{choice, launch, usual};
 pub(crate) use self::sources::{Sources, request};
 
@@ -55,13 +61,23 @@ pub(crate) struct Arguments {
     #[arg(short, long = "tag", value_name = "NAME")]
     tags: Vec<String>,
 
-    /// Where else the result goes, as in type=oci,dest=image.tar; types are oci, docker, local and tar; DIR alone is type=local, and - alone type=tar on standard output; may be given several times
+    /// Where else the result goes, as in type=oci,dest=image.tar; types are oci, docker, local, tar, image, registry and cacheonly; DIR alone is type=local, and - alone type=tar on standard output; may be given several times
     #[arg(short, long = "output", value_name = "OUTPUT")]
     outputs: Vec<String>,
 
     /// Push the image under each of its names
     #[arg(long)]
     push: bool,
+
+    /// Give the image to docker or podman on this machine
+    #[arg(long, value_name = "PROGRAM", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    load: Option<load::Choice>,
+
+    #[command(flatten)]
+    labels: labels::Labels,
+
+    #[command(flatten)]
+    results: results::Results,
 
     /// Build nothing, and tell what is wrong with the Dockerfile or could be better, as `wharf check` does
     #[arg(long, conflicts_with = "call")]
@@ -104,6 +120,12 @@ pub(crate) struct Arguments {
     jobs: Option<NonZeroUsize>,
 
     #[command(flatten)]
+    caching: caching::Flags,
+
+    #[command(flatten)]
+    cache_mounts: cache_mounts::Flags,
+
+    #[command(flatten)]
     reach: Reach,
 
     #[command(flatten)]
@@ -133,22 +155,29 @@ pub(crate) fn run(
         return answer(environment, global, arguments, call);
     }
     let outputs = output::parse_all(&arguments.outputs)?;
-    output::check_stdout(&outputs, Stdout::of_this_process())?;
-    let names = names(arguments)?;
+    outputs.check_stdout(Stdout::of_this_process())?;
+    let targets = Targets::of(arguments, &outputs)?;
     let mut reached = Reached::new(environment, global, &arguments.reach, Need::Library)?;
-    output::check_library(&outputs, &environment.library_directory()?)?;
-    for name in &names {
+    outputs.check_library(&environment.library_directory()?)?;
+    for (name, _) in &targets.pushed {
         reached = reached.blaming(&Place::Registry(name.clone()));
     }
     let building = Arc::new(progress::building(environment, global));
     let request = Request {
-        names,
+        names: targets.names.clone(),
         running: arguments.running.running(environment, &reached.config)?,
         ..requested(environment, arguments, Arc::clone(&building))?
     };
+    let platforms = request.platforms.clone();
+    outputs.check_platforms(&platforms)?;
+    let loader = Loader::choose(environment, arguments.load, &outputs)?;
+    if loader.is_some() {
+        output::check_one("`--load`", &platforms)?;
+    }
+    arguments.results.clear()?;
     if !global.quiet {
         epoch::tell(request.epoch);
-        output::warn_of_types(&outputs, request.format);
+        outputs.warn_of_types(request.format);
     }
     let (prepared, built) = build(&reached, request, &building, global)?;
     building.clear();
@@ -157,20 +186,32 @@ pub(crate) fn run(
         let report = again(&reached, (&prepared, &built), &building)?;
         verify::tell(&prepared, &report, global.quiet)?;
     }
+    let writing = Writing {
+        reached: &reached,
+        built: &built,
+        platforms: &platforms,
+        scratch: &environment.temporary_directory(),
+        progress: Arc::new(image::Silent),
+    };
+    for output in &outputs.files {
+        writing.write(output)?;
+        output.tell(global.quiet);
+    }
+    if let Some(loader) = &loader {
+        loader.load(&writing, global.quiet)?;
+    }
+    for (name, how) in &targets.pushed {
+        let digest = Reference::Digest(built.descriptor.digest);
+        let name = match how {
+            Push::ByDigest => name.with_reference(digest),
+            Push::No | Push::ByName => name.clone(),
+        };
+        push(environment, global, &writing, name)?;
+    }
+    arguments.results.write(environment, (&prepared, &built))?;
     drop(prepared);
-    let scratch = environment.temporary_directory();
-    for output in &outputs {
-        output
-            .write(&reached, &built, &scratch, global)
-            .with_context(|| format!("can not write the output `{output}`"))?;
-    }
-    if arguments.push {
-        for name in &built.names {
-            push(environment, global, &reached, name)?;
-        }
-    }
     let digest = built.descriptor.digest.to_string();
-    if outputs.iter().any(Output::is_stdout) {
+    if outputs.has_stdout() {
         // The result is there already; the digest would spoil it.
         if !global.quiet {
             say(&digest);
@@ -200,26 +241,69 @@ fn answer(
     }
 }
 
-fn names(arguments: &Arguments) -> anyhow::Result<Vec<ImageName>> {
-    let names: Vec<ImageName> = arguments
-        .tags
-        .iter()
-        .map(|tag| places::parse_name(tag))
-        .collect::<anyhow::Result<_>>()?;
-    for name in &names {
-        if name.digest().is_some() {
-            let message = format!("`{name}` has a digest, which a build can not be told");
-            return Err(usage(message));
+/// Holds the names of what is built.
+struct Targets {
+    /// Those that it gets in the library.
+    names: Vec<ImageName>,
+    /// Those that it is pushed as.
+    pushed: Vec<(ImageName, Push)>,
+}
+
+impl Targets {
+    /// Gathers the names of all arguments, each once.
+    fn of(arguments: &Arguments, outputs: &Outputs) -> anyhow::Result<Self> {
+        let tags = arguments.tags.iter().map(|tag| places::parse_name(tag));
+        let tags: Vec<ImageName> = tags.collect::<anyhow::Result<_>>()?;
+        let mut names = tags.clone();
+        names.extend(outputs.names().cloned());
+        for name in &names {
+            if name.digest().is_some() {
+                let message = format!("`{name}` has a digest, which a build can not be told");
+                return Err(usage(message));
+            }
+        }
+        let mut pushed = Vec::new();
+        let mut push = |names: &[ImageName], how: Push| {
+            pushed.extend(names.iter().map(|name| (name.clone(), how)));
+        };
+        if arguments.push {
+            push(needed("--push", &tags)?, Push::ByName);
+        }
+        for image in &outputs.images {
+            match (image.push, image.names.as_slice()) {
+                (Push::No, _) => {}
+                (how, []) => push(needed("type=registry", &tags)?, how),
+                (how, names) => push(names, how),
+            }
+        }
+        Ok(Self {
+            names: once(names),
+            pushed: once(pushed),
+        })
+    }
+}
+
+/// Gives the names of `-t`, where something is pushed under them.
+fn needed<'a>(what: &str, tags: &'a [ImageName]) -> anyhow::Result<&'a [ImageName]> {
+    if !tags.is_empty() {
+        return Ok(tags);
+    }
+    let error = usage(format!("`{what}` needs to know where to: there is no `-t`"));
+    Err(hinted(
+        error,
+        "name the image as in `-t localhost:5000/shop:1`",
+    ))
+}
+
+/// Leaves out what is there twice.
+fn once<T: PartialEq>(given: Vec<T>) -> Vec<T> {
+    let mut all = Vec::with_capacity(given.len());
+    for one in given {
+        if !all.contains(&one) {
+            all.push(one);
         }
     }
-    if arguments.push && names.is_empty() {
-        let error = usage("`--push` needs to know where to: there is no `-t`");
-        return Err(hinted(
-            error,
-            "name the image as in `-t localhost:5000/shop:1`",
-        ));
-    }
-    Ok(names)
+    all
 }
 
 fn requested(
@@ -249,6 +333,12 @@ fn requested(
         format: match arguments.format {
             FormatName::Oci => Format::Oci,
             FormatName::Docker => Format::Docker,
+        },
+        annotations: arguments.labels.annotations(&request.platforms)?,
+        labels: arguments.labels.labels()?,
+        caches: builder::Caches {
+            mounts: arguments.cache_mounts.mounts()?,
+            ..arguments.caching.caches()?
         },
         cache: match arguments.no_cache {
             true => Cache::Refresh,
@@ -335,19 +425,20 @@ fn tell(built: &Built, global: &Global) {
             _ => "",
         }
     ));
+    cache_mounts::tell(&built.cache_mounts);
 }
 
 fn push(
     environment: &Environment,
     global: &Global,
-    reached: &Reached,
-    name: &ImageName,
+    writing: &Writing<'_>,
+    name: ImageName,
 ) -> anyhow::Result<()> {
-    let (from, to) = (Place::Library(name.clone()), Place::Registry(name.clone()));
-    let options = CopyOptions {
-        progress: progress::choose(environment, global),
-        ..CopyOptions::default()
-    };
+    let (reached, built) = (writing.reached, writing.built);
+    let from = built.names.first().cloned();
+    let from = Place::Library(from.context("the image has no name in the library")?);
+    let to = Place::Registry(name);
+    let options = output::options(built, progress::choose(environment, global));
     wait(async {
         // Moved in, so that the bars are gone before anything else is said.
         let options = options;

@@ -86,6 +86,7 @@ pub(crate) fn perform(
         at_once: usize::from(how.jobs),
         platform: platform(how.platform.as_deref())?,
         progress: progress::choose(environment, global),
+        ..CopyOptions::default()
     };
     let spooled = spooled(from, &environment.temporary_directory())?;
     let source = spooled.as_ref().unwrap_or(from);

@@ -1,10 +1,11 @@
 //! Copying: blobs first, then children, then the topmost manifest and its
 //! name, so that whatever stops a copy leaves no image that is not whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use oci::{Descriptor, Digest, MediaType};
+use oci::{Descriptor, Digest, ImageName, MediaType};
 
 use crate::error::{Error, ErrorKind};
 use crate::plan::{Need, Needed, Plan};
@@ -24,6 +25,11 @@ pub struct CopyOptions {
     pub at_once: usize,
     /// Which images of an index.
     pub platform: PlatformChoice,
+    /// Further names that a layout or an archive lists the image under, beside
+    /// that of its place: those that have a tag. A layout lists a tag once.
+    pub names: Vec<ImageName>,
+    /// What the list of a layout says of the image, beside its name.
+    pub annotations: BTreeMap<String, String>,
     /// Who is told how it comes on.
     pub progress: Arc<dyn Progress>,
 }
@@ -33,6 +39,8 @@ impl Default for CopyOptions {
         Self {
             at_once: AT_ONCE,
             platform: PlatformChoice::All,
+            names: Vec::new(),
+            annotations: BTreeMap::new(),
             progress: Arc::new(Silent),
         }
     }

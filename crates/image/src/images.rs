@@ -17,6 +17,7 @@ use crate::place::Place;
 use crate::plan::Plan;
 use crate::platform::{PlatformChoice, check, select};
 use crate::registry::{RegistrySource, RegistryTarget};
+use crate::send::Sending;
 use crate::source::{self, Blamed, BlobStream, Child, Source, of_source};
 use crate::tape::Tape;
 use crate::target::Target;
@@ -32,6 +33,7 @@ pub struct Images {
     library: Option<Library>,
     scratch: PathBuf,
     unpacked: u64,
+    sending: Arc<Sending>,
 }
 
 impl std::fmt::Debug for Images {
@@ -70,6 +72,7 @@ impl Images {
             library,
             scratch,
             unpacked: UNPACKED_LIMIT,
+            sending: Arc::default(),
         }
     }
 
@@ -140,7 +143,7 @@ impl Images {
         options: &CopyOptions,
     ) -> Result<Copied, Error> {
         let job = self.plan(from, to, options).await.map_err(of_source)?;
-        let copied = self.deliver(job, (from, to), options.at_once).await;
+        let copied = self.deliver(job, (from, to), options).await;
         copied.map_err(|error| error.at(End::Target))
     }
 
@@ -165,9 +168,11 @@ impl Images {
         &self,
         job: Job,
         (from, to): (&Place, &Place),
-        at_once: usize,
+        options: &CopyOptions,
     ) -> Result<Copied, Error> {
-        let label = |tag: &Option<Tag>| Label::new(tag.clone(), name_of(from).as_ref());
+        let at_once = options.at_once;
+        let label =
+            |tag: &Option<Tag>| Label::new(tag.clone(), name_of(from).as_ref()).with(options);
         match to {
             Place::Registry(name) => {
                 let repository = self.client.repository(name.registry(), name.repository());
@@ -187,7 +192,9 @@ impl Images {
             Place::OciArchive { file, tag } => layout::archive(job, file, &label(tag)).await,
             Place::DockerArchive { file, name } => {
                 let name = name.clone().or_else(|| name_of(from));
-                docker::save(job, file, name.as_ref(), self.unpacked).await
+                let names: Vec<ImageName> =
+                    name.into_iter().chain(options.names.clone()).collect();
+                docker::save(job, file, &names, self.unpacked).await
             }
         }
     }
@@ -256,7 +263,15 @@ impl Images {
             .ok_or_else(|| Error::new(ErrorKind::Home, "there is no local library"))
     }
 
-    async fn source(&self, place: &Place) -> Result<Arc<dyn Source>, Error> {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn sending(&self) -> &Sending {
+        &self.sending
+    }
+
+    pub(crate) async fn source(&self, place: &Place) -> Result<Arc<dyn Source>, Error> {
         Ok(match place {
             Place::Registry(name) => Arc::new(RegistrySource {
                 repository: self

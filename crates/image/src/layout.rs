@@ -24,10 +24,12 @@ use crate::tape::{Tape, show};
 mod archive;
 mod directory;
 mod entries;
+mod tidy;
 
 pub(crate) use archive::{Writing, archive, write_failed};
 pub(crate) use directory::{LayoutTarget, remove};
 pub(crate) use entries::Label;
+pub(crate) use tidy::tidy;
 
 /// The file that says that a directory is a layout.
 const MARK: &str = "oci-layout";

@@ -19,7 +19,7 @@ fn noise(length: usize) -> Vec<u8> {
 
 #[test]
 fn a_member_is_read_back() {
-    let mut compressor = Compressor::new();
+    let mut compressor = Compressor::new(LEVEL);
     let text = b"a line that comes again\n".repeat(1000);
     for block in [vec![], vec![0], noise(BLOCK), vec![0; BLOCK], text] {
         let member = compressor.member(&block);
@@ -35,16 +35,16 @@ fn a_member_is_read_back() {
 #[test]
 fn what_was_compressed_before_changes_nothing() {
     let (one, other) = (b"one after the other ".repeat(3000), noise(70_000));
-    let mut used = Compressor::new();
+    let mut used = Compressor::new(LEVEL);
     used.member(&other);
     used.member(&one);
     for block in [&one, &other] {
-        assert!(used.member(block) == Compressor::new().member(block));
+        assert!(used.member(block) == Compressor::new(LEVEL).member(block));
     }
 }
 
 #[test]
 fn noise_hardly_grows() {
-    let member = Compressor::new().member(&noise(BLOCK));
+    let member = Compressor::new(LEVEL).member(&noise(BLOCK));
     assert!(member.len() < BLOCK + BLOCK / 1000, "{}", member.len());
 }

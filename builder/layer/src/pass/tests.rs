@@ -13,9 +13,17 @@ fn threads(count: usize) -> NonZeroUsize {
 }
 
 fn packed(count: usize, items: &[Item]) -> (Written, Vec<u8>) {
+    packed_as(Compression::default(), count, items)
+}
+
+fn packed_as(compression: Compression, count: usize, items: &[Item]) -> (Written, Vec<u8>) {
+    let how = Packing {
+        threads: threads(count),
+        compression,
+    };
     let mut out = Vec::new();
     let (written, ()) =
-        write_layer(threads(count), &mut out, |writer| fill(writer, items)).expect("well formed");
+        write_layer(how, &mut out, |writer| fill(writer, items)).expect("well formed");
     (written, out)
 }
 
@@ -74,7 +82,7 @@ fn the_bytes_of_many_blocks_are_known() {
 fn threads_change_nothing() {
     let items = blocks();
     let plain = archive(&items);
-    assert!(plain.len() > 8 * gzip::BLOCK);
+    assert!(plain.len() > 8 * Compression::default().block());
     let (first, bytes) = packed(1, &items);
     assert_eq!(first.diff_id, Digest::sha256(&plain));
     assert_eq!(first.uncompressed, plain.len() as u64);
@@ -89,6 +97,49 @@ fn threads_change_nothing() {
         .read_to_end(&mut read)
         .expect("valid");
     assert!(read == plain);
+}
+
+#[test]
+fn threads_change_nothing_in_any_way() {
+    let items = blocks();
+    let plain = archive(&items);
+    let level = |method, level| Compression::at(method, level).expect("a level");
+    let ways = [
+        (level(Method::Gzip, 0), "gzip-0"),
+        (level(Method::Gzip, 9), "gzip-9"),
+        (Compression::of(Method::Zstd), "zstd-3"),
+        (level(Method::Zstd, 19), "zstd-19"),
+        (Compression::of(Method::Uncompressed), "uncompressed"),
+    ];
+    let mut digests = Vec::new();
+    for (way, name) in ways {
+        assert_eq!(way.name(), name);
+        let (first, bytes) = packed_as(way, 1, &items);
+        assert_eq!(first.diff_id, Digest::sha256(&plain));
+        assert_eq!(first.digest, Digest::sha256(&bytes));
+        assert_eq!(first.size, bytes.len() as u64);
+        assert_eq!(first.uncompressed, plain.len() as u64);
+        for count in [2, 8] {
+            let (written, others) = packed_as(way, count, &items);
+            assert_eq!(written, first, "{name} {count}");
+            assert!(others == bytes, "{name} {count}");
+        }
+        let mut read = Vec::new();
+        crate::decompress(bytes.as_slice())
+            .expect("a form that is known")
+            .read_to_end(&mut read)
+            .expect("valid");
+        assert!(read == plain, "{name}");
+        digests.push(first.digest.to_string());
+    }
+    // Where these change, `LAYER_FORMAT` has to be raised.
+    assert_eq!(digests, ["", "", "", "", ""]);
+}
+
+#[test]
+fn others_decompress_zstd() {
+    let (_, bytes) = packed_as(Compression::of(Method::Zstd), 2, &blocks());
+    assert!(gunzipped("zstd", &["-dcq"], bytes) == archive(&blocks()));
 }
 
 /// Has a program decompress.
@@ -204,21 +255,27 @@ fn an_error_that_is_passed_over_is_not_forgotten() {
 
 #[test]
 fn what_is_under_way_is_bounded() {
-    let (jobs, queue) = mpsc::channel();
-    let queue = Mutex::new(queue);
-    let buffers = std::thread::scope(|scope| {
-        start(scope, &queue).expect("a thread");
-        let mut framing = Framing::new(io::sink(), jobs, 1);
-        let piece = vec![7; 100_000];
-        let most = (0..1000).map(|_| {
-            framing.write_all(&piece).expect("a sink");
-            framing.under_way.len() + framing.spare.len()
+    for method in [Method::Gzip, Method::Zstd, Method::Uncompressed] {
+        let compression = Compression::of(method);
+        let (jobs, queue) = mpsc::channel();
+        let queue = Mutex::new(queue);
+        let most = std::thread::scope(|scope| {
+            let compressor = Compressor::new(compression).expect("set up");
+            start(scope, &queue, compressor).expect("a thread");
+            let mut framing = Framing::new(io::sink(), jobs, (1, compression));
+            let piece = vec![7; 100_000];
+            let most = (0..1000).map(|_| {
+                framing.write_all(&piece).expect("a sink");
+                let largest = framing.spare.iter().map(Vec::capacity).max();
+                assert!(largest.is_none_or(|largest| largest <= compression.block()));
+                framing.under_way.len() + framing.spare.len()
+            });
+            let most = most.max();
+            framing.drain().expect("a sink");
+            most
         });
-        let most = most.max();
-        framing.drain().expect("a sink");
-        most
-    });
-    assert_eq!(buffers, Some(1 + WAITING_BLOCKS));
+        assert_eq!(most, Some(1 + WAITING_BLOCKS), "{method:?}");
+    }
 }
 
 #[test]
@@ -228,7 +285,7 @@ fn a_thread_that_panics_is_an_error_and_no_wait() {
         let job = queue.recv().expect("a job");
         assert!(job.block.is_empty(), "it panics with the job in its hand");
     });
-    let mut framing = Framing::new(io::sink(), jobs, 1);
+    let mut framing = Framing::new(io::sink(), jobs, (1, Compression::default()));
     framing.write_all(&[7; 10]).expect("it is not a block yet");
     let error = framing.drain().expect_err("nobody compresses");
     assert_eq!(error.to_string(), "a thread that compresses has stopped");

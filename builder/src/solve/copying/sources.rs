@@ -179,6 +179,7 @@ impl Run<'_> {
             },
             time: self.time()?,
             origin,
+            cache: crate::request::Cache::Apart,
         };
         let directory = ContextSource::Directory(checkout.directory().to_owned());
         let scratch = self.request.scratch.clone();

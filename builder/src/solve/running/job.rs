@@ -18,6 +18,7 @@ use crate::solve::run::Run;
 use crate::solve::running::bind::Packed;
 use crate::solve::running::execute::Sandbox;
 use crate::solve::running::mounting::Mounting;
+use crate::solve::running::seeding::Caching;
 use crate::solve::running::{Command, not_given};
 use crate::solve::stage::StageState;
 use crate::step::run::command::Script;
@@ -43,6 +44,8 @@ pub(super) struct Job {
     pub(super) mounts: Vec<PlannedMount>,
     /// What mounts bring, by their numbers in the instruction.
     pub(super) packed: BTreeMap<usize, Packed>,
+    /// What caches need.
+    pub(super) caching: Caching,
     pub(super) secrets: BTreeMap<String, Vec<u8>>,
     pub(super) agents: BTreeMap<String, PathBuf>,
 }
@@ -134,6 +137,8 @@ impl Run<'_> {
         let asked = (command.mounts.mounts.as_slice(), command.directory.as_str());
         let targets = targets(tree, standing, asked, is_given)?;
         let root = Operation::directory_of(tree, &EntryPath::root());
+        let platform = &stage.configured.config.platform;
+        let caching = self.caching(platform, asked.0, &sandbox).await;
         Ok(Job {
             progress: Arc::clone(&self.request.progress),
             root: root.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?,
@@ -159,6 +164,7 @@ impl Run<'_> {
             },
             mounts: command.mounts.mounts,
             packed,
+            caching,
             secrets,
             agents: running.agents.clone(),
             sandbox,

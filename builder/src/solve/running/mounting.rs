@@ -5,13 +5,10 @@ use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use dockerfile::Sharing;
 use layer::{EntryPath, Form, Metadata, Operation, Time, Tree};
-use sandbox::{Isolation, Mount, MountKind};
+use sandbox::{Mount, MountKind};
 
 use crate::error::{Error, ErrorKind};
-use crate::events::Event;
-use crate::plan::excerpt;
 use crate::snapshot::{Cache, Prepared, Snapshots};
 use crate::solve::running::bind::{self, Packed};
 use crate::solve::running::job::Job;
@@ -204,18 +201,8 @@ impl<'a> Mounting<'a> {
                 access,
                 ..
             } => {
-                // What is moved in, nobody else can have meanwhile.
-                let sharing = match (self.snapshots.tier().isolation, sharing) {
-                    (Isolation::Chroot, Sharing::Shared) => Sharing::Locked,
-                    (_, sharing) => *sharing,
-                };
-                let cache = self.snapshots.home().cache(id, sharing, &|| {
-                    let message = format!("another command has the cache `{}`", excerpt(id));
-                    self.job.progress.note(&Event::Warned {
-                        message: &message,
-                        hint: "it is waited for; `sharing=private` takes another one",
-                    });
-                })?;
+                let (caching, wanted) = (&self.job.caching, (id.as_str(), *sharing));
+                let cache = caching.take(self.snapshots, mount.number, wanted)?;
                 if !cache.files.exists() {
                     self.fill(&cache, access, packed)?;
                 }

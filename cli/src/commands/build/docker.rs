@@ -11,9 +11,6 @@ const NEEDLESS: &str = "leave it out: there is nothing that it would change";
 /// What no image gets.
 const ATTESTATIONS: &str = "leave it out: images are made without attestations";
 
-/// Where layers are found again.
-const CACHES: &str = "leave it out: what was packed is kept in the library of this machine";
-
 /// How much commands take of the machine.
 const SLICE: &str = "limit wharf itself, and commands with it: `systemd-run --scope -p CPUQuota=50% -p MemoryMax=2G wharf build ...`";
 
@@ -28,12 +25,9 @@ const FILES: &str = "`RUN --mount=type=bind,from=NAME` with `--build-context NAM
 const APART: &str = "`--sandbox` chooses what keeps commands apart from this machine; `wharf doctor` tells what there is";
 
 /// The flags, with what helps.
-const FLAGS: [(&str, &str); 42] = [
-    ("--annotation", "`LABEL` in the Dockerfile notes the like"),
+const FLAGS: [(&str, &str); 34] = [
     ("--attest", ATTESTATIONS),
     ("--builder", NEEDLESS),
-    ("--cache-from", CACHES),
-    ("--cache-to", CACHES),
     ("--cgroup-parent", SLICE),
     ("--compress", NEEDLESS),
     ("--cpu-count", SLICE),
@@ -52,32 +46,12 @@ const FLAGS: [(&str, &str); 42] = [
     ),
     ("--disable-content-trust", NEEDLESS),
     ("--force-rm", NEEDLESS),
-    (
-        "--iidfile",
-        "the digest goes to standard output: `wharf build -q ... > FILE`",
-    ),
     ("--isolation", APART),
-    (
-        "--label",
-        "write `LABEL` into the Dockerfile, with an `ARG` for what differs between builds",
-    ),
-    (
-        "--load",
-        "pipe it: `wharf build -q -t NAME -o type=docker,dest=- ... | docker load`",
-    ),
     ("--memory", SLICE),
     ("-m", SLICE),
     ("--memory-swap", SLICE),
-    (
-        "--metadata-file",
-        "the digest goes to standard output: `wharf build -q ... > FILE`",
-    ),
     ("--no-cache-filter", "`--no-cache` builds all stages anew"),
     ("--policy", "it is not there yet"),
-    (
-        "--progress",
-        "leave it out: steps are plain lines, with bars on a terminal only; `-q` leaves the digest",
-    ),
     ("--provenance", ATTESTATIONS),
     (
         "--pull",

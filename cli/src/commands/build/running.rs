@@ -187,7 +187,7 @@ fn find_program(environment: &Environment, program: &Path) -> anyhow::Result<Pat
 }
 
 /// Says whether a path is of a file that may be executed.
-fn is_program(path: &Path) -> bool {
+pub(super) fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     let there = fs_err::metadata(path);
     there.is_ok_and(|there| there.is_file() && there.permissions().mode() & 0o111 != 0)

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use builder::{Cache, Fidelity, Format, Request, Silent};
+use builder::{Annotations, Cache, Caches, Fidelity, Format, Request, Silent};
 use image::PlatformChoice;
 use oci::Platform;
 
@@ -61,8 +61,11 @@ pub(crate) fn request(
         epoch: 0,
         fidelity: Fidelity::default(),
         format: Format::Oci,
+        annotations: Annotations::default(),
+        labels: BTreeMap::new(),
         cache: Cache::Use,
         threads: NonZeroUsize::MIN,
+        caches: Caches::default(),
         jobs: NonZeroUsize::MIN,
         network: registries::network(environment)?,
         running: super::running::usual(environment),

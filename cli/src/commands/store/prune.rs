@@ -62,7 +62,8 @@ fn told(pruned: &Pruned) -> String {
         taken.push(count(pruned.caches, "cache mount"));
     }
     let mut told = match taken.is_empty() {
-        true => "nothing to take away".to_owned(),
+        true if pruned.bytes == 0 => "nothing to take away".to_owned(),
+        true => format!("took away {} of notes on contexts", bytes(pruned.bytes)),
         false => format!("took away {}: {}", taken.join(" and "), bytes(pruned.bytes)),
     };
     if pruned.in_use > 0 {

@@ -22,7 +22,7 @@ use crate::tape::TapeWriter;
 pub(crate) async fn save(
     job: Job,
     file: &Path,
-    name: Option<&ImageName>,
+    names: &[ImageName],
     limit: u64,
 ) -> Result<Copied, Error> {
     let mut copied = job.begin()?;
@@ -58,7 +58,7 @@ pub(crate) async fn save(
     let mut tape = Writing::create(file).await?;
     job.start(described);
     let config_name = format!("{}.json", described.digest.hex());
-    let list = list(&config_name, name, config.diff_ids())?;
+    let list = list(&config_name, names, config.diff_ids())?;
     // By name, as everything here; a layer that is there twice is written once.
     let mut entries: BTreeMap<String, Option<(&Descriptor, &Digest)>> = BTreeMap::new();
     for (layer, diff_id) in layers.iter().zip(config.diff_ids()) {
@@ -104,15 +104,19 @@ fn layer_name(diff_id: &Digest) -> String {
     format!("{}.tar", diff_id.hex())
 }
 
-fn list(config: &str, name: Option<&ImageName>, diff_ids: &[Digest]) -> Result<Vec<u8>, Error> {
+fn list(config: &str, names: &[ImageName], diff_ids: &[Digest]) -> Result<Vec<u8>, Error> {
     // Names by digest are nothing that `docker load` could give.
-    let tags = name.and_then(|name| {
-        let tag = name.tag()?.clone();
-        Some(name.with_reference(tag.into()).to_string())
-    });
+    let mut tags: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let tag = name.tag().cloned();
+        let full = tag.map(|tag| name.with_reference(tag.into()).to_string());
+        if let Some(full) = full.filter(|full| !tags.contains(full)) {
+            tags.push(full);
+        }
+    }
     let listed = Listed {
         config: config.to_owned(),
-        repo_tags: Some(tags.into_iter().collect()),
+        repo_tags: Some(tags),
         layers: Some(diff_ids.iter().map(layer_name).collect()),
     };
     serde_json::to_vec(&[listed]).map_err(|error| {

@@ -25,7 +25,7 @@ enum Content<'a> {
 pub(crate) async fn archive(job: Job, file: &Path, label: &Label) -> Result<Copied, Error> {
     let mut copied = job.begin()?;
     let (digest, top) = job.plan.top()?;
-    let index = Index::new(vec![entries::entry(digest, top, label)]);
+    let index = Index::new(entries::entries(digest, top, label));
     let mut contents = BTreeMap::from([
         (MARK.to_owned(), Content::Bytes(MARK_CONTENT.into())),
         (INDEX.to_owned(), Content::Bytes(index.to_bytes())),

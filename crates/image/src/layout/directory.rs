@@ -20,12 +20,14 @@ use crate::tape::show;
 use crate::target::{Feed, Target};
 
 /// Where the content of a layout is.
-const BLOBS: &str = "blobs";
+pub(super) const BLOBS: &str = "blobs";
 
 /// Takes an image into a layout.
 pub(crate) struct LayoutTarget {
     directory: PathBuf,
     label: Label,
+    /// Keeps others from tidying the layout until the image has its name.
+    _writing: fs_err::File,
 }
 
 impl LayoutTarget {
@@ -41,7 +43,14 @@ impl LayoutTarget {
             }
             area.list()?;
             prepare(&directory).map_err(|error| failed(&directory, error))?;
-            Ok(Self { directory, label })
+            let failed = |error| failed(&directory, error);
+            let writing = fs_err::File::open(directory.join(BLOBS)).map_err(failed)?;
+            writing.file().lock_shared().map_err(failed)?;
+            Ok(Self {
+                directory,
+                label,
+                _writing: writing,
+            })
         })
         .await
     }
@@ -74,7 +83,7 @@ impl LayoutTarget {
     }
 }
 
-fn failed(directory: &Path, error: std::io::Error) -> Error {
+pub(super) fn failed(directory: &Path, error: std::io::Error) -> Error {
     Error::caused(
         ErrorKind::Storage,
         format!("can not write the layout `{}`", directory.display()),
@@ -149,8 +158,12 @@ impl Target for LayoutTarget {
 
     async fn name(&self, digest: &Digest, manifest: &Manifest) -> Result<(), Error> {
         self.put(digest, manifest).await?;
-        let entry = entries::entry(digest, manifest, &self.label);
-        edit(&self.directory, move |list| entries::add(list, &entry)).await
+        let entries = entries::entries(digest, manifest, &self.label);
+        edit(&self.directory, move |list| {
+            let mut all = entries.iter();
+            all.try_for_each(|entry| entries::add(list, entry))
+        })
+        .await
     }
 }
 

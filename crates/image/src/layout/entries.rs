@@ -3,13 +3,24 @@
 //! The list is handled as JSON rather than as descriptors, so that what
 //! other programs wrote into it stays.
 
+use std::collections::BTreeMap;
+
 use oci::{Descriptor, Digest, ImageName, Manifest, Tag};
 use serde_json::{Map, Value};
 
 use super::{IMAGE_NAME, REF_NAME};
+use crate::copy::CopyOptions;
+
+/// Is what a list says of an image.
+pub(crate) struct Label {
+    /// What it is called; at least one.
+    called: Vec<Called>,
+    annotations: BTreeMap<String, String>,
+}
 
 /// Is what an image is called in a list.
-pub(crate) struct Label {
+#[derive(PartialEq, Eq)]
+struct Called {
     tag: Option<Tag>,
     /// The name with the tag, where the tag is of a name.
     full: Option<String>,
@@ -23,21 +34,44 @@ impl Label {
         let full = same
             .zip(tag.clone())
             .map(|(name, tag)| name.with_reference(tag.into()).to_string());
-        Self { tag, full }
+        Self {
+            called: vec![Called { tag, full }],
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Calls the image by the tags of these names as well, and says this of
+    /// it. A list that had one tag twice would say nothing by it.
+    pub(crate) fn with(mut self, options: &CopyOptions) -> Self {
+        for name in &options.names {
+            let tag = name.tag().cloned();
+            let is_there = |called: &Called| called.tag == tag;
+            if tag.is_some() && !self.called.iter().any(is_there) {
+                let more = Self::new(tag, Some(name));
+                self.called.extend(more.called);
+            }
+        }
+        self.annotations.clone_from(&options.annotations);
+        self
     }
 }
 
-/// Describes an image as the list has it.
-pub(super) fn entry(digest: &Digest, manifest: &Manifest, label: &Label) -> Descriptor {
+/// Describes an image as the list has it, once for each of its names.
+pub(super) fn entries(digest: &Digest, manifest: &Manifest, label: &Label) -> Vec<Descriptor> {
     let size = manifest.bytes().len() as u64;
     let mut entry = Descriptor::new(manifest.media_type().clone(), *digest, size);
-    let tag = label.tag.as_ref().map(Tag::to_string);
-    for (key, value) in [(REF_NAME, tag), (IMAGE_NAME, label.full.clone())] {
-        if let Some(value) = value {
-            entry.annotations.insert(key.to_owned(), value);
+    entry.annotations.clone_from(&label.annotations);
+    let called = |called: &Called| {
+        let mut entry = entry.clone();
+        let tag = called.tag.as_ref().map(Tag::to_string);
+        for (key, value) in [(REF_NAME, tag), (IMAGE_NAME, called.full.clone())] {
+            if let Some(value) = value {
+                entry.annotations.insert(key.to_owned(), value);
+            }
         }
-    }
-    entry
+        entry
+    };
+    label.called.iter().map(called).collect()
 }
 
 /// Adds an image to a list, in the place of one with the same tag, or of the

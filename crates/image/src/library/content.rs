@@ -100,7 +100,7 @@ impl Library {
     }
 
     /// Opens a blob from `offset` on, unchecked; `None` where it is absent.
-    pub(super) async fn open_at(
+    pub(crate) async fn open_at(
         &self,
         descriptor: &Descriptor,
         offset: u64,

@@ -76,7 +76,7 @@ pub(super) fn digest(
 }
 
 fn digest_one(directory: &Directory, job: &Job, buffer: &mut [u8]) -> Result<Digest, Error> {
-    let mut held = directory.read(&job.path, &job.found)?;
+    let mut held = directory.read(&job.path, &job.found)?.quietly();
     let mut hasher = Hasher::unbroken(Algorithm::Sha256);
     loop {
         let length = held

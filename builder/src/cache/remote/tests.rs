@@ -1,0 +1,3 @@
+// Caches between two machines, by way of layouts; registries are in the
+// tests of the program.
+

@@ -1,0 +1,168 @@
+//! One blob to one repository: for a push that starts while there is no
+//! manifest yet, and for what is no image.
+//!
+//! Nothing here gives a name to anything; see [`Images::copy`] for images and
+//! [`Images::delivery`] for manifests of other things.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use oci::{Descriptor, Digest, ImageName, Manifest};
+use tokio::sync::OnceCell;
+
+use crate::error::Error;
+use crate::images::Images;
+use crate::library::Library;
+use crate::place::Place;
+use crate::progress::Silent;
+use crate::registry::RegistryTarget;
+use crate::source::{Blamed, Child, Pieces, Source};
+use crate::target::{Feed, Target};
+
+/// Says how a blob came to be where it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It was there already.
+    Present,
+    /// The registry took it over from another of its repositories.
+    Mounted,
+    /// Its bytes were moved.
+    Uploaded {
+        /// How many.
+        bytes: u64,
+    },
+}
+
+/// Knows which blobs are on their way to which repositories, or there.
+#[derive(Default)]
+pub(crate) struct Sending(Mutex<BTreeMap<Way, Arc<OnceCell<()>>>>);
+
+/// Names a blob in a repository: registry, repository and digest.
+type Way = (String, String, Digest);
+
+impl Sending {
+    fn turn(&self, blob: &Digest, to: &ImageName) -> Arc<OnceCell<()>> {
+        let way = (
+            to.registry().to_string(),
+            to.repository().to_string(),
+            *blob,
+        );
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(way).or_default())
+    }
+}
+
+impl Images {
+    /// Has a repository get one blob: asks whether it is there, has the
+    /// registry take it over from a repository that is known to have it, or
+    /// else uploads it from the library, or from `from` where the library
+    /// lacks it. Of `to` the registry and the repository count.
+    ///
+    /// Several may ask for the same at once: one does it, and the others wait
+    /// and find it [`Sent::Present`]. What was found or sent once is not asked
+    /// for again by the same [`Images`] or its clones.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when the
+    /// blob has to be uploaded and is nowhere, with
+    /// [`ErrorKind::Mismatch`](crate::ErrorKind::Mismatch) when it is not what
+    /// its digest says, and when the registry fails. [`Error::end`] says which
+    /// end it was.
+    pub async fn send(
+        &self,
+        blob: &Descriptor,
+        from: &Place,
+        to: &ImageName,
+    ) -> Result<Sent, Error> {
+        let mut sent = Sent::Present;
+        let turn = self.sending().turn(&blob.digest, to);
+        turn.get_or_try_init(|| async {
+            let target = RegistryTarget {
+                repository: self.client().repository(to.registry(), to.repository()),
+                name: to.clone(),
+            };
+            sent = self.send_to(blob, from, &target).await?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(sent)
+    }
+
+    /// Has a target get one blob.
+    pub(crate) async fn send_to(
+        &self,
+        blob: &Descriptor,
+        from: &Place,
+        target: &dyn Target,
+    ) -> Result<Sent, Error> {
+        if target.has(blob).await? {
+            return Ok(Sent::Present);
+        }
+        let nearest = Nearest {
+            images: self.clone(),
+            library: self.library().cloned(),
+            from: from.clone(),
+        };
+        let source = Arc::new(Blamed(Arc::new(nearest)));
+        if target.mount(blob, source.as_ref()).await? {
+            return Ok(Sent::Mounted);
+        }
+        let feed = Feed {
+            source,
+            descriptor: blob.clone(),
+            progress: Arc::new(Silent),
+        };
+        target.take(feed).await?;
+        Ok(Sent::Uploaded { bytes: blob.size })
+    }
+}
+
+/// Has blobs of a place, of which the library may have some: no bytes are
+/// fetched that are here.
+struct Nearest {
+    images: Images,
+    library: Option<Library>,
+    from: Place,
+}
+
+#[async_trait]
+impl Source for Nearest {
+    async fn top(&self) -> Result<(Digest, Manifest), Error> {
+        self.images.source(&self.from).await?.top().await
+    }
+
+    async fn child(&self, descriptor: &Descriptor) -> Result<Child, Error> {
+        self.images.source(&self.from).await?.child(descriptor).await
+    }
+
+    async fn open(&self, descriptor: &Descriptor, offset: u64) -> Result<Option<Pieces>, Error> {
+        if let Some(library) = &self.library
+            && library.has(descriptor).await?
+            && let Some(pieces) = library.open_at(descriptor, offset).await?
+        {
+            return Ok(Some(pieces));
+        }
+        let source = self.images.source(&self.from).await?;
+        source.open(descriptor, offset).await
+    }
+
+    async fn origins(&self, blob: &Descriptor) -> Result<Vec<client::Repository>, Error> {
+        let source = self.images.source(&self.from).await?;
+        let mut all = source.origins(blob).await?;
+        if let Some(library) = &self.library {
+            for origin in library.origins(&blob.digest).await? {
+                let client = self.images.client();
+                let known = client.repository(&origin.registry, &origin.repository);
+                let same = |other: &client::Repository| {
+                    other.registry() == known.registry() && other.name() == known.name()
+                };
+                if !all.iter().any(same) {
+                    all.push(known);
+                }
+            }
+        }
+        Ok(all)
+    }
+}

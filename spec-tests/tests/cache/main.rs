@@ -1,0 +1,18 @@
+//! The cache of `wharf build`, seen from outside: which steps a build does again after
+//! one thing has changed, and that what comes of it is what a build without a cache makes.
+//!
+//! [`cases`] are tables of changes; [`kills`] and [`together`] are builds that are cut off
+//! and builds at the same time.
+#![expect(
+    clippy::print_stderr,
+    reason = "a test's progress is read by people when it fails"
+)]
+
+mod base;
+mod case;
+mod cases;
+mod change;
+mod kills;
+mod progress;
+mod scene;
+mod together;
