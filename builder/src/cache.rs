@@ -11,5 +11,6 @@ pub(crate) mod definition;
 pub(crate) mod memory;
 pub(crate) mod record;
 
-pub(crate) use memory::{Imported, Known, Memory};
-pub(crate) use record::{LayerRecord, Record};
+pub(crate) use definition::{Definition, InputKind};
+pub(crate) use memory::{Known, Memory};
+pub(crate) use record::{Record, Warning};

@@ -16,7 +16,7 @@ use crate::request::OciRuntime;
 use crate::snapshot::{Chain, Prepared, Snapshots};
 use crate::solve::run::Run;
 use crate::solve::running::bind::Packed;
-use crate::solve::running::execute::Sandbox;
+use crate::solve::running::pool::Sandbox;
 use crate::solve::running::mounting::Mounting;
 use crate::solve::running::{Command, not_given};
 use crate::solve::stage::StageState;
@@ -63,7 +63,7 @@ pub(super) struct Started {
 impl Run<'_> {
     /// Gathers the secrets that a command may see.
     pub(super) fn secrets(&self, command: &Command) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-        let given = &self.request.running.secrets;
+        let given = &self.request().running.secrets;
         let files = command
             .mounts
             .mounts
@@ -103,7 +103,7 @@ impl Run<'_> {
         mut command: Command,
         (sandbox, chain, secrets): (Sandbox, Chain, BTreeMap<String, Vec<u8>>),
     ) -> Result<Job, Error> {
-        let running = &self.request.running;
+        let running = &self.request().running;
         let nothing = Tree::new();
         let tree = stage.tree.as_ref().unwrap_or(&nothing);
         let mut packed = BTreeMap::new();
@@ -135,7 +135,7 @@ impl Run<'_> {
         let targets = targets(tree, standing, asked, is_given)?;
         let root = Operation::directory_of(tree, &EntryPath::root());
         Ok(Job {
-            progress: Arc::clone(&self.request.progress),
+            progress: Arc::clone(&self.request().progress),
             root: root.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?,
             stubs: stubs::stubs(tree, &targets, self.time()?)?,
             time: times(self.time()?),
