@@ -13,5 +13,6 @@ pub(crate) mod mounts;
 pub(crate) mod record;
 pub(crate) mod remote;
 
+pub(crate) use definition::{Definition, InputKind};
 pub(crate) use memory::{Imported, Known, Memory};
-pub(crate) use record::{LayerRecord, Record};
+pub(crate) use record::{Record, Warning};

@@ -30,7 +30,7 @@ pub use dockerfile::{
     Diagnostic, Dockerfile, Family, Outline, OutlineMount, RULES, Rule, Severity, Span, Target,
     format, outline, outline_default, parse, targets, to_dockerfile, to_json,
 };
-pub use layer::THREADS_LIMIT;
+pub use layer::{Compression, Method as CompressionMethod, THREADS_LIMIT};
 pub use sandbox::{
     Check, Facts, Finding, Given, Launch, Limits, Marks, Probe, TierName, UnknownTier,
 };

@@ -74,6 +74,7 @@ impl Prepared {
         }
         request.build_platform = request.build_platform.normalized();
         platforms(&request.platforms)?;
+        request.format.check_layers(request.compression.method())?;
         if request.platforms.iter().any(|platform| platform.os == "windows") {
             let message = "images for Windows are not supported";
             return Err(Error::new(ErrorKind::Unsupported, message).with_hint(

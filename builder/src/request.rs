@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use layer::Compression;
 use oci::{ImageName, Platform, Tag};
 
 use crate::cache::mounts::MountCaches;
@@ -56,6 +57,9 @@ pub struct Request {
     pub cache: Cache,
     /// Which caches on other machines are read and written.
     pub caches: Caches,
+    /// How layers are compressed that are made. Those of bases stay as they
+    /// are.
+    pub compression: Compression,
     /// How many threads compress a layer.
     pub threads: NonZeroUsize,
     /// How many steps are done at a time, of stages that do not need each
@@ -69,6 +73,19 @@ pub struct Request {
     pub scratch: PathBuf,
     /// Who is told how it comes on.
     pub progress: Arc<dyn Progress>,
+}
+
+impl Request {
+    /// Gives the type of the layers that are made.
+    pub(crate) fn layer_type(&self) -> oci::MediaType {
+        self.format.layer(self.compression.method())
+    }
+
+    /// Says how layers are compressed, where that is not as usual: then it
+    /// decides what is found of earlier builds.
+    pub(crate) fn compression_key(&self) -> Option<String> {
+        (self.compression != Compression::default()).then(|| self.compression.name())
+    }
 }
 
 impl std::fmt::Debug for Request {

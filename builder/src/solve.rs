@@ -3,21 +3,26 @@
 
 mod bases;
 mod copying;
+mod files;
+mod lookup;
 mod planning;
 mod run;
 mod running;
 mod stage;
+mod workdir;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
 use bytes::Bytes;
 use dockerfile::{Diagnostic, Ignore, Severity};
 use oci::{Config, Descriptor, Digest, ImageName, Manifest, Platform};
+use tokio::sync::Semaphore;
 
-use crate::cache::mounts;
+use crate::cache::{Memory, mounts};
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::{Event, Progress};
@@ -28,8 +33,8 @@ use crate::prepare::Prepared;
 use crate::request::{Cache, Request, SandboxChoice};
 use crate::verify::{self, Report};
 
-use self::planning::Planned;
-use self::run::Run;
+use self::run::{Build, Works};
+use self::running::Sandboxes;
 use self::stage::StageState;
 
 /// Is what was built, and kept in the library: one image, or an index of one
@@ -101,10 +106,11 @@ pub struct BuiltStep {
     pub layer: Option<BuiltLayer>,
 }
 
-/// Is what a walk over a plan came to.
+/// Is what the walks over the plans of all platforms came to.
 struct Walked {
-    last: StageState,
-    steps: Vec<BuiltStep>,
+    images: Vec<(StageState, Vec<BuiltStep>)>,
+    /// How many layers were made.
+    packed: usize,
     warnings: Vec<Diagnostic>,
     ignore_warnings: Vec<Diagnostic>,
 }
@@ -114,21 +120,19 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
     let library = library(images)?;
     let request = &prepared.request;
     let cache_mounts = Arc::new(mounts::Ledger::default());
-    let mut all = Vec::with_capacity(request.platforms.len());
-    let (mut warnings, mut ignore_warnings) = (Vec::new(), Vec::new());
-    for platform in &request.platforms {
-        let walked = walk(prepared, (request, platform), (images, &cache_mounts)).await?;
-        all.push((compose_image(request, walked.last)?, walked.steps));
-        // The file is the same for all.
-        (warnings, ignore_warnings) = (walked.warnings, walked.ignore_warnings);
+    let walked = walk(prepared, request, (images, &cache_mounts)).await?;
+    let mut all = Vec::with_capacity(walked.images.len());
+    for (stage, steps) in walked.images {
+        all.push((compose_image(request, stage)?, steps));
     }
     let built = keep(request, library, all).await?;
     let targets = &request.caches.mounts.to;
     let cache_mounts = mounts::export(images, request, targets, &cache_mounts).await?;
     Ok(Built {
         cache_mounts,
-        warnings,
-        ignore_warnings,
+        written: built.written + walked.packed,
+        warnings: walked.warnings,
+        ignore_warnings: walked.ignore_warnings,
         ..built
     })
 }
@@ -155,16 +159,16 @@ pub(crate) async fn verify(
     {
         request.running.sandbox = SandboxChoice::Named(name);
     }
+    let again = walk(prepared, &request, (images, &Arc::default())).await?;
+    let layers = Layers::new(images, library, &request);
     let mut report = Report::default();
-    for (platform, first) in request.platforms.iter().zip(&built.images) {
-        let again = walk(prepared, (&request, platform), (images, &Arc::default())).await?;
-        let image = compose_image(&request, again.last)?;
+    for ((stage, steps), first) in again.images.into_iter().zip(&built.images) {
+        let image = compose_image(&request, stage)?;
         let read = library.read(&first.config, Config::LIMIT).await;
         let config = read.map_err(|error| Error::image("can not read the config", error))?;
-        let layers = Layers::new(images, library, &request);
         report.add_all(verify::compare(
             &evidence(&layers, &first.steps, &config.unwrap_or_default()).await?,
-            &evidence(&layers, &again.steps, &image.config).await?,
+            &evidence(&layers, &steps, &image.config).await?,
         ));
     }
     Ok(report)
@@ -220,62 +224,68 @@ fn library(images: &Images) -> Result<&Library, Error> {
     })
 }
 
-/// Does all steps of a build.
+/// Does all steps of a build, for all platforms at once.
 async fn walk(
     prepared: &Prepared,
-    (request, platform): (&Request, &Platform),
+    request: &Request,
     (images, cache_mounts): (&Images, &Arc<mounts::Ledger>),
 ) -> Result<Walked, Error> {
     let library = library(images)?;
     let (ignore, ignore_warnings) = read_ignore(prepared)?;
-    let Planned {
-        plan,
-        bases,
-        warnings,
-    } = planning::plan(prepared, (images, library), platform, &ignore).await?;
+    let mut planned = Vec::with_capacity(request.platforms.len());
+    for platform in &request.platforms {
+        planned.push(planning::plan(prepared, (images, library), platform, &ignore).await?);
+    }
     let progress = request.progress.as_ref();
     progress.note(&Event::Planned {
-        stages: plan.stages.len(),
-        steps: plan.steps(),
+        stages: planned.iter().map(|planned| planned.plan.stages.len()).sum(),
+        steps: planned.iter().map(|planned| planned.plan.steps()).sum(),
     });
-    warn_of_unused(&plan, progress);
-    let mut run = Run {
-        request,
-        context: Filtered {
-            opened: prepared.context.clone(),
-            ignore,
-            ignore_name: prepared
-                .ignore
-                .as_ref()
-                .map_or_else(String::new, |file| file.name.clone()),
-        },
-        contexts: &prepared.contexts,
-        plan: &plan,
-        layers: Layers::new(images, library, request),
-        stages: Vec::with_capacity(plan.stages.len()),
-        bases,
-        trees: BTreeMap::new(),
-        origins: Vec::new(),
-        step: 0,
-        sandbox: None,
-        cache_mounts: Arc::clone(cache_mounts),
-        told_of_users: false,
-        done: Vec::new(),
-    };
-    for number in 0..plan.stages.len() {
-        if let Err(error) = run.stage(number).await {
-            return Err(error.after(warnings));
-        }
+    let mut warnings = Vec::new();
+    if let Some(first) = planned.first() {
+        // The file is the same for all.
+        warn_of_unused(&first.plan, progress);
+        warnings.clone_from(&first.warnings);
     }
-    let Some(last) = run.stages.pop() else {
-        return Err(Error::new(
-            ErrorKind::Mistakes,
-            "there is no stage to build",
-        ));
+    let works = Works {
+        request,
+        layers: Layers::new(images, library, request),
+        memory: Memory::new(library, request.cache, Vec::new()),
+        sandboxes: Sandboxes::new(request.running.clone()),
+        jobs: Semaphore::new(request.jobs.get()),
+        told_of_users: AtomicBool::new(false),
+        packed: AtomicUsize::new(0),
+        cache_mounts: Arc::clone(cache_mounts),
     };
+    let context = Filtered {
+        opened: prepared.context.clone(),
+        ignore,
+        ignore_name: prepared
+            .ignore
+            .as_ref()
+            .map_or_else(String::new, |file| file.name.clone()),
+    };
+    let mut builds = Vec::with_capacity(planned.len());
+    let mut before = 0;
+    for (planned, platform) in planned.iter_mut().zip(&request.platforms) {
+        let label = match request.platforms.len() {
+            1 => String::new(),
+            _ => format!("{platform} "),
+        };
+        let plan = (&planned.plan, std::mem::take(&mut planned.bases));
+        let files = (&context, &prepared.contexts);
+        builds.push(Build::new(&works, plan, files, (label, before)));
+        before += planned.plan.steps();
+    }
+    let done = futures_util::future::try_join_all(builds.iter().map(Build::stages)).await;
+    let done = done.map_err(|error| error.after(warnings.clone()))?;
+    let images = done
+        .iter()
+        .zip(&builds)
+        .map(|(last, build)| (last.state.clone(), build.steps()));
     Ok(Walked {
-        last,
-        steps: run.done,
+        images: images.collect(),
+        packed: works.packed.load(Ordering::Relaxed),
         warnings,
         ignore_warnings,
     })
@@ -340,8 +350,6 @@ struct Image {
     manifest: Bytes,
     descriptor: Descriptor,
     layers: Vec<BuiltLayer>,
-    /// How many blobs were packed for it.
-    packed: usize,
 }
 
 /// Composes the image of a stage.
@@ -385,7 +393,6 @@ fn compose_image(request: &Request, stage: StageState) -> Result<Image, Error> {
         manifest: bytes,
         descriptor: manifest.descriptor(),
         layers: layers.iter().map(BuiltLayer::of).collect(),
-        packed: stage.packed,
     })
 }
 
@@ -407,7 +414,6 @@ async fn keep(
 ) -> Result<Built, Error> {
     let (mut images, mut written) = (Vec::with_capacity(all.len()), 0);
     for (image, steps) in all {
-        written += image.packed;
         let config = Digest::sha256(&image.config);
         written += keep_once(library, image.config).await?;
         written += keep_once(library, image.manifest).await?;

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 }
 
 /// Options that every command has.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
     /// The configuration file [default: $XDG_CONFIG_HOME/wharf/config.toml, else ~/.config/wharf/config.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]

@@ -3,6 +3,7 @@
 
 mod build;
 mod counting;
+mod form;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +17,9 @@ use crate::arguments::Global;
 use crate::environment::{self, Environment};
 use crate::report::say;
 
-pub(crate) use build::Building;
+pub(crate) use build::{Building, Moving, Way};
 pub(crate) use counting::Counting;
+pub(crate) use form::{Form, Mode};
 
 /// How many hexadecimal digits of a digest are shown: as many as Docker shows.
 const SHOWN_DIGITS: usize = 12;
@@ -41,21 +43,10 @@ const WIDE: u16 = 80;
 
 /// Chooses how progress is shown.
 pub(crate) fn choose(environment: &Environment, global: &Global) -> Arc<dyn Progress> {
-    let smart = environment::stderr_is_terminal() && environment.variable("TERM") != Some("dumb");
-    match (global.quiet, smart) {
+    match (global.quiet, form::is_smart(environment)) {
         (true, _) => Arc::new(Silent),
         (false, true) => Arc::new(Shown::bars(environment.variable("NO_COLOR").is_none())),
         (false, false) => Arc::new(Shown::lines()),
-    }
-}
-
-/// Chooses how the progress of a build is shown.
-pub(crate) fn building(environment: &Environment, global: &Global) -> Building {
-    let smart = environment::stderr_is_terminal() && environment.variable("TERM") != Some("dumb");
-    match (global.quiet, smart) {
-        (true, _) => Building::silent(),
-        (false, true) => Building::shown(&build::Bars::Terminal),
-        (false, false) => Building::shown(&build::Bars::Hidden),
     }
 }
 

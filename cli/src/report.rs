@@ -159,6 +159,12 @@ pub(crate) fn placed(error: anyhow::Error, excerpt: String) -> anyhow::Error {
     anyhow::Error::new(Placed { excerpt, error })
 }
 
+/// Gives the number that the program ends with for a failure, and what is
+/// printed of it.
+pub(crate) fn told(error: &anyhow::Error) -> (u8, String) {
+    (exit::of(error) as u8, describe(error))
+}
+
 /// Prints a failure with its causes and hints, and gives the exit code.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     if !error.is::<Told>() {

@@ -68,12 +68,22 @@ impl Format {
         }
     }
 
-    /// Gives the type of a layer that is compressed with gzip.
-    pub(crate) fn layer(self) -> MediaType {
-        match self {
-            Self::Oci => MediaType::OCI_LAYER_GZIP,
-            Self::Docker => MediaType::DOCKER_LAYER_GZIP,
+    /// Gives the type of a layer that is made, by how it is compressed. Docker
+    /// has none for zstd; [`Format::check_layers`] says so before anything is
+    /// built.
+    pub(crate) fn layer(self, method: layer::Method) -> MediaType {
+        match (self, method) {
+            (Self::Oci, layer::Method::Gzip) => MediaType::OCI_LAYER_GZIP,
+            (Self::Docker, layer::Method::Gzip) => MediaType::DOCKER_LAYER_GZIP,
+            (_, layer::Method::Zstd) => MediaType::OCI_LAYER_ZSTD,
+            (Self::Oci, layer::Method::Uncompressed) => MediaType::OCI_LAYER,
+            (Self::Docker, layer::Method::Uncompressed) => MediaType::DOCKER_LAYER,
         }
+    }
+
+    /// Refuses layers that the format has no word for.
+    pub(crate) fn check_layers(self, method: layer::Method) -> Result<(), Error> {
+        self.translate(&self.layer(method)).map(drop)
     }
 
     /// Gives the type by which this format knows the layer of a base. The
@@ -98,7 +108,7 @@ impl Format {
             ErrorKind::Unsupported,
             format!("Docker's format has no word for a layer of the type `{layer}`"),
         )
-        .with_hint("build without `--format docker`"))
+        .with_hint("build without `--format docker`, or with `--compression gzip`"))
     }
 }
 
@@ -234,6 +244,26 @@ mod tests {
             let error = refused.expect_err("Docker's");
             assert_eq!(error.kind(), ErrorKind::Unsupported);
         }
+    }
+
+    #[test]
+    fn layers_have_the_type_of_their_compression() {
+        use ::layer::Method;
+        for (format, method, media_type) in [
+            (Format::Oci, Method::Gzip, MediaType::OCI_LAYER_GZIP),
+            (Format::Oci, Method::Zstd, MediaType::OCI_LAYER_ZSTD),
+            (Format::Oci, Method::Uncompressed, MediaType::OCI_LAYER),
+            (Format::Docker, Method::Gzip, MediaType::DOCKER_LAYER_GZIP),
+            (Format::Docker, Method::Uncompressed, MediaType::DOCKER_LAYER),
+        ] {
+            assert_eq!(format.layer(method), media_type);
+            assert!(format.check_layers(method).is_ok());
+        }
+        let refused = Format::Docker.check_layers(Method::Zstd);
+        assert_eq!(
+            refused.expect_err("no such type").kind(),
+            ErrorKind::Unsupported
+        );
     }
 
     #[test]

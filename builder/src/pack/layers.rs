@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use image::{Images, Library, Place, Topic};
-use layer::{ContentPlace, Contents, LayerIndex};
+use layer::{Compression, ContentPlace, Contents, LayerIndex, Packing};
 use oci::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 
 use crate::blocking;
@@ -28,7 +28,7 @@ pub(crate) struct Layers {
     pub(crate) images: Images,
     pub(crate) library: Library,
     pub(crate) scratch: PathBuf,
-    pub(crate) threads: NonZeroUsize,
+    pub(crate) packing: Packing,
     pub(crate) cache: Cache,
     pub(crate) progress: Arc<dyn Progress>,
     /// What was read already, by the digest of the blob.
@@ -67,7 +67,10 @@ impl Layers {
             images: images.clone(),
             library: library.clone(),
             scratch: request.scratch.clone(),
-            threads: request.threads,
+            packing: Packing {
+                threads: request.threads,
+                compression: request.compression,
+            },
             cache: request.cache,
             progress: Arc::clone(&request.progress),
             indexes: Mutex::default(),
@@ -225,7 +228,7 @@ impl Layers {
             return Ok(None);
         }
         if self
-            .noted_layer(&recipe.shape(), media_type)
+            .noted_layer(&self.packed(recipe.shape()), media_type)
             .await?
             .is_none()
         {
@@ -235,7 +238,7 @@ impl Layers {
         // spare compressing them.
         *recipe = self.digested(std::mem::take(recipe), shelf).await?;
         match recipe.key() {
-            Some(key) => self.noted_layer(&key, media_type).await,
+            Some(key) => self.noted_layer(&self.packed(key), media_type).await,
             None => Ok(None),
         }
     }
@@ -268,12 +271,21 @@ impl Layers {
             diff_id: layer.diff_id,
         };
         let note = Bytes::from(serde_json::to_vec(&note).unwrap_or_default());
-        let (key, shape) = (recipe.key(), recipe.shape());
-        for about in key.iter().chain([&shape]) {
+        let keys = recipe.key().into_iter().chain([recipe.shape()]);
+        for about in &keys.map(|key| self.packed(key)).collect::<Vec<_>>() {
             let noted = self.library.note(Topic::Layers, about, note.clone()).await;
             noted.map_err(|error| Error::image("can not note what was packed", error))?;
         }
         Ok(layer)
+    }
+
+    /// Gives the key of something that is packed as this build does, by the
+    /// key of what is in it.
+    fn packed(&self, key: Digest) -> Digest {
+        match self.packing.compression {
+            usual if usual == Compression::default() => key,
+            other => Digest::sha256(format!("packed {} {key}", other.name()).as_bytes()),
+        }
     }
 
     /// Finds a layer by what it was made of.
@@ -302,7 +314,7 @@ impl Layers {
 
     /// Digests the content of the files of which that is not known.
     async fn digested(&self, recipe: Recipe, shelf: &Shelf) -> Result<Recipe, Error> {
-        let (shelf, threads) = (shelf.clone(), self.threads);
+        let (shelf, threads) = (shelf.clone(), self.packing.threads);
         blocking::run(move || digest_all(recipe, &shelf, threads)).await
     }
 
@@ -330,12 +342,12 @@ impl Layers {
         let mut incoming = self.library.begin(hasher).await.map_err(failed)?;
         // Not copied: of a million files it is a gigabyte.
         let job = std::mem::take(recipe);
-        let (shelf, threads) = (shelf.clone(), self.threads);
+        let (shelf, packing) = (shelf.clone(), self.packing);
         let progress = Arc::clone(&self.progress);
         let written = blocking::produce(
             move |outgoing| {
                 let out = (outgoing, progress.as_ref());
-                write(step, &job, &shelf, threads, out).map(|written| (written, job))
+                write(step, &job, &shelf, packing, out).map(|written| (written, job))
             },
             async |piece| incoming.push(piece).await.map_err(failed),
         )
@@ -359,12 +371,12 @@ fn write(
     step: usize,
     recipe: &Recipe,
     shelf: &Shelf,
-    threads: NonZeroUsize,
+    packing: Packing,
     (outgoing, progress): (&mut blocking::Outgoing, &dyn Progress),
 ) -> Result<layer::Written, Error> {
     let size = recipe.size();
     let mut position = 0;
-    let (written, ()) = layer::write_layer(threads, outgoing, |writer| {
+    let (written, ()) = layer::write_layer(packing, outgoing, |writer| {
         fill(recipe, shelf, writer, &mut |piece| {
             position += piece as u64;
             progress.note(&Event::Packing {

@@ -229,6 +229,21 @@ impl Recipe {
         Ok(wrong)
     }
 
+    /// Takes over the digests of files that are in another recipe too.
+    pub(crate) fn learn_from(&mut self, other: &Self) {
+        let mut known = BTreeMap::new();
+        for item in other.items.values() {
+            if let Content::Place { place, digest: Some(digest) } = &item.content {
+                known.insert(*place, *digest);
+            }
+        }
+        for item in self.items.values_mut() {
+            if let Content::Place { place, digest: digest @ None } = &mut item.content {
+                *digest = known.get(place).copied();
+            }
+        }
+    }
+
     /// Has the nodes of a tree that this recipe put there say that their
     /// content is in the layer that was made of it: by the number of each
     /// record in its index.

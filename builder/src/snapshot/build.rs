@@ -154,6 +154,15 @@ impl Snapshots {
         (self.form, self.rights)
     }
 
+    /// Says how many layers of a chain its one directory has, where it has but
+    /// one.
+    pub(crate) fn has_of(&self, chain: &Chain) -> usize {
+        match self.live.is_below(chain) {
+            true => self.live.links().len(),
+            false => 0,
+        }
+    }
+
     /// Gives the worker, with the directory that it works in.
     pub(crate) fn room(&self) -> Arc<Room> {
         Arc::clone(&self.room)

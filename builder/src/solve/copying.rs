@@ -11,52 +11,100 @@ use layer::{EntryPath, Tree};
 use oci::Digest;
 
 use crate::blocking;
+use crate::cache::{Definition, InputKind};
 use crate::context::archive::Archive;
 use crate::context::{Context, Filtered, Look, Wanted};
 use crate::error::{Error, ErrorKind};
+use crate::events::Outcome;
 use crate::pack::contents::{CONTEXT, Shelf};
 use crate::pack::recipe::Recipe;
 use crate::plan::CopyFrom;
 use crate::request::Modes;
-use crate::solve::run::{Run, placed};
+use crate::solve::files::placed;
+use crate::solve::lookup::{Lookup, chain};
+use crate::solve::run::Run;
 use crate::solve::stage::StageState;
-use crate::step::copy::{self, Copying, Excluded, Existing, Source};
+use crate::step::copy::{self, Copied, Copying, Excluded, Existing, Found, Source};
 use crate::step::{mode, owner, workdir};
 
 impl Run<'_> {
     /// Does a `COPY` or `ADD`.
     pub(super) async fn copy(
-        &mut self,
+        &self,
         stage: &mut StageState,
         copy: &Copy,
         (number, from): (usize, &CopyFrom),
         adds: bool,
-    ) -> Result<(Recipe, Shelf), Error> {
-        // What is below a linked layer is left alone: it may be far away.
-        if !copy.is_link() {
-            self.see(stage).await?;
-        }
-        let how = self.copying(stage, copy, from).await?;
+    ) -> Result<Outcome, Error> {
+        let texts = self.texts(stage, copy, from)?;
         let mut shelf = Shelf::default();
         let sources = self.sources(stage, copy, adds, &mut shelf).await?;
-        let own;
-        let tree = match from {
+        let below = (!texts.how.is_linked).then_some(&*stage);
+        let word = if adds { "ADD" } else { "COPY" };
+        let mut definition = self.definition(word, below);
+        texts.define(copy, &sources, &mut definition);
+        let (mut lookup, taken) = match from {
             CopyFrom::Context | CopyFrom::Files(_) => {
-                let context = self.look(from, wanted(&sources, &how)).await?;
+                let context = self.look(from, wanted(&sources, &texts.how)).await?;
                 shelf.context = Some(Arc::clone(&context));
-                own = context;
-                &own.tree
+                let found = copy::find(&context.tree, &sources, &texts.how)
+                    .map_err(|failure| self.explain(failure, copy, &sources, from))?;
+                match texts.alone(&found, &sources) {
+                    Some(Copied { recipe, taken }) => {
+                        let lookup = self.look_up_files(definition, recipe, &shelf).await?;
+                        (lookup, taken)
+                    }
+                    // It can hardly be done, and has no list of files to be
+                    // known by.
+                    None => (Lookup::nowhere(definition), Vec::new()),
+                }
             }
             _ => {
-                let there = self.there(number, from).await?;
-                self.tree_there(&there)?
+                let source = self.chain_of(number, from).await?;
+                definition.add_digest(InputKind::Source, "", source);
+                (self.look_up(&definition).await?, Vec::new())
             }
         };
-        let explain = |failure| self.explain(failure, copy, &sources, from);
-        let mut found = copy::find(tree, &sources, &how).map_err(explain)?;
+        if let Some(context) = &shelf.context {
+            self.warn_of(context, &taken, &texts.how);
+        }
+        if let Some(found) = &lookup.found {
+            return Ok(self.take(stage, found));
+        }
+        let from = (number, from);
+        let mut recipe = self
+            .placed_files(stage, (copy, adds), from, (&texts, &sources), &mut shelf)
+            .await?;
+        let packed = self.pack(stage, &mut recipe, &mut shelf).await?;
+        self.learn(&mut lookup, &recipe, &shelf).await?;
+        self.keep(lookup, Vec::new(), packed).await
+    }
+
+    /// Puts what is copied where it belongs, and says what the layer has to
+    /// hold.
+    async fn placed_files(
+        &self,
+        stage: &mut StageState,
+        (copy, adds): (&Copy, bool),
+        (number, from): (usize, &CopyFrom),
+        (texts, sources): (&Texts, &[Source]),
+        shelf: &mut Shelf,
+    ) -> Result<Recipe, Error> {
+        let how = &self.copying(stage, copy, texts).await?;
+        let context = shelf.context.clone();
+        let there;
+        let tree = match &context {
+            Some(context) => &context.tree,
+            None => {
+                there = self.there(number, from).await?;
+                &*there
+            }
+        };
+        let explain = |failure| self.explain(failure, copy, sources, from);
+        let mut found = copy::find(tree, sources, how).map_err(explain)?;
         let archives = match adds {
             true => {
-                self.archives(copy, &found, &sources, (&how, &mut shelf))
+                self.archives(copy, &found, sources, (how, shelf))
                     .await?
             }
             false => Vec::new(),
@@ -73,102 +121,101 @@ impl Run<'_> {
         let copied = match &mut stage.tree {
             to if how.is_linked => {
                 let mut alone = Tree::new();
-                let copied = copy::place(&found, &sources, &mut alone, &how).map_err(explain)?;
+                let copied = copy::place(&found, sources, &mut alone, how).map_err(explain)?;
                 if let Some(to) = to {
                     self.warn_of_changed(&copied.recipe.lay(&alone, to)?, &copied.recipe);
                 }
                 copied
             }
-            Some(to) => copy::place(&found, &sources, to, &how).map_err(explain)?,
+            Some(to) => copy::place(&found, sources, to, how).map_err(explain)?,
             None => return Err(Error::new(ErrorKind::Step, "the stage has no files")),
         };
-        if let Some(context) = &shelf.context {
-            self.warn_of(context, &copied, &how);
-        }
-        Ok((copied.recipe, shelf))
+        Ok(copied.recipe)
     }
 
-    /// Sees to it that the file system of a stage that is done is known.
-    pub(super) async fn see_done(&mut self, stage: usize) -> Result<(), Error> {
-        let done = self.done(stage)?;
-        if done.tree.is_some() {
-            return Ok(());
-        }
-        let layers = done.layers.clone();
-        let tree = self.tree_of(&layers).await?;
-        if let Some(stage) = self.stages.get_mut(stage) {
-            stage.tree = Some(tree);
-        }
-        Ok(())
-    }
-
-    /// Expands where to copy, and how.
-    async fn copying(
-        &mut self,
-        stage: &StageState,
-        copy: &Copy,
-        from: &CopyFrom,
-    ) -> Result<Copying, Error> {
-        let escape = self.plan.escape;
-        let destination = stage.configured.expand(&copy.destination, escape)?;
+    /// Expands where to copy, and how, as far as no file has to be known.
+    fn texts(&self, stage: &StageState, copy: &Copy, from: &CopyFrom) -> Result<Texts, Error> {
+        let escape = self.plan().escape;
+        let expand = |text| stage.configured.expand(text, escape);
+        let destination = expand(&copy.destination)?;
         filled("the destination", &destination, &copy.destination)?;
-        let is_linked = copy.is_link();
-        let owner = match &copy.chown {
-            None => None,
-            Some(text) => {
-                let expanded = stage.configured.expand(text, escape)?;
-                let found = match is_linked {
-                    true => owner::find_number(&expanded),
-                    false => self.owner(stage, &expanded).await,
-                };
-                Some(found.map_err(|error| error.at(text.span()))?)
+        let owner = copy.chown.as_ref().map(expand).transpose()?;
+        let mode_text = copy.chmod.as_ref().map(expand).transpose()?;
+        let mode = match (&copy.chmod, &mode_text) {
+            (Some(text), Some(expanded)) => {
+                Some(mode::parse(expanded).map_err(|error| error.at(text.span()))?)
             }
+            _ => None,
         };
-        let mode = match &copy.chmod {
-            None => None,
-            Some(text) => {
-                let expanded = stage.configured.expand(text, escape)?;
-                Some(mode::parse(&expanded).map_err(|error| error.at(text.span()))?)
-            }
-        };
-        let normalized = self.request.fidelity.modes == Modes::Normalized;
+        let normalized = self.request().fidelity.modes == Modes::Normalized;
         let existing = match from {
             CopyFrom::Context | CopyFrom::Files(_) if normalized => Existing::Kept,
             _ => Existing::Replaced,
         };
-        Ok(Copying {
-            excluded: self.excluded(stage, copy)?,
-            keeps_parents: copy.keeps_parents(),
-            is_linked,
-            destination: workdir::absolute(stage.working_directory(), &destination),
+        let patterns = self.patterns(stage, copy)?;
+        Ok(Texts {
+            how: Copying {
+                excluded: Excluded::parse(patterns.iter().map(String::as_str))?,
+                keeps_parents: copy.keeps_parents(),
+                is_linked: copy.is_link(),
+                destination: workdir::absolute(stage.working_directory(), &destination),
+                owner: None,
+                mode,
+                existing,
+                time: self.time()?,
+            },
             owner,
-            mode,
-            existing,
-            time: self.time()?,
+            mode: mode_text,
+            patterns,
         })
     }
 
+    /// Says how to copy, the owner included. Of what is below it knows all
+    /// then, unless that does not count.
+    async fn copying(
+        &self,
+        stage: &mut StageState,
+        copy: &Copy,
+        texts: &Texts,
+    ) -> Result<Copying, Error> {
+        if !texts.how.is_linked {
+            self.see(stage).await?;
+        } else if stage.seen < stage.layers.len() {
+            // What is below a linked layer is left alone: it may be far away.
+            stage.tree = None;
+        }
+        let mut how = texts.how.clone();
+        if let (Some(text), Some(owner)) = (&copy.chown, &texts.owner) {
+            let found = match how.is_linked {
+                true => owner::find_number(owner),
+                false => self.owner(stage, owner).await,
+            };
+            how.owner = Some(found.map_err(|error| error.at(text.span()))?);
+        }
+        Ok(how)
+    }
+
     /// Expands what is left out.
-    fn excluded(&self, stage: &StageState, copy: &Copy) -> Result<Excluded, Error> {
+    fn patterns(&self, stage: &StageState, copy: &Copy) -> Result<Vec<String>, Error> {
         let mut patterns = Vec::new();
         for text in copy.excludes() {
-            let pattern = stage.configured.expand(text, self.plan.escape)?;
+            let pattern = stage.configured.expand(text, self.plan().escape)?;
             filled("`--exclude`", &pattern, text)?;
             let checked = Excluded::parse([pattern.as_str()]);
             checked.map_err(|error| error.at(text.span()))?;
             patterns.push(pattern);
         }
-        Excluded::parse(patterns.iter().map(String::as_str))
+        Ok(patterns)
     }
 
     /// Finds the context that files are taken from.
     fn files_of(&self, from: &CopyFrom) -> Result<&Filtered, Error> {
         match from {
-            CopyFrom::Files(name) => self.contexts.get(name).ok_or_else(|| {
+            CopyFrom::Files(name) => self.build.contexts.get(name).ok_or_else(|| {
                 let message = format!("there is no build context `{name}`");
                 Error::new(ErrorKind::Step, message)
             }),
-            _ => Ok(&self.context),
+            _ => Ok(self.build.context),
         }
     }
 
@@ -182,54 +229,134 @@ impl Run<'_> {
         let look = Look {
             ignore: files.ignore.clone(),
             wanted,
-            fidelity: self.request.fidelity,
+            fidelity: self.request().fidelity,
             time: self.time()?,
             origin: CONTEXT,
-            cache: self.request.cache,
+            cache: self.request().cache,
         };
         let opened = files.opened.clone();
         let context = blocking::run(move || opened.look(&look)).await?;
         Ok(Arc::new(context))
     }
 
-    /// Has the file system of a stage or image at hand; of a context there is
-    /// none.
-    pub(super) async fn there(&mut self, number: usize, from: &CopyFrom) -> Result<There, Error> {
+    /// Names the files of a stage, once it is done, or of an image.
+    pub(super) async fn chain_of(&self, number: usize, from: &CopyFrom) -> Result<Digest, Error> {
         match from {
-            CopyFrom::Stage(stage) => {
-                self.see_done(*stage).await?;
-                Ok(There::Stage(*stage))
-            }
-            CopyFrom::Image(name) => {
-                let base = self.base(name, number).await?;
-                if !self.trees.contains_key(&base.digest) {
-                    let tree = self.tree_of(&placed(&base)).await?;
-                    self.trees.insert(base.digest, tree);
-                }
-                Ok(There::Image(base.digest))
-            }
-            CopyFrom::Context | CopyFrom::Files(_) => {
-                Err(Error::new(ErrorKind::Step, "a context has no file system"))
-            }
+            CopyFrom::Stage(stage) => Ok(chain(&self.build.done(*stage).await?.state.layers)),
+            CopyFrom::Image(name) => Ok(chain(&placed(&self.base(name, number).await?))),
+            CopyFrom::Context | CopyFrom::Files(_) => Err(no_file_system()),
         }
     }
 
-    /// Gives a file system that is at hand.
-    pub(super) fn tree_there(&self, there: &There) -> Result<&Tree, Error> {
-        let tree = match there {
-            There::Stage(stage) => self.done(*stage)?.tree.as_ref(),
-            There::Image(digest) => self.trees.get(digest),
-        };
-        tree.ok_or_else(|| Error::new(ErrorKind::Step, "the stage or image has no files"))
+    /// Gives the file system of a stage, once it is done, or of an image; of a
+    /// context there is none.
+    pub(super) async fn there(&self, number: usize, from: &CopyFrom) -> Result<Arc<Tree>, Error> {
+        match from {
+            CopyFrom::Stage(stage) => {
+                let done = self.build.done(*stage).await?;
+                let layers = &done.state.layers;
+                let tree = done
+                    .tree
+                    .get_or_try_init(|| async { self.tree_of(layers).await.map(Arc::new) });
+                tree.await.map(Arc::clone)
+            }
+            CopyFrom::Image(name) => {
+                let base = self.base(name, number).await?;
+                let mut trees = self.build.trees.lock().await;
+                if let Some(tree) = trees.get(&base.digest) {
+                    return Ok(Arc::clone(tree));
+                }
+                let tree = Arc::new(self.tree_of(&placed(&base)).await?);
+                trees.insert(base.digest, Arc::clone(&tree));
+                Ok(tree)
+            }
+            CopyFrom::Context | CopyFrom::Files(_) => Err(no_file_system()),
+        }
     }
 }
 
-/// Names a file system that is at hand.
-pub(super) enum There {
-    /// That of a stage.
-    Stage(usize),
-    /// That of an image, by its manifest.
-    Image(Digest),
+fn no_file_system() -> Error {
+    Error::new(ErrorKind::Step, "a context has no file system")
+}
+
+/// Is what an instruction says once it is expanded, without anything that only
+/// the files below can tell.
+struct Texts {
+    /// How to copy, but for the owner.
+    how: Copying,
+    /// What `--chown` says.
+    owner: Option<String>,
+    /// What `--chmod` says.
+    mode: Option<String>,
+    /// What `--exclude` says.
+    patterns: Vec<String>,
+}
+
+/// Where files are put to be named and digested, before it is known where they
+/// go: a directory, so that each keeps its name.
+const ALONE: &str = "/d/";
+
+impl Texts {
+    /// Says what a copy is made of, but for files of a context.
+    fn define(&self, copy: &Copy, sources: &[Source], definition: &mut Definition) {
+        let mut add = |name: &str, value: &[u8]| {
+            definition.add(InputKind::Instruction, name, value);
+        };
+        for (number, source) in sources.iter().enumerate() {
+            let name = format!("source {}", number + 1);
+            match source {
+                Source::Path(path) => add(&name, path.as_bytes()),
+                Source::Inline { name: file, content } => {
+                    add(&format!("{name}, the heredoc {file}"), content);
+                }
+                Source::Fetched {
+                    name: file,
+                    file: fetched,
+                    metadata,
+                } => {
+                    let digest = fetched.digest.map(|digest| digest.to_string());
+                    let time = metadata.mtime;
+                    let (seconds, parts) = (time.seconds(), time.nanoseconds());
+                    let value = format!("{} {seconds} {parts} ", digest.unwrap_or_default());
+                    add(&name, &[value.as_bytes(), file].concat());
+                }
+                // Its files are with those of the context.
+                Source::Tree(_) => add(&name, b"repository"),
+            }
+        }
+        add("destination", self.how.destination.as_bytes());
+        for (flag, value) in [("--chown", &self.owner), ("--chmod", &self.mode)] {
+            if let Some(value) = value {
+                add(flag, value.as_bytes());
+            }
+        }
+        for pattern in &self.patterns {
+            add("--exclude", pattern.as_bytes());
+        }
+        let flags = [
+            ("--parents", self.how.keeps_parents),
+            ("--link", self.how.is_linked),
+            ("--keep-git-dir", copy.keep_git_dir() == Some(true)),
+        ];
+        for (flag, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
+            add(flag, b"");
+        }
+        if let Some(unpack) = copy.unpack() {
+            add("--unpack", unpack.to_string().as_bytes());
+        }
+    }
+
+    /// Lists what is taken, as if there were nothing where it goes: all that
+    /// counts of it is in that list.
+    fn alone(&self, found: &[Found<'_>], sources: &[Source]) -> Option<Copied> {
+        let how = Copying {
+            destination: ALONE.to_owned(),
+            owner: None,
+            mode: None,
+            ..self.how.clone()
+        };
+        copy::place(found, sources, &mut Tree::new(), &how).ok()
+    }
 }
 
 /// Says what of a context a copy may take: where a pattern may find a link,

@@ -1,86 +1,219 @@
 //! A build under way: what its stages have become, and what they share.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ::image::Place;
 use dockerfile::Kind;
-use layer::{NodeKind, Time, Tree};
-use oci::Digest;
+use layer::Tree;
+use oci::{Digest, MediaType};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore, SemaphorePermit, watch};
 
-use crate::blocking;
 use crate::cache::mounts::Ledger;
+use crate::cache::{Known, Memory, Record, Warning};
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
 use crate::fetch;
+use crate::image::ImageConfig;
 use crate::image::base::BaseImage;
-use crate::image::{ImageConfig, LayerOf};
 use crate::pack::contents::Shelf;
-use crate::pack::layers::Layers;
-use crate::pack::recipe::{Content, Recipe};
+use crate::pack::layers::{Layers, locked};
+use crate::pack::recipe::Recipe;
 use crate::plan::{Base, CopyFrom, ImageName, Plan, Step, excerpt};
 use crate::request::Request;
 use crate::solve::bases::Bases;
-use crate::solve::running::Sandbox;
+use crate::solve::files::placed;
+use crate::solve::lookup::Packing;
+use crate::solve::running::Sandboxes;
 use crate::solve::stage::{Placed, StageState};
 use crate::solve::{BuiltLayer, BuiltStep, created, here};
-use crate::step::owner::{self, Names, Owner};
-use crate::step::{self, workdir};
 
-/// Is a build under way.
-pub(crate) struct Run<'a> {
+/// Is what the builds for all platforms share.
+pub(crate) struct Works<'a> {
     pub(crate) request: &'a Request,
-    pub(crate) context: Filtered,
+    pub(crate) layers: Layers,
+    /// What steps came to before.
+    pub(crate) memory: Memory,
+    /// Where commands are run.
+    pub(crate) sandboxes: Sandboxes,
+    /// One permit for each step that may be done at a time.
+    pub(crate) jobs: Semaphore,
+    /// Whether it was said what users can do who are recorded alone.
+    pub(crate) told_of_users: AtomicBool,
+    /// How many layers were made.
+    pub(crate) packed: AtomicUsize,
+    /// Which cache mounts commands had.
+    pub(crate) cache_mounts: Arc<Ledger>,
+}
+
+/// Is a build for one platform under way: what its stages have become, and
+/// what they share.
+pub(crate) struct Build<'a> {
+    pub(crate) works: &'a Works<'a>,
+    pub(crate) context: &'a Filtered,
     /// The named contexts.
     pub(crate) contexts: &'a BTreeMap<String, Filtered>,
     pub(crate) plan: &'a Plan,
-    pub(crate) layers: Layers,
-    /// The stages that are done, in the order of the plan.
-    pub(crate) stages: Vec<StageState>,
-    pub(crate) bases: Bases,
+    /// What stands before the names of stages, where there are several
+    /// platforms.
+    pub(crate) label: String,
+    /// The number of its first step, less one.
+    pub(crate) before: usize,
+    /// The stages, in the order of the plan, once they are done.
+    pub(crate) stages: Vec<watch::Sender<Option<Arc<Done>>>>,
+    pub(crate) bases: AsyncMutex<Bases>,
     /// The file systems of images that are copied from, by manifest.
-    pub(crate) trees: BTreeMap<Digest, Tree>,
+    pub(crate) trees: AsyncMutex<BTreeMap<Digest, Arc<Tree>>>,
     /// The layers that trees have content in; a tree knows one by its place
     /// here, counted from 1.
-    pub(crate) origins: Vec<Placed>,
-    /// Which of all steps is being done, from 1.
-    pub(crate) step: usize,
-    /// Where commands are run; made for the first one.
-    pub(crate) sandbox: Option<Sandbox>,
-    /// Which cache mounts its commands had.
-    pub(crate) cache_mounts: Arc<Ledger>,
-    /// Whether it was said what users can do who are recorded alone.
-    pub(crate) told_of_users: bool,
-    /// What was done so far.
-    pub(crate) done: Vec<BuiltStep>,
+    pub(crate) origins: Mutex<Vec<Placed>>,
 }
 
-impl Run<'_> {
-    /// Does a stage.
-    pub(crate) async fn stage(&mut self, number: usize) -> Result<(), Error> {
-        let plan = self.plan;
-        let Some(planned) = plan.stages.get(number) else {
-            return Ok(());
+/// Is a stage that is done.
+pub(crate) struct Done {
+    pub(crate) state: StageState,
+    /// What was done for it.
+    pub(crate) steps: Vec<BuiltStep>,
+    /// Its file system, once somebody asked for it.
+    pub(super) tree: OnceCell<Arc<Tree>>,
+}
+
+/// Is a stage under way.
+pub(crate) struct Run<'a> {
+    pub(crate) build: &'a Build<'a>,
+    /// The step that is being done, by its number among all, from 1.
+    pub(crate) step: usize,
+    /// What was done so far.
+    done: Vec<BuiltStep>,
+    /// What the step warned of that its record has to say again.
+    pub(super) warned: Mutex<Vec<Warning>>,
+}
+
+impl Done {
+    fn new(mut state: StageState, steps: Vec<BuiltStep>) -> Self {
+        let is_whole = state.seen == state.layers.len();
+        let tree = state.tree.take().filter(|_| is_whole);
+        Self {
+            state,
+            steps,
+            tree: OnceCell::new_with(tree.map(Arc::new)),
+        }
+    }
+}
+
+impl<'a> Build<'a> {
+    /// Starts with nothing done.
+    pub(crate) fn new(
+        works: &'a Works<'a>,
+        (plan, bases): (&'a Plan, Bases),
+        (context, contexts): (&'a Filtered, &'a BTreeMap<String, Filtered>),
+        (label, before): (String, usize),
+    ) -> Self {
+        Self {
+            works,
+            context,
+            contexts,
+            label,
+            before,
+            stages: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
+            plan,
+            bases: AsyncMutex::new(bases),
+            trees: AsyncMutex::default(),
+            origins: Mutex::default(),
+        }
+    }
+
+    /// Does all stages, those at a time that do not need each other, and gives
+    /// the last one.
+    pub(crate) async fn stages(&'a self) -> Result<Arc<Done>, Error> {
+        let mut first = self.before + 1;
+        let stages = self.plan.stages.iter().enumerate().map(|(number, stage)| {
+            let run = self.stage(number, first);
+            first += 1 + stage.steps.len();
+            run
+        });
+        futures_util::future::try_join_all(stages).await?;
+        let Some(last) = self.stages.len().checked_sub(1) else {
+            let message = "there is no stage to build";
+            return Err(Error::new(ErrorKind::Mistakes, message));
         };
-        self.begin(&planned.name, &planned.text);
+        self.done(last).await
+    }
+
+    /// Does a stage, whose first step has this number, and has those know who
+    /// wait for it.
+    async fn stage(&'a self, number: usize, first: usize) -> Result<(), Error> {
+        let mut run = Run {
+            build: self,
+            step: first - 1,
+            done: Vec::new(),
+            warned: Mutex::default(),
+        };
+        let state = run.stage(number).await?;
+        let done = Done::new(state, run.done);
+        if let Some(slot) = self.stages.get(number) {
+            slot.send_replace(Some(Arc::new(done)));
+        }
+        Ok(())
+    }
+
+    /// Gives a stage once it is done.
+    pub(crate) async fn done(&self, stage: usize) -> Result<Arc<Done>, Error> {
+        let lost = || Error::new(ErrorKind::Step, "a stage is needed that is not planned");
+        let mut slot = self.stages.get(stage).ok_or_else(lost)?.subscribe();
+        let done = slot.wait_for(Option::is_some).await;
+        // The sender lives as long as this build.
+        done.ok().and_then(|done| done.clone()).ok_or_else(lost)
+    }
+
+    /// Lists what was done, in the order of the plan.
+    pub(crate) fn steps(&self) -> Vec<BuiltStep> {
+        let done = self.stages.iter().filter_map(|slot| slot.borrow().clone());
+        done.flat_map(|done| done.steps.clone()).collect()
+    }
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn request(&self) -> &'a Request {
+        self.build.works.request
+    }
+
+    pub(super) fn plan(&self) -> &'a Plan {
+        self.build.plan
+    }
+
+    pub(super) fn layers(&self) -> &'a Layers {
+        &self.build.works.layers
+    }
+
+    pub(super) fn memory(&self) -> &'a Memory {
+        &self.build.works.memory
+    }
+
+    /// Waits until one step more may be done.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'a>, Error> {
+        let permit = self.build.works.jobs.acquire().await;
+        permit.map_err(|error| Error::caused(ErrorKind::Step, "no step is done any more", error))
+    }
+
+    /// Does a stage.
+    async fn stage(&mut self, number: usize) -> Result<StageState, Error> {
+        let Some(planned) = self.plan().stages.get(number) else {
+            return Err(not_planned());
+        };
         let mut stage = match &planned.base {
-            Base::Scratch => StageState::new(ImageConfig::scratch(&planned.platform), Vec::new()),
-            Base::Stage(base) => StageState::on(self.done(*base)?),
-            Base::Image(name) => {
-                let base = self
-                    .base(name, number)
-                    .await
-                    .map_err(|error| error.at(planned.span))?;
-                let (step, digest) = (self.step, base.digest);
-                self.note(&Event::Resolved {
-                    step,
-                    digest: &digest,
-                    source: source_of(&base.place),
-                });
-                StageState::new(base.config.clone(), placed(&base))
+            Base::Stage(base) => {
+                let base = self.build.done(*base).await?;
+                self.begin(&planned.name, &planned.text);
+                StageState::on(&base.state, base.tree.get().map(|tree| (**tree).clone()))
             }
-            Base::Files(name) => self.files(number, name).await?,
+            other => {
+                self.begin(&planned.name, &planned.text);
+                let base = self.base_of(number, other).await;
+                base.map_err(|error| error.at(planned.span))?
+            }
         };
         self.finish(Outcome::Base);
         for step in &planned.steps {
@@ -101,13 +234,35 @@ impl Run<'_> {
                 layer: made.map(|placed| BuiltLayer::of(&placed.layer)),
             });
         }
-        self.stages.push(stage);
-        Ok(())
+        Ok(stage)
+    }
+
+    /// Starts a stage that is on no other one.
+    async fn base_of(&mut self, number: usize, base: &Base) -> Result<StageState, Error> {
+        let planned = self.plan().stages.get(number).ok_or_else(not_planned)?;
+        match base {
+            Base::Scratch => {
+                let config = ImageConfig::scratch(&planned.platform);
+                Ok(StageState::new(config, Vec::new()))
+            }
+            Base::Image(name) => {
+                let base = self.base(name, number).await?;
+                let (step, digest) = (self.step, base.digest);
+                self.note(&Event::Resolved {
+                    step,
+                    digest: &digest,
+                    source: source_of(&base.place),
+                });
+                Ok(StageState::new(base.config.clone(), placed(&base)))
+            }
+            Base::Files(name) => self.files(number, name).await,
+            Base::Stage(_) => Err(not_planned()),
+        }
     }
 
     /// Makes a stage of the files of a named context.
     async fn files(&mut self, number: usize, name: &str) -> Result<StageState, Error> {
-        let Some(planned) = self.plan.stages.get(number) else {
+        let Some(planned) = self.build.plan.stages.get(number) else {
             return Err(Error::new(ErrorKind::Step, "a stage is not planned"));
         };
         let mut stage = StageState::new(ImageConfig::scratch(&planned.platform), Vec::new());
@@ -118,14 +273,15 @@ impl Run<'_> {
             mounts: Vec::new(),
             is_of_image: false,
         };
-        let done = self.instruction(number, &mut stage, &step).await;
-        done.map_err(|error| error.at(planned.span))?;
+        self.instruction(number, &mut stage, &step).await?;
         Ok(stage)
     }
 
     fn begin(&mut self, stage: &str, text: &str) {
         self.step += 1;
         let step = self.step;
+        let label = &self.build.label;
+        let stage = &format!("{label}{stage}");
         self.note(&Event::Started { step, stage, text });
     }
 
@@ -137,31 +293,29 @@ impl Run<'_> {
     }
 
     pub(super) fn note(&self, event: &Event<'_>) {
-        self.request.progress.note(event);
+        self.request().progress.note(event);
     }
 
     pub(super) fn warn(&self, message: &str, hint: &str) {
         self.note(&Event::Warned { message, hint });
     }
 
-    /// Gives a stage that comes before in the plan, and so is done.
-    pub(super) fn done(&self, stage: usize) -> Result<&StageState, Error> {
-        self.stages
-            .get(stage)
-            .ok_or_else(|| Error::new(ErrorKind::Step, "a stage is needed before it is done"))
+    /// Warns, and has whoever finds the result of this step be warned too.
+    pub(super) fn warn_again(&self, message: &str, hint: &str) {
+        self.warn(message, hint);
+        locked(&self.warned).push(Warning {
+            message: message.to_owned(),
+            hint: hint.to_owned(),
+        });
     }
 
     /// Finds an image, once for each platform.
-    pub(super) async fn base(
-        &mut self,
-        name: &ImageName,
-        stage: usize,
-    ) -> Result<BaseImage, Error> {
+    pub(super) async fn base(&self, name: &ImageName, stage: usize) -> Result<BaseImage, Error> {
         let Layers {
             images, library, ..
-        } = &self.layers;
-        let bases = &mut self.bases;
-        bases.find((images, library), self.plan, name, stage).await
+        } = self.layers();
+        let mut bases = self.build.bases.lock().await;
+        bases.find((images, library), self.plan(), name, stage).await
     }
 
     /// Does an instruction.
@@ -171,240 +325,82 @@ impl Run<'_> {
         stage: &mut StageState,
         step: &Step,
     ) -> Result<Outcome, Error> {
-        let time = created(self.request.epoch)?;
+        let time = created(self.request().epoch)?;
         let kind = &step.instruction.kind;
         let text = &match kind {
             // The history is for everybody who has the image.
             Kind::Add(_) => fetch::without_secrets(&step.instruction.text),
             _ => step.instruction.text.clone(),
         };
-        let arguments = &self.plan.arguments;
+        let arguments = &self.plan().arguments;
         if stage.configured.apply(&step.instruction, arguments)? {
             stage.note(&time, text, true);
             return Ok(Outcome::NoLayer);
         }
-        if let Kind::Run(run) = kind {
-            let outcome = self.command(number, stage, (run, step)).await?;
-            let nothing = matches!(outcome, Outcome::NoLayer | Outcome::CachedNothing);
-            stage.note(&time, text, nothing);
-            return Ok(outcome);
-        }
-        let (mut recipe, shelf) = match kind {
-            Kind::Copy(copy) | Kind::Add(copy) => {
-                let adds = matches!(kind, Kind::Add(_));
-                self.copy(stage, copy, (number, &step.from), adds).await?
-            }
-            Kind::Workdir(path) => {
-                let path = stage.configured.expand(path, self.plan.escape)?;
-                (self.workdir(stage, &path).await?, Shelf::default())
-            }
+        let below = stage.layers.len();
+        let outcome = match kind {
+            Kind::Run(run) => self.command(number, stage, (run, step)).await?,
+            Kind::Copy(copy) => self.copy(stage, copy, (number, &step.from), false).await?,
+            Kind::Add(copy) => self.copy(stage, copy, (number, &step.from), true).await?,
+            Kind::Workdir(path) => self.workdir(stage, path).await?,
             _ => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("`{text}` is not supported"),
-                ));
+                let message = format!("`{text}` is not supported");
+                return Err(Error::new(ErrorKind::Unsupported, message));
             }
         };
+        stage.note(&time, text, stage.layers.len() == below);
+        Ok(outcome)
+    }
+
+    /// Makes the layer of a recipe, and puts it onto a stage; `None` where
+    /// there is nothing to put into one.
+    pub(super) async fn pack(
+        &self,
+        stage: &mut StageState,
+        recipe: &mut Recipe,
+        shelf: &mut Shelf,
+    ) -> Result<(Option<Known>, Packing), Error> {
         if recipe.is_empty() {
-            stage.note(&time, text, true);
-            return Ok(Outcome::NoLayer);
+            return Ok((None, Packing::Cached));
         }
-        stage.note(&time, text, false);
         if let Some(tree) = &stage.tree {
             recipe.enclose(tree);
         }
-        self.pack(stage, recipe, shelf).await
-    }
-
-    /// Makes the layer of a recipe, and puts it onto a stage.
-    async fn pack(
-        &mut self,
-        stage: &mut StageState,
-        mut recipe: Recipe,
-        mut shelf: Shelf,
-    ) -> Result<Outcome, Error> {
-        let media_type = self.request.format.layer();
-        let found = self.layers.find(&mut recipe, &shelf, &media_type).await?;
-        let (layer, cached) = match found {
-            Some(layer) => (layer, true),
+        let media_type = self.layer_type();
+        let layers = self.layers();
+        let (layer, packing) = match layers.find(recipe, shelf, &media_type).await? {
+            Some(layer) => (layer, Packing::Cached),
             None => {
-                self.unpack(&recipe, &mut shelf).await?;
+                let _turn = self.turn().await?;
+                self.unpack(recipe, shelf).await?;
                 let step = self.step;
-                let layer = self
-                    .layers
-                    .make(step, &mut recipe, &shelf, &media_type)
-                    .await?;
-                stage.packed += 1;
-                (layer, false)
+                let layer = layers.make(step, recipe, shelf, &media_type).await?;
+                self.build.works.packed.fetch_add(1, Ordering::Relaxed);
+                (layer, Packing::Packed)
             }
         };
-        let (digest, size) = (layer.descriptor.digest, layer.descriptor.size);
         let placed = Placed {
+            place: here(&layer.descriptor.digest),
             layer,
-            place: here(&digest),
         };
         let origin = self.origin(&placed)?;
         if let Some(tree) = &mut stage.tree {
             recipe.settle(tree, origin);
         }
+        let known = Known {
+            record: Record::of(Some(&placed.layer), Vec::new()),
+            place: placed.place.clone(),
+        };
         stage.layers.push(placed);
-        Ok(match cached {
-            true => Outcome::Cached { digest, size },
-            false => Outcome::Packed { digest, size },
-        })
-    }
-
-    /// Has the content at hand that a recipe takes from layers.
-    pub(super) async fn unpack(&self, recipe: &Recipe, shelf: &mut Shelf) -> Result<(), Error> {
-        let origins: BTreeSet<u32> = recipe
-            .items()
-            .filter_map(|item| match &item.content {
-                Content::Place { place, .. } => Some(place.origin),
-                _ => None,
-            })
-            .filter(|origin| !Shelf::needs_no_layer(*origin))
-            .collect();
-        for origin in origins {
-            let Placed { layer, place } = self.placed(origin)?;
-            let unpacked = self.layers.unpack(self.step, place, layer).await?;
-            shelf.layers.insert(origin, unpacked);
+        if stage.tree.is_some() {
+            stage.seen = stage.layers.len();
         }
-        Ok(())
+        Ok((Some(known), packing))
     }
 
-    /// Gives the number by which trees know a layer.
-    pub(super) fn origin(&mut self, placed: &Placed) -> Result<u32, Error> {
-        let digest = placed.layer.descriptor.digest;
-        let known = self
-            .origins
-            .iter()
-            .position(|known| known.layer.descriptor.digest == digest);
-        let at = known.unwrap_or_else(|| {
-            self.origins.push(placed.clone());
-            self.origins.len() - 1
-        });
-        u32::try_from(at + 1)
-            .map_err(|_wide| Error::new(ErrorKind::Unsupported, "the build has too many layers"))
-    }
-
-    fn placed(&self, origin: u32) -> Result<&Placed, Error> {
-        (origin as usize)
-            .checked_sub(1)
-            .and_then(|at| self.origins.get(at))
-            .ok_or_else(|| Error::new(ErrorKind::Storage, "the content of a file is in no layer"))
-    }
-
-    /// Makes the file system of some layers.
-    pub(super) async fn tree_of(&mut self, layers: &[Placed]) -> Result<Tree, Error> {
-        let mut tree = Tree::new();
-        for placed in layers {
-            let Placed { layer, place } = placed;
-            let index = self.layers.index(self.step, place, layer).await?;
-            let origin = self.origin(placed)?;
-            let digest = layer.descriptor.digest;
-            tree.apply(origin, &index).map_err(|error| {
-                Error::layer(format!("the layer `{digest}` does not fit"), error)
-            })?;
-        }
-        Ok(tree)
-    }
-
-    /// Sees to it that the file system of a stage is known.
-    pub(super) async fn see(&mut self, stage: &mut StageState) -> Result<(), Error> {
-        if stage.tree.is_none() {
-            stage.tree = Some(self.tree_of(&stage.layers).await?);
-        }
-        Ok(())
-    }
-
-    /// Does a `WORKDIR`.
-    async fn workdir(&mut self, stage: &mut StageState, path: &str) -> Result<Recipe, Error> {
-        step::not_empty("WORKDIR", path)?;
-        let path = workdir::absolute(stage.working_directory(), path);
-        let path = match path.trim_end_matches('/') {
-            "" => "/",
-            path => path,
-        };
-        stage.configured.config.config.working_dir = path.to_owned();
-        if path == "/" {
-            return Ok(Recipe::default());
-        }
-        self.see(stage).await?;
-        let user = stage.configured.config.config.user.clone();
-        let owner = if user.is_empty() {
-            Owner::default()
-        } else {
-            let owner = self.owner(stage, &user).await;
-            owner.map_err(|error| {
-                let hint = format!("the directory would be of the `USER`, which is `{}` here: add it to the image first, or write its number", excerpt(&user));
-                error.with_hint(hint)
-            })?
-        };
-        let time = self.time()?;
-        match &mut stage.tree {
-            Some(tree) => workdir::make(tree, path, owner, time),
-            None => Ok(Recipe::default()),
-        }
-    }
-
-    pub(super) fn time(&self) -> Result<Time, Error> {
-        i64::try_from(self.request.epoch)
-            .map(Time::from_seconds)
-            .map_err(|_late| Error::new(ErrorKind::Unsupported, "the time is too late for files"))
-    }
-
-    /// Finds an owner in the files of a stage.
-    pub(super) async fn owner(&mut self, stage: &StageState, text: &str) -> Result<Owner, Error> {
-        let names = if owner::needs_names(text) {
-            Names {
-                passwd: self.small_file(stage, "/etc/passwd").await?,
-                group: self.small_file(stage, "/etc/group").await?,
-            }
-        } else {
-            Names::default()
-        };
-        owner::find(text, &names)
-    }
-
-    /// Reads a small file of a stage; one that is not there is empty.
-    pub(super) async fn small_file(
-        &self,
-        stage: &StageState,
-        path: &str,
-    ) -> Result<Vec<u8>, Error> {
-        let Some(tree) = &stage.tree else {
-            return Ok(Vec::new());
-        };
-        let resolved = tree.resolve(path.as_bytes(), layer::Follow::All);
-        let Ok(Some(NodeKind::File(file))) =
-            resolved.map(|resolved| resolved.node.map(|node| &node.kind))
-        else {
-            return Ok(Vec::new());
-        };
-        let Placed { layer, place } = self.placed(file.place.origin)?;
-        let index = self.layers.index(self.step, place, layer).await?;
-        let record = usize::try_from(file.place.position)
-            .ok()
-            .and_then(|at| index.records().get(at));
-        if let Some(kept) = record.and_then(|record| index.kept(&record.entry.path)) {
-            return Ok(kept.to_vec());
-        }
-        if file.size > layer::LayerIndex::KEPT_LIMIT {
-            let message = format!("`{path}` of the image is too large to look up names in it");
-            return Err(Error::new(ErrorKind::Step, message));
-        }
-        let unpacked = self.layers.unpack(self.step, place, layer).await?;
-        let (position, size, path) = (file.place.position, file.size, path.to_owned());
-        blocking::run(move || {
-            let mut bytes = Vec::new();
-            let failed = |error| Error::layer(format!("can not read `{path}`"), error);
-            let mut content = unpacked.open(position, size).map_err(failed)?;
-            std::io::Read::read_to_end(&mut content, &mut bytes).map_err(|error| {
-                Error::caused(ErrorKind::Storage, format!("can not read `{path}`"), error)
-            })?;
-            Ok(bytes)
-        })
-        .await
+    /// Gives the type of the layers that are made.
+    pub(super) fn layer_type(&self) -> MediaType {
+        self.request().layer_type()
     }
 }
 
@@ -431,15 +427,6 @@ fn source_of(place: &Place) -> Source {
     }
 }
 
-/// Gives the layers of a base with where they can be read.
-pub(super) fn placed(base: &BaseImage) -> Vec<Placed> {
-    let placed = |layer: &LayerOf| Placed {
-        layer: layer.clone(),
-        place: match &base.place {
-            // What a layout has was taken over.
-            Place::Layout { .. } => here(&base.digest),
-            place => place.clone(),
-        },
-    };
-    base.layers.iter().map(placed).collect()
+fn not_planned() -> Error {
+    Error::new(ErrorKind::Step, "a stage is needed that is not planned")
 }

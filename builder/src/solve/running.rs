@@ -2,8 +2,9 @@
 //! before, and if it did not, the command itself.
 
 mod bind;
+mod defining;
 mod execute;
-mod found;
+mod pool;
 mod job;
 mod mounting;
 mod output;
@@ -17,10 +18,13 @@ use oci::Digest;
 use sandbox::{Probe, TierName};
 
 use crate::blocking;
+use crate::cache::{Known, Record};
 use crate::error::{Error, ErrorKind};
 use crate::events::Outcome;
 use crate::plan::{CopyFrom, Step, excerpt};
 use crate::request::{Grant, Reach, RunNetwork, Running, SandboxChoice};
+use crate::solve::here;
+use crate::solve::lookup::Packing;
 use crate::solve::run::Run;
 use crate::solve::stage::StageState;
 use crate::step::owner::Names;
@@ -33,7 +37,12 @@ use crate::step::run::user::{self, User};
 
 use self::bind::Brings;
 
-pub(crate) use self::execute::Sandbox;
+pub(crate) use self::pool::Sandboxes;
+
+/// Is what an instruction says of its mounts, each with where it stands.
+type Written = Vec<(Mount, dockerfile::Span)>;
+/// Is what mounts bring, by their numbers in the instruction.
+type Brought = BTreeMap<usize, Brings>;
 
 /// Is a command with everything that its result depends on.
 struct Command {
@@ -52,34 +61,68 @@ struct Command {
 impl Run<'_> {
     /// Does a `RUN`.
     pub(super) async fn command(
-        &mut self,
+        &self,
         number: usize,
         stage: &mut StageState,
         (run, step): (&dockerfile::Run, &Step),
     ) -> Result<Outcome, Error> {
+        self.allowed(run)?;
+        let written = self.written(stage, run)?;
+        let (definition, brought) = self
+            .defined(number, stage, (run, step), &written)
+            .await?;
+        let lookup = self.look_up(&definition).await?;
+        if let Some(found) = &lookup.found {
+            return Ok(self.take(stage, found));
+        }
         self.see(stage).await?;
-        let command = self.understood(number, stage, (run, step)).await?;
+        let asked = (written, brought);
+        let command = self.understood(number, stage, (run, step), asked).await?;
         let key = self.key_of(stage, &command);
-        if let Some(found) = self.found(stage, &key).await? {
-            return Ok(found);
+        if let Some(found) = self.memory().find(&key).await? {
+            let outcome = self.take(stage, &found);
+            self.keep(lookup, Vec::new(), (Some(found), Packing::Cached))
+                .await?;
+            return Ok(outcome);
         }
+        let turn = self.turn().await?;
         let layer = self.execute(stage, command).await?;
-        self.note_found(&key, layer.as_ref()).await?;
-        match layer {
-            None => Ok(Outcome::NoLayer),
-            Some(layer) => Ok(Outcome::Packed {
-                digest: layer.descriptor.digest,
-                size: layer.descriptor.size,
-            }),
+        drop(turn);
+        let known = layer.map(|layer| Known {
+            place: here(&layer.descriptor.digest),
+            record: Record::of(Some(&layer), Vec::new()),
+        });
+        self.keep(lookup, vec![key], (known, Packing::Packed)).await
+    }
+
+    /// Expands the mounts of a command.
+    fn written(
+        &self,
+        stage: &StageState,
+        run: &dockerfile::Run,
+    ) -> Result<Vec<(Mount, dockerfile::Span)>, Error> {
+        let mut written = Vec::new();
+        for text in run.mounts() {
+            let runtime = &stage.configured.config.config;
+            let variables = stage.configured.scope.with(runtime);
+            let expanded = dockerfile::expand_mount(text.as_str(), self.plan().escape, &variables);
+            let (mount, _unset) = expanded.map_err(|error| {
+                Error::new(ErrorKind::Step, error.message)
+                    .with_hint(error.hint)
+                    .at(text.span())
+            })?;
+            written.push((mount, text.span()));
         }
+        Ok(written)
     }
 
     /// Works out what is started, and what it sees.
     async fn understood(
-        &mut self,
+        &self,
         number: usize,
         stage: &mut StageState,
         (run, step): (&dockerfile::Run, &Step),
+        (written, brought): (Written, Brought),
     ) -> Result<Command, Error> {
         let (network, security) = self.allowed(run)?;
         let names = Names {
@@ -90,19 +133,10 @@ impl Run<'_> {
         let user = user::find(&runtime.user, &names)?;
         let started = command::started(run, runtime)?;
         let directory = stage.working_directory().to_owned();
-        let mut written = Vec::new();
-        for text in run.mounts() {
-            let variables = stage.configured.scope.with(runtime);
-            let expanded = dockerfile::expand_mount(text.as_str(), self.plan.escape, &variables);
-            let (mount, _unset) = expanded.map_err(|error| {
-                Error::new(ErrorKind::Step, error.message)
-                    .with_hint(error.hint)
-                    .at(text.span())
-            })?;
-            written.push((mount, text.span()));
-        }
-        let (mounts, brings) = self.mounts(number, stage, &written, &step.mounts).await?;
-        let running = &self.request.running;
+        let (mounts, brings) = self
+            .mounts((number, stage), &written, &step.mounts, brought)
+            .await?;
+        let running = &self.request().running;
         // The first one that the file asks for, as in other builders.
         let first = written
             .iter()
@@ -114,7 +148,7 @@ impl Run<'_> {
         let environment = Environment::new(&Origins {
             config: &stage.configured.config.config.env,
             declared: stage.configured.scope.declared(),
-            given: &self.request.arguments,
+            given: &self.request().arguments,
             home: user.home.as_deref(),
             agent: mounts.agent.as_deref().filter(|_| has_agent),
             epoch: self.time()?.seconds(),
@@ -138,7 +172,7 @@ impl Run<'_> {
 
     /// Sees to it that a command asks for nothing that it may not have.
     fn allowed(&self, run: &dockerfile::Run) -> Result<(Network, Security), Error> {
-        let running = &self.request.running;
+        let running = &self.request().running;
         let network = match (run.network(), running.network, running.reach) {
             (Network::Host, _, Reach::Hermetic) => {
                 let message = "the command asks for the network, and the build is hermetic";
@@ -163,24 +197,26 @@ impl Run<'_> {
 
     /// Plans the mounts, and finds what they bring.
     async fn mounts(
-        &mut self,
-        number: usize,
-        stage: &StageState,
+        &self,
+        (number, stage): (usize, &StageState),
         written: &[(Mount, dockerfile::Span)],
         from: &[CopyFrom],
-    ) -> Result<(Planned, BTreeMap<usize, Brings>), Error> {
+        mut brought: Brought,
+    ) -> Result<(Planned, Brought), Error> {
         let mut brings = BTreeMap::new();
         let mut wanted = Vec::with_capacity(written.len());
         for (at, (mount, span)) in written.iter().enumerate() {
-            let takes = mount.kind == MountKind::Bind
-                || (mount.kind == MountKind::Cache
-                    && (mount.from.is_some() || mount.source.is_some()));
             let mut shape = Shape::Directory;
-            if let Some(from) = from.get(at).filter(|_| takes) {
-                let brought = self.brings(number, from, mount).await;
-                let brought = brought.map_err(|error| error.at(*span))?;
-                shape = brought.shape;
-                brings.insert(at, brought);
+            if let Some(from) = from.get(at).filter(|_| takes_files(mount)) {
+                let brings_it = match brought.remove(&at) {
+                    Some(brings) => brings,
+                    None => {
+                        let brings = self.brings(number, from, mount).await;
+                        brings.map_err(|error| error.at(*span))?
+                    }
+                };
+                shape = brings_it.shape;
+                brings.insert(at, brings_it);
             }
             wanted.push(Wanted { mount, shape });
         }
@@ -223,9 +259,15 @@ impl Run<'_> {
             security: command.security,
             mounts: &mounted,
             hosts: &command.hosts,
-            epoch: i64::try_from(self.request.epoch).unwrap_or(i64::MAX),
+            epoch: i64::try_from(self.request().epoch).unwrap_or(i64::MAX),
         })
     }
+}
+
+/// Says whether a mount takes files of something else.
+fn takes_files(mount: &Mount) -> bool {
+    let is_filled = mount.from.is_some() || mount.source.is_some();
+    mount.kind == MountKind::Bind || (mount.kind == MountKind::Cache && is_filled)
 }
 
 fn mounted(kind: &PlannedKind, brings: Option<&Brings>) -> MountedKind {

@@ -11,10 +11,12 @@ use crate::step::configure::Configured;
 pub(crate) struct StageState {
     pub(crate) configured: Configured,
     pub(crate) layers: Vec<Placed>,
-    /// The file system that the layers make; absent until it is needed.
+    /// How many of them it started with.
+    pub(crate) of_base: usize,
+    /// The file system that the first layers make; absent until it is needed.
     pub(crate) tree: Option<Tree>,
-    /// How many blobs were packed for it.
-    pub(crate) packed: usize,
+    /// How many layers these are.
+    pub(crate) seen: usize,
 }
 
 /// Is a layer, and where it can be read.
@@ -29,22 +31,25 @@ impl StageState {
     pub(crate) fn new(config: ImageConfig, layers: Vec<Placed>) -> Self {
         Self {
             configured: Configured::new(config),
+            of_base: layers.len(),
             layers,
             tree: None,
-            packed: 0,
+            seen: 0,
         }
     }
 
-    /// Starts from what another stage has become.
-    pub(crate) fn on(base: &Self) -> Self {
+    /// Starts from what another stage has become, and its whole file system if
+    /// that is known.
+    pub(crate) fn on(base: &Self, tree: Option<Tree>) -> Self {
         let mut config = base.configured.config.clone();
         // They were done here.
         config.config.on_build = None;
         Self {
             configured: Configured::new(config),
+            of_base: base.layers.len(),
             layers: base.layers.clone(),
-            tree: base.tree.clone(),
-            packed: base.packed,
+            seen: tree.as_ref().map_or(0, |_| base.layers.len()),
+            tree,
         }
     }
 

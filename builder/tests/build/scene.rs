@@ -106,6 +106,7 @@ impl Scene {
             cache: Cache::Use,
             threads: NonZeroUsize::MIN,
             caches: Caches::default(),
+            compression: builder::Compression::default(),
             jobs: NonZeroUsize::MIN,
             network: Network::new("builder-tests/1"),
             running: Running {

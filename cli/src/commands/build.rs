@@ -4,12 +4,14 @@ mod cache_mounts;
 mod caching;
 mod call;
 mod context;
+mod deliver;
 mod docker;
 mod epoch;
 mod labels;
 mod load;
 mod named;
 mod output;
+mod push;
 mod results;
 mod running;
 mod sources;
@@ -24,22 +26,24 @@ use builder::{
     Built, Cache, Fidelity, Format, Modes, Prepared, Progress, Request, THREADS_LIMIT, Xattrs,
 };
 use image::Place;
-use oci::{ImageName, Reference};
+use serde_json::json;
 
 use crate::arguments::Global;
 use crate::commands::{check, wait};
 use crate::diagnostics::{self, Form};
 use crate::environment::Environment;
-use crate::places::{self, Need, Reached};
+use crate::places::{Need, Reached};
 use crate::progress::{self, Building};
 use crate::registries::Reach;
-use crate::report::{self, hinted, say, usage};
+use crate::report::{self, say, usage};
 
 use self::call::Call;
 pub(crate) use self::context::{DOCKERFILE_LIMIT, read_stdin};
 pub(crate) use self::docker::explain;
+use self::deliver::Delivery;
 use self::load::Loader;
-use self::output::{Outputs, Push, Stdout, Writing};
+use self::output::{Stdout, Writing};
+use self::push::Targets;
 pub(crate) use self::running::{choice, launch, usual};
 pub(crate) use self::sources::{Sources, request};
 
@@ -75,6 +79,10 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     labels: labels::Labels,
+
+    /// How it is shown how the build comes on [default: $BUILDKIT_PROGRESS, else auto]
+    #[arg(long, value_name = "MODE")]
+    progress: Option<progress::Mode>,
 
     #[command(flatten)]
     results: results::Results,
@@ -154,19 +162,40 @@ pub(crate) fn run(
     if call != Call::Build {
         return answer(environment, global, arguments, call);
     }
+    let form = progress::Form::choose(environment, global, arguments.progress)?;
+    let global = &Global {
+        quiet: form.is_silent(),
+        ..global.clone()
+    };
+    let building = Arc::new(Building::new(environment, form));
+    let done = make(environment, global, arguments, &building);
+    if let Err(error) = &done {
+        building.clear();
+        let (exit, message) = report::told(error);
+        building.tell("failed", &json!({ "exit": exit, "message": message }));
+    }
+    done
+}
+
+/// Builds, and brings what was built to where it goes.
+fn make(
+    environment: &Environment,
+    global: &Global,
+    arguments: &Arguments,
+    building: &Arc<Building>,
+) -> anyhow::Result<()> {
     let outputs = output::parse_all(&arguments.outputs)?;
     outputs.check_stdout(Stdout::of_this_process())?;
-    let targets = Targets::of(arguments, &outputs)?;
+    let targets = Targets::of((arguments.push, &arguments.tags), &outputs)?;
     let mut reached = Reached::new(environment, global, &arguments.reach, Need::Library)?;
     outputs.check_library(&environment.library_directory()?)?;
     for (name, _) in &targets.pushed {
         reached = reached.blaming(&Place::Registry(name.clone()));
     }
-    let building = Arc::new(progress::building(environment, global));
     let request = Request {
         names: targets.names.clone(),
         running: arguments.running.running(environment, &reached.config)?,
-        ..requested(environment, arguments, Arc::clone(&building))?
+        ..requested(environment, arguments, Arc::clone(building))?
     };
     let platforms = request.platforms.clone();
     outputs.check_platforms(&platforms)?;
@@ -179,36 +208,29 @@ pub(crate) fn run(
         epoch::tell(request.epoch);
         outputs.warn_of_types(request.format);
     }
-    let (prepared, built) = build(&reached, request, &building, global)?;
+    let (prepared, built) = build(&reached, request, building, global)?;
     building.clear();
-    tell(&built, global);
+    tell(&built, building, global);
     if arguments.verify {
-        let report = again(&reached, (&prepared, &built), &building)?;
+        let report = again(&reached, (&prepared, &built), building)?;
         verify::tell(&prepared, &report, global.quiet)?;
     }
-    let writing = Writing {
-        reached: &reached,
-        built: &built,
-        platforms: &platforms,
-        scratch: &environment.temporary_directory(),
-        progress: Arc::new(image::Silent),
+    let delivery = Delivery {
+        environment,
+        writing: Writing {
+            reached: &reached,
+            built: &built,
+            platforms: &platforms,
+            scratch: &environment.temporary_directory(),
+            building,
+        },
+        quiet: global.quiet,
     };
-    for output in &outputs.files {
-        writing.write(output)?;
-        output.tell(global.quiet);
-    }
-    if let Some(loader) = &loader {
-        loader.load(&writing, global.quiet)?;
-    }
-    for (name, how) in &targets.pushed {
-        let digest = Reference::Digest(built.descriptor.digest);
-        let name = match how {
-            Push::ByDigest => name.with_reference(digest),
-            Push::No | Push::ByName => name.clone(),
-        };
-        push(environment, global, &writing, name)?;
-    }
-    arguments.results.write(environment, (&prepared, &built))?;
+    delivery.deliver(&outputs, loader.as_ref(), &targets)?;
+    arguments
+        .results
+        .write(environment, (&prepared, &built))?;
+    building.sum_up();
     drop(prepared);
     let digest = built.descriptor.digest.to_string();
     if outputs.has_stdout() {
@@ -239,71 +261,6 @@ fn answer(
         Call::Outline(written) => call::outline(request, written),
         Call::Targets(written) => call::targets(request, written),
     }
-}
-
-/// Holds the names of what is built.
-struct Targets {
-    /// Those that it gets in the library.
-    names: Vec<ImageName>,
-    /// Those that it is pushed as.
-    pushed: Vec<(ImageName, Push)>,
-}
-
-impl Targets {
-    /// Gathers the names of all arguments, each once.
-    fn of(arguments: &Arguments, outputs: &Outputs) -> anyhow::Result<Self> {
-        let tags = arguments.tags.iter().map(|tag| places::parse_name(tag));
-        let tags: Vec<ImageName> = tags.collect::<anyhow::Result<_>>()?;
-        let mut names = tags.clone();
-        names.extend(outputs.names().cloned());
-        for name in &names {
-            if name.digest().is_some() {
-                let message = format!("`{name}` has a digest, which a build can not be told");
-                return Err(usage(message));
-            }
-        }
-        let mut pushed = Vec::new();
-        let mut push = |names: &[ImageName], how: Push| {
-            pushed.extend(names.iter().map(|name| (name.clone(), how)));
-        };
-        if arguments.push {
-            push(needed("--push", &tags)?, Push::ByName);
-        }
-        for image in &outputs.images {
-            match (image.push, image.names.as_slice()) {
-                (Push::No, _) => {}
-                (how, []) => push(needed("type=registry", &tags)?, how),
-                (how, names) => push(names, how),
-            }
-        }
-        Ok(Self {
-            names: once(names),
-            pushed: once(pushed),
-        })
-    }
-}
-
-/// Gives the names of `-t`, where something is pushed under them.
-fn needed<'a>(what: &str, tags: &'a [ImageName]) -> anyhow::Result<&'a [ImageName]> {
-    if !tags.is_empty() {
-        return Ok(tags);
-    }
-    let error = usage(format!("`{what}` needs to know where to: there is no `-t`"));
-    Err(hinted(
-        error,
-        "name the image as in `-t localhost:5000/shop:1`",
-    ))
-}
-
-/// Leaves out what is there twice.
-fn once<T: PartialEq>(given: Vec<T>) -> Vec<T> {
-    let mut all = Vec::with_capacity(given.len());
-    for one in given {
-        if !all.contains(&one) {
-            all.push(one);
-        }
-    }
-    all
 }
 
 fn requested(
@@ -405,7 +362,8 @@ fn again(
 }
 
 /// Sums up what was built.
-fn tell(built: &Built, global: &Global) {
+fn tell(built: &Built, building: &Building, global: &Global) {
+    building.tell("built", &results::metadata(built, None));
     if global.quiet {
         return;
     }
@@ -426,29 +384,4 @@ fn tell(built: &Built, global: &Global) {
         }
     ));
     cache_mounts::tell(&built.cache_mounts);
-}
-
-fn push(
-    environment: &Environment,
-    global: &Global,
-    writing: &Writing<'_>,
-    name: ImageName,
-) -> anyhow::Result<()> {
-    let (reached, built) = (writing.reached, writing.built);
-    let from = built.names.first().cloned();
-    let from = Place::Library(from.context("the image has no name in the library")?);
-    let to = Place::Registry(name);
-    let options = output::options(built, progress::choose(environment, global));
-    wait(async {
-        // Moved in, so that the bars are gone before anything else is said.
-        let options = options;
-        let pushed = reached.images.copy(&from, &to, &options).await;
-        pushed
-            .with_context(|| format!("the image is built, but can not be pushed to `{to}`"))
-            .map_err(|error| reached.advise(error))
-    })?;
-    if !global.quiet {
-        say(&format!("pushed to `{to}`"));
-    }
-    Ok(())
 }

@@ -55,6 +55,16 @@ impl Building {
         }
     }
 
+    /// Gives the form in which it shows.
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Counts bytes that went somewhere.
+    pub(crate) fn moved(&self, way: Way, bytes: u64) {
+        self.locked().tally.moved(way, bytes);
+    }
+
     /// Takes what changes away, after a failure too.
     pub(crate) fn clear(&self) {
         if let Shown::Lines(lines) = &mut self.locked().shown {
@@ -116,7 +126,7 @@ impl image::Progress for Moving {
         self.shown.note(event);
         match event {
             image::Event::Advanced { bytes, .. } => {
-                self.building.locked().tally.moved(self.way, *bytes);
+                self.building.moved(self.way, *bytes);
             }
             image::Event::Finished { digest, how } => {
                 let how = match how {

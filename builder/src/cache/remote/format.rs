@@ -90,7 +90,9 @@ struct StepForm {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
     #[error("its config has {0} bytes, more than the {CONFIG_LIMIT} that are read")]
-    Size(usize),
+    Size(u64),
+    #[error("its config is not there")]
+    Absent,
     #[error("its manifest has {0} layers, more than the {LAYERS_LIMIT} that there may be")]
     Layers(usize),
     #[error("its config is of version {0}, and this wharf reads {VERSION}")]
@@ -198,7 +200,7 @@ pub(super) fn read(
         version: u32,
     }
     if config.len() > CONFIG_LIMIT {
-        return Err(Unreadable::Size(config.len()));
+        return Err(Unreadable::Size(config.len() as u64));
     }
     let layers = manifest.layers();
     if layers.len() > LAYERS_LIMIT {

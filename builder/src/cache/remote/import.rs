@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::image::{ErrorKind as ImageErrorKind, Images, Inspected, Place, PlatformChoice};
-use oci::{Digest, MANIFEST_LIMIT, Manifest, MediaType};
+use oci::{Digest, MANIFEST_LIMIT, MediaType};
 
 use super::CacheSource;
-use super::format::{self, ARTIFACT_TYPE};
+use super::format::{self, ARTIFACT_TYPE, CONFIG_LIMIT, Unreadable};
 use super::kind::{Kind, kind};
-use crate::cache::{Imported, Record};
+use crate::cache::memory::Imported;
+use crate::cache::record::Record;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress};
 
@@ -65,9 +66,8 @@ pub(crate) async fn import(
     let Some(found) = look(images, &place, source).await? else {
         return Ok(None);
     };
-    let config = found.config.as_deref().unwrap_or_default();
-    let records = match kind(&found.manifest, config) {
-        Kind::Cache => read(&found.manifest, config, source)?,
+    let records = match kind_of(&found) {
+        Kind::Cache => read(&found, source)?,
         Kind::Image => referring(images, &place, &found, source).await?,
         other => return Err(refused(other, source)),
     };
@@ -90,12 +90,18 @@ async fn look(
     }
 }
 
-fn read(
-    manifest: &Manifest,
-    config: &[u8],
-    source: &CacheSource,
-) -> Result<BTreeMap<Digest, Record>, Error> {
-    format::read(manifest, config).map_err(|cause| {
+fn kind_of(found: &Inspected) -> Kind {
+    kind(&found.manifest, found.config.as_deref().unwrap_or_default())
+}
+
+fn read(found: &Inspected, source: &CacheSource) -> Result<BTreeMap<Digest, Record>, Error> {
+    let size = found.manifest.config().map_or(0, |config| config.size);
+    let read = match found.config.as_deref() {
+        Some(config) => format::read(&found.manifest, config),
+        None if size > CONFIG_LIMIT as u64 => Err(Unreadable::Size(size)),
+        None => Err(Unreadable::Absent),
+    };
+    read.map_err(|cause| {
         let context = format!("the cache `{source}` can not be used");
         Error::caused(ErrorKind::Mismatch, context, cause)
             .with_hint("it is written anew with `--cache-to`")
@@ -119,12 +125,11 @@ async fn referring(
             let Some(cache) = look(images, &place, source).await? else {
                 continue;
             };
-            let config = cache.config.as_deref().unwrap_or_default();
-            if kind(&cache.manifest, config) != Kind::Cache {
+            if kind_of(&cache) != Kind::Cache {
                 continue;
             }
             is_found = true;
-            for (key, record) in read(&cache.manifest, config, source)? {
+            for (key, record) in read(&cache, source)? {
                 records.entry(key).or_insert(record);
             }
         }

@@ -1,3 +1,3 @@
-// Caches between two machines, by way of layouts; registries are in the
-// tests of the program.
-
+mod layouts;
+mod registries;
+mod scene;

@@ -35,7 +35,7 @@ impl Run<'_> {
         adds: bool,
         shelf: &mut Shelf,
     ) -> Result<Vec<Source>, Error> {
-        let escape = self.plan.escape;
+        let escape = self.plan().escape;
         let mut sources = Vec::with_capacity(copy.sources.len());
         for source in &copy.sources {
             sources.push(match source {
@@ -86,7 +86,7 @@ impl Run<'_> {
             Some(text) if copy.sources.len() > 1 => {
                 return Err(remote::no_use_of_checksum().at(text.span()));
             }
-            Some(text) => Some((text, stage.configured.expand(text, self.plan.escape)?)),
+            Some(text) => Some((text, stage.configured.expand(text, self.plan().escape)?)),
             None => None,
         };
         match remote {
@@ -98,7 +98,7 @@ impl Run<'_> {
                 let way = self.way();
                 let fetched = match checksum.transpose()? {
                     Some(checksum) => fetch::url_checked(&way, &address, &checksum).await?,
-                    None if self.request.running.reach == Reach::Hermetic => {
+                    None if self.request().running.reach == Reach::Hermetic => {
                         return Err(unchecked("`--checksum=sha256:...` says what it has to be"));
                     }
                     None => fetch::url(&way, &address).await?,
@@ -107,7 +107,7 @@ impl Run<'_> {
             }
             Remote::Git(source) => {
                 let source = demand(source, copy, checksum)?;
-                if self.request.running.reach == Reach::Hermetic && !source.is_pinned() {
+                if self.request().running.reach == Reach::Hermetic && !source.is_pinned() {
                     return Err(unchecked(
                         "name the whole commit, as in `#0123...` with 40 digits",
                     ));
@@ -119,9 +119,9 @@ impl Run<'_> {
 
     fn way(&self) -> Way<'_> {
         Way {
-            network: &self.request.network,
-            scratch: &self.request.scratch,
-            progress: self.request.progress.as_ref(),
+            network: &self.request().network,
+            scratch: &self.request().scratch,
+            progress: self.request().progress.as_ref(),
         }
     }
 
@@ -182,7 +182,7 @@ impl Run<'_> {
             cache: crate::request::Cache::Apart,
         };
         let directory = ContextSource::Directory(checkout.directory().to_owned());
-        let scratch = self.request.scratch.clone();
+        let scratch = self.request().scratch.clone();
         let mut context = blocking::run(move || {
             let (opened, _) = Opened::open(&directory, &scratch)?;
             opened.look(&look)
@@ -224,7 +224,7 @@ impl Run<'_> {
             };
             let origin = shelf.next_origin().ok_or_else(too_many)?;
             let (name, file) = (found.name(), file.clone());
-            let (holding, scratch) = (shelf.clone(), self.request.scratch.clone());
+            let (holding, scratch) = (shelf.clone(), self.request().scratch.clone());
             let opened = blocking::run(move || open(&holding, &file, &name, (&scratch, origin)));
             let opened = opened
                 .await
@@ -238,7 +238,7 @@ impl Run<'_> {
                     "`{}` begins as if it were compressed, and can not be read: it is copied as it is",
                     found.name()
                 );
-                self.warn(&message, "`--unpack=false` says that it is no archive");
+                self.warn_again(&message, "`--unpack=false` says that it is no archive");
             }
             if let Some(archive) = &opened {
                 shelf.bring(Brought::Archive(archive.unpacked().clone()));

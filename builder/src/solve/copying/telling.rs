@@ -11,18 +11,18 @@ use crate::error::{Error, ErrorKind};
 use crate::pack::recipe::Recipe;
 use crate::plan::CopyFrom;
 use crate::solve::run::Run;
-use crate::step::copy::{self, Copied, Copying, Failure, Source};
+use crate::step::copy::{self, Copying, Failure, Source};
 
 /// How many files of one instruction are warned of by name.
 const WARNINGS_SHOWN: usize = 10;
 
 impl Run<'_> {
     /// Tells of files that are not in the image as they are in the context.
-    pub(super) fn warn_of(&self, context: &Context, copied: &Copied, how: &Copying) {
+    pub(super) fn warn_of(&self, context: &Context, taken: &[EntryPath], how: &Copying) {
         let mut said = Vec::new();
         if how.mode.is_none() {
             let hint = "set its mode with `--chmod`, or build with `--preserve-modes`";
-            said.extend(context.unusual.among(&copied.taken).map(|(path, why)| {
+            said.extend(context.unusual.among(taken).map(|(path, why)| {
                 let message = match why {
                     Why::Special(mode) => format!(
                         "`{path}` has the mode {mode:04o}, of which set-id and sticky bits were dropped"
@@ -34,7 +34,7 @@ impl Run<'_> {
                 (message, hint)
             }));
         }
-        let taken: BTreeSet<&EntryPath> = copied.taken.iter().collect();
+        let taken: BTreeSet<&EntryPath> = taken.iter().collect();
         let skipped = context.skipped.iter().filter(|(path, _)| {
             let parent = path.parent();
             parent.is_some_and(|parent| taken.contains(&parent))
@@ -58,7 +58,9 @@ impl Run<'_> {
             let message = format!("`{path}` is {old} below, and becomes {new} by `--link`");
             Some((message, hint))
         });
-        self.warn_of_all(&said.collect::<Vec<_>>());
+        for (message, hint) in said.take(WARNINGS_SHOWN) {
+            self.warn_again(&message, hint);
+        }
     }
 
     fn warn_of_all(&self, said: &[(String, &str)]) {

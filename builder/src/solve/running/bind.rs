@@ -44,13 +44,13 @@ pub(super) struct Packed {
 impl Run<'_> {
     /// Finds what a mount brings.
     pub(super) async fn brings(
-        &mut self,
+        &self,
         number: usize,
         from: &CopyFrom,
         mount: &Mount,
     ) -> Result<Brings, Error> {
         let mut shelf = Shelf::default();
-        let own;
+        let (own, there);
         let tree = match from {
             CopyFrom::Context | CopyFrom::Files(_) => {
                 let source = mount.source.as_deref().unwrap_or_default();
@@ -64,13 +64,13 @@ impl Run<'_> {
                 &own.tree
             }
             _ => {
-                let there = self.there(number, from).await?;
-                self.tree_there(&there)?
+                there = self.there(number, from).await?;
+                &*there
             }
         };
         let (recipe, shape) = below(tree, mount)?;
         self.unpack(&recipe, &mut shelf).await?;
-        let (recipe, digest) = self.layers.digest(recipe, &shelf).await?;
+        let (recipe, digest) = self.layers().digest(recipe, &shelf).await?;
         Ok(Brings {
             recipe,
             shelf,
@@ -83,7 +83,7 @@ impl Run<'_> {
     /// are.
     pub(super) async fn packed(&self, brings: Brings) -> Result<Packed, Error> {
         let Brings { recipe, shelf, .. } = brings;
-        let scratch = self.request.scratch.clone();
+        let scratch = self.request().scratch.clone();
         blocking::run(move || {
             let stored = |error| {
                 let context = format!("can not write into `{}`", scratch.display());

@@ -2,7 +2,8 @@
 //! makes a layer of what it left.
 
 use std::os::fd::AsFd as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -16,47 +17,47 @@ use crate::image::LayerOf;
 use crate::pack::contents::{Brought, Shelf};
 use crate::pack::layers::locked;
 use crate::pack::recipe::{Content, Item, Recipe};
-use crate::snapshot::{Chain, Prepared, Snapshots};
+use crate::snapshot::{Chain, Prepared};
+use crate::solve::here;
 use crate::solve::run::Run;
 use crate::solve::running::Command;
 use crate::solve::running::output::{self, LastLines};
-use crate::solve::stage::StageState;
+use crate::solve::running::pool::{Lease, Sandbox};
+use crate::solve::stage::{Placed, StageState};
 use crate::step::run::mask::Mask;
 
 /// How many layers are fetched at a time.
 const LAYERS_AT_ONCE: usize = 4;
 
-/// The directories of one build, which one command has at a time.
-pub(crate) type Sandbox = Arc<Mutex<Snapshots>>;
-
 impl Run<'_> {
-    /// Gives the sandbox of this build; it is made when a command needs it.
-    async fn sandbox(&mut self) -> Result<Sandbox, Error> {
-        if let Some(sandbox) = &self.sandbox {
-            return Ok(Arc::clone(sandbox));
+    /// Gives a sandbox for a command, best one that has the file system of the
+    /// stage.
+    async fn sandbox(&self, chain: &Chain) -> Result<Lease<'_>, Error> {
+        let (lease, is_new) = self.build.works.sandboxes.take(chain).await?;
+        if is_new {
+            let tier = locked(&lease.sandbox).tier().name();
+            self.note(&Event::Sandboxed { tier });
         }
-        let running = self.request.running.clone();
-        let sandbox = blocking::run(move || Snapshots::start(&running)).await?;
-        let tier = sandbox.tier().name();
-        self.note(&Event::Sandboxed { tier });
-        let sandbox = Arc::new(Mutex::new(sandbox));
-        self.sandbox = Some(Arc::clone(&sandbox));
-        Ok(sandbox)
+        Ok(lease)
     }
 
     /// Has all layers of a stage unpacked.
-    async fn unpacked(&mut self, stage: &StageState, sandbox: &Sandbox) -> Result<Chain, Error> {
-        let chain = Chain::of(stage.layers.iter().map(|placed| &placed.layer.diff_id));
+    async fn unpacked(
+        &self,
+        stage: &StageState,
+        (sandbox, chain): (&Sandbox, &Chain),
+    ) -> Result<(), Error> {
+        let _alone = self.build.works.sandboxes.unpacking.lock().await;
         let (asked, of) = (Arc::clone(sandbox), chain.clone());
         let missing = blocking::run(move || locked(&asked).missing(&of)).await?;
         let Some(last) = missing.last() else {
-            return Ok(chain);
+            return Ok(());
         };
         let wanted = stage.layers.iter().enumerate();
         let wanted = wanted.filter(|(at, _)| missing.contains(at));
         // Fetched, checked and decompressed some at a time; they are put into
         // directories one after the other, each by several threads.
-        let (layers, step) = (&self.layers, self.step);
+        let (layers, step) = (self.layers(), self.step);
         let contents = futures_util::stream::iter(wanted)
             .map(|(_, placed)| layers.unpack(step, &placed.place, &placed.layer))
             .buffered(LAYERS_AT_ONCE)
@@ -66,7 +67,7 @@ impl Run<'_> {
         for (at, placed) in stage.layers.iter().enumerate().take(last + 1) {
             let digest = placed.layer.descriptor.digest;
             let index = self
-                .layers
+                .layers()
                 .index(self.step, &placed.place, &placed.layer)
                 .await?;
             let fitting = |error| Error::layer(format!("the layer `{digest}` does not fit"), error);
@@ -89,21 +90,23 @@ impl Run<'_> {
             let origin = self.origin(placed)?;
             tree.apply(origin, &index).map_err(fitting)?;
         }
-        Ok(chain)
+        Ok(())
     }
 
     /// Runs a command, and gives the layer that it made, if it changed
     /// anything.
     pub(super) async fn execute(
-        &mut self,
+        &self,
         stage: &mut StageState,
         command: Command,
     ) -> Result<Option<LayerOf>, Error> {
-        let sandbox = self.sandbox().await?;
-        let chain = self.unpacked(stage, &sandbox).await?;
+        let chain = Chain::of(stage.layers.iter().map(|placed| &placed.layer.diff_id));
+        let lease = self.sandbox(&chain).await?;
+        let sandbox = Arc::clone(&lease.sandbox);
+        self.unpacked(stage, (&sandbox, &chain)).await?;
         let is_recorded = matches!(locked(&sandbox).tier().ids, Ids::One);
-        if is_recorded && command.user.uid != 0 && !self.told_of_users {
-            self.told_of_users = true;
+        let told = &self.build.works.told_of_users;
+        if is_recorded && command.user.uid != 0 && !told.swap(true, Ordering::Relaxed) {
             let message = "the sandbox `one` does not keep users of the image from files of others: what a command finds writable may be otherwise elsewhere";
             self.warn(
                 message,
@@ -119,7 +122,7 @@ impl Run<'_> {
         let last = LastLines::default();
         let tell = |pipe, stream| {
             let (mask, last, step) = (Arc::clone(&mask), last.clone(), self.step);
-            let progress = Arc::clone(&self.request.progress);
+            let progress = Arc::clone(&self.request().progress);
             blocking::run(move || {
                 output::tell(pipe, (step, stream), &mask, (progress.as_ref(), &last));
                 Ok(())
@@ -137,7 +140,7 @@ impl Run<'_> {
         drop(stop);
         told.and(also)?;
         let (prepared, ended) = ran?;
-        if let Some(error) = failed(ended, &self.request.running.limits, &last) {
+        if let Some(error) = failed(ended, &self.request().running.limits, &last) {
             let error = self.foreign(stage, error);
             blocking::run(move || locked(&sandbox).discard(&prepared)).await?;
             return Err(error);
@@ -148,7 +151,7 @@ impl Run<'_> {
     /// Says what may be the reason that no program of a stage can be run.
     fn foreign(&self, stage: &StageState, error: Error) -> Error {
         let (here, there) = (
-            &self.request.build_platform,
+            &self.request().build_platform,
             &stage.configured.config.platform,
         );
         if error.hint().is_some() || here.architecture == there.architecture {
@@ -161,7 +164,7 @@ impl Run<'_> {
 
     /// Makes a layer of what a command left.
     async fn taken(
-        &mut self,
+        &self,
         stage: &mut StageState,
         (sandbox, chain, prepared): (Sandbox, Chain, Prepared),
     ) -> Result<Option<LayerOf>, Error> {
@@ -201,7 +204,7 @@ impl Run<'_> {
                 recipe.enclose(tree);
             }
             let bytes = recipe.size();
-            let layer = self.packed_layer(stage, &mut recipe, &shelf).await?;
+            let layer = self.packed_layer(&mut recipe, &shelf).await?;
             self.put_on(stage, layer.clone()).await?;
             Some((layer, bytes))
         };
@@ -219,20 +222,28 @@ impl Run<'_> {
         Ok(layer.map(|(layer, _)| layer))
     }
 
+    /// Puts a layer onto a stage whose file system is known.
+    async fn put_on(&self, stage: &mut StageState, layer: LayerOf) -> Result<(), Error> {
+        stage.layers.push(Placed {
+            place: here(&layer.descriptor.digest),
+            layer,
+        });
+        self.see(stage).await
+    }
+
     /// Finds or packs the layer of a recipe.
     async fn packed_layer(
-        &mut self,
-        stage: &mut StageState,
+        &self,
         recipe: &mut Recipe,
         shelf: &Shelf,
     ) -> Result<LayerOf, Error> {
-        let media_type = self.request.format.layer();
-        if let Some(layer) = self.layers.find(recipe, shelf, &media_type).await? {
+        let media_type = self.layer_type();
+        let layers = self.layers();
+        if let Some(layer) = layers.find(recipe, shelf, &media_type).await? {
             return Ok(layer);
         }
-        stage.packed += 1;
-        let step = self.step;
-        self.layers.make(step, recipe, shelf, &media_type).await
+        self.build.works.packed.fetch_add(1, Ordering::Relaxed);
+        layers.make(self.step, recipe, shelf, &media_type).await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::request::OciRuntime;
 use crate::snapshot::{Chain, Prepared, Snapshots};
 use crate::solve::run::Run;
 use crate::solve::running::bind::Packed;
-use crate::solve::running::execute::Sandbox;
+use crate::solve::running::pool::Sandbox;
 use crate::solve::running::mounting::Mounting;
 use crate::solve::running::seeding::Caching;
 use crate::solve::running::{Command, not_given};
@@ -66,7 +66,7 @@ pub(super) struct Started {
 impl Run<'_> {
     /// Gathers the secrets that a command may see.
     pub(super) fn secrets(&self, command: &Command) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-        let given = &self.request.running.secrets;
+        let given = &self.request().running.secrets;
         let files = command
             .mounts
             .mounts
@@ -106,7 +106,7 @@ impl Run<'_> {
         mut command: Command,
         (sandbox, chain, secrets): (Sandbox, Chain, BTreeMap<String, Vec<u8>>),
     ) -> Result<Job, Error> {
-        let running = &self.request.running;
+        let running = &self.request().running;
         let nothing = Tree::new();
         let tree = stage.tree.as_ref().unwrap_or(&nothing);
         let mut packed = BTreeMap::new();
@@ -140,7 +140,7 @@ impl Run<'_> {
         let platform = &stage.configured.config.platform;
         let caching = self.caching(platform, asked.0, &sandbox).await;
         Ok(Job {
-            progress: Arc::clone(&self.request.progress),
+            progress: Arc::clone(&self.request().progress),
             root: root.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?,
             stubs: stubs::stubs(tree, &targets, self.time()?)?,
             time: times(self.time()?),

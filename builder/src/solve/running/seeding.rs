@@ -15,7 +15,7 @@ use crate::pack::layers::locked;
 use crate::plan::excerpt;
 use crate::snapshot::{Cache, Snapshots};
 use crate::solve::run::Run;
-use crate::solve::running::execute::Sandbox;
+use crate::solve::running::pool::Sandbox;
 use crate::step::run::mounts::{PlannedKind, PlannedMount};
 
 /// Is what a command's caches need.
@@ -37,7 +37,7 @@ impl Run<'_> {
         mounts: &[PlannedMount],
         sandbox: &Sandbox,
     ) -> Caching {
-        let sources = &self.request.caches.mounts.from;
+        let sources = &self.request().caches.mounts.from;
         let mut seeds = BTreeMap::new();
         for mount in mounts {
             let PlannedKind::Cache { id, sharing, .. } = &mount.kind else {
@@ -48,16 +48,16 @@ impl Run<'_> {
                 continue;
             }
             let of = MountId::new(id, platform);
-            let images = &self.layers.images;
-            if let Some(seed) = mounts::find(images, self.request, sources, &of).await {
+            let images = &self.layers().images;
+            if let Some(seed) = mounts::find(images, self.request(), sources, &of).await {
                 seeds.insert(mount.number, seed);
             }
         }
         Caching {
-            ledger: Arc::clone(&self.cache_mounts),
+            ledger: Arc::clone(&self.build.works.cache_mounts),
             platform: platform.clone(),
             seeds,
-            progress: Arc::clone(&self.request.progress),
+            progress: Arc::clone(&self.request().progress),
         }
     }
 }

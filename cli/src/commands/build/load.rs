@@ -11,7 +11,8 @@ use self::podman::Podman;
 use super::output::{Outputs, Writing};
 use crate::commands::wait;
 use crate::environment::Environment;
-use crate::report::{WithHint as _, missing, say};
+use crate::progress::Way;
+use crate::report::{WithHint as _, missing};
 
 /// Who gets an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -76,8 +77,8 @@ impl Loader {
         }
     }
 
-    /// Gives it the image that was built, and says how many bytes that took.
-    pub(super) fn load(&self, writing: &Writing<'_>, quiet: bool) -> anyhow::Result<u64> {
+    /// Gives it the image that was built, and names it.
+    pub(super) fn load(&self, writing: &Writing<'_>) -> anyhow::Result<&'static str> {
         let (directory, archive) = writing.docker().context("can not load the image")?;
         let size = fs_err::metadata(&archive)?.len();
         let program = match self {
@@ -93,16 +94,8 @@ impl Loader {
             }
         };
         drop(directory);
-        if !quiet {
-            let built = writing.built;
-            let tagged = built.names.iter().filter(|name| name.tag().is_some());
-            let names: Vec<String> = tagged.map(|name| format!("`{name}`")).collect();
-            match (names.is_empty(), built.images.as_slice()) {
-                (true, [image]) => say(&format!("loaded into {program}, by its id {}", image.config)),
-                _ => say(&format!("loaded into {program}: {}", names.join(", "))),
-            }
-        }
-        Ok(size)
+        writing.building.moved(Way::Sent, size);
+        Ok(program)
     }
 }
 

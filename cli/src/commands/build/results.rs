@@ -135,7 +135,7 @@ fn names(built: &Built, shown: &dyn Fn(&ImageName) -> String) -> String {
 }
 
 /// Says what was built in the words of buildx, and in some of our own.
-fn metadata(built: &Built, warnings: Option<Value>) -> Value {
+pub(super) fn metadata(built: &Built, warnings: Option<Value>) -> Value {
     let mut all = Map::new();
     let mut descriptor = built.descriptor.clone();
     descriptor.annotations.clone_from(&built.annotations);

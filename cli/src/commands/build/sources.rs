@@ -64,6 +64,7 @@ pub(crate) fn request(
         annotations: Annotations::default(),
         labels: BTreeMap::new(),
         cache: Cache::Use,
+        compression: builder::Compression::default(),
         threads: NonZeroUsize::MIN,
         caches: Caches::default(),
         jobs: NonZeroUsize::MIN,

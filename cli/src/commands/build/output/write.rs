@@ -13,6 +13,7 @@ use oci::Platform;
 use super::{Destination, Kind, Output, Shape};
 use crate::commands::wait;
 use crate::places::Reached;
+use crate::progress::{Building, Moving, Way};
 use crate::report::{WithHint as _, hinted, say, usage};
 
 /// Has what writing takes.
@@ -25,8 +26,8 @@ pub(in super::super) struct Writing<'a> {
     pub(in super::super) platforms: &'a [Platform],
     /// A directory for files that have no name.
     pub(in super::super) scratch: &'a Path,
-    /// Who is told of blobs that are copied.
-    pub(in super::super) progress: Arc<dyn Progress>,
+    /// Who counts what is written.
+    pub(in super::super) building: &'a Arc<Building>,
 }
 
 impl Writing<'_> {
@@ -97,7 +98,10 @@ impl Writing<'_> {
             .iter()
             .map(|(directory, image)| Rooted { directory, image })
             .collect();
-        let out = std::io::BufWriter::new(out);
+        let out = std::io::BufWriter::new(Counted {
+            out,
+            building: Arc::clone(self.building),
+        });
         wait(async {
             let images = &self.reached.images;
             Ok(builder::export_tar(images, &all, out, self.scratch).await?)
@@ -144,7 +148,12 @@ impl Writing<'_> {
     fn copy(&self, to: &Place) -> anyhow::Result<()> {
         let from = self.built.names.first().cloned();
         let from = from.context("the image has no name in the library")?;
-        let options = options(self.built, Arc::clone(&self.progress));
+        let moving = Moving {
+            building: Arc::clone(self.building),
+            way: Way::Written,
+            shown: Arc::new(image::Silent),
+        };
+        let options = options(self.built, Arc::new(moving));
         wait(async {
             let images = &self.reached.images;
             let copied = images.copy(&Place::Library(from), to, &options).await;
@@ -158,6 +167,24 @@ impl Writing<'_> {
             })
         })?;
         Ok(())
+    }
+}
+
+/// Has what is written counted.
+struct Counted<W> {
+    out: W,
+    building: Arc<Building>,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.building.moved(Way::Written, written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -1,0 +1,169 @@
+//! The file systems of stages and images: as trees, and what is in their files.
+
+use std::collections::BTreeSet;
+
+use ::image::Place;
+use layer::{NodeKind, Time, Tree};
+
+use crate::blocking;
+use crate::error::{Error, ErrorKind};
+use crate::image::LayerOf;
+use crate::image::base::BaseImage;
+use crate::pack::contents::Shelf;
+use crate::pack::layers::locked;
+use crate::pack::recipe::{Content, Recipe};
+use crate::solve::here;
+use crate::solve::run::Run;
+use crate::solve::stage::{Placed, StageState};
+use crate::step::owner::{self, Names, Owner};
+
+impl Run<'_> {
+    /// Has the content at hand that a recipe takes from layers.
+    pub(super) async fn unpack(&self, recipe: &Recipe, shelf: &mut Shelf) -> Result<(), Error> {
+        let origins: BTreeSet<u32> = recipe
+            .items()
+            .filter_map(|item| match &item.content {
+                Content::Place { place, .. } => Some(place.origin),
+                _ => None,
+            })
+            .filter(|origin| !Shelf::needs_no_layer(*origin))
+            .collect();
+        for origin in origins {
+            let Placed { layer, place } = self.placed(origin)?;
+            let unpacked = self.layers().unpack(self.step, &place, &layer).await?;
+            shelf.layers.insert(origin, unpacked);
+        }
+        Ok(())
+    }
+
+    /// Gives the number by which trees know a layer.
+    pub(super) fn origin(&self, placed: &Placed) -> Result<u32, Error> {
+        let mut origins = locked(&self.build.origins);
+        let digest = placed.layer.descriptor.digest;
+        let known = origins
+            .iter()
+            .position(|known| known.layer.descriptor.digest == digest);
+        let at = known.unwrap_or_else(|| {
+            origins.push(placed.clone());
+            origins.len() - 1
+        });
+        u32::try_from(at + 1)
+            .map_err(|_wide| Error::new(ErrorKind::Unsupported, "the build has too many layers"))
+    }
+
+    fn placed(&self, origin: u32) -> Result<Placed, Error> {
+        let origins = locked(&self.build.origins);
+        let placed = (origin as usize)
+            .checked_sub(1)
+            .and_then(|at| origins.get(at));
+        let lost = || Error::new(ErrorKind::Storage, "the content of a file is in no layer");
+        placed.cloned().ok_or_else(lost)
+    }
+
+    /// Makes the file system of some layers.
+    pub(super) async fn tree_of(&self, layers: &[Placed]) -> Result<Tree, Error> {
+        let mut tree = Tree::new();
+        self.apply(&mut tree, layers).await?;
+        Ok(tree)
+    }
+
+    /// Puts layers onto a file system.
+    async fn apply(&self, tree: &mut Tree, layers: &[Placed]) -> Result<(), Error> {
+        for placed in layers {
+            let Placed { layer, place } = placed;
+            let index = self.layers().index(self.step, place, layer).await?;
+            let origin = self.origin(placed)?;
+            let digest = layer.descriptor.digest;
+            tree.apply(origin, &index).map_err(|error| {
+                Error::layer(format!("the layer `{digest}` does not fit"), error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the file system of a stage is known, all of it.
+    pub(super) async fn see(&self, stage: &mut StageState) -> Result<(), Error> {
+        let mut tree = stage.tree.take().unwrap_or_else(|| {
+            stage.seen = 0;
+            Tree::new()
+        });
+        let new = stage.layers.get(stage.seen..).unwrap_or_default();
+        self.apply(&mut tree, new).await?;
+        stage.seen = stage.layers.len();
+        stage.tree = Some(tree);
+        Ok(())
+    }
+
+    pub(super) fn time(&self) -> Result<Time, Error> {
+        i64::try_from(self.request().epoch)
+            .map(Time::from_seconds)
+            .map_err(|_late| Error::new(ErrorKind::Unsupported, "the time is too late for files"))
+    }
+
+    /// Finds an owner in the files of a stage.
+    pub(super) async fn owner(&self, stage: &StageState, text: &str) -> Result<Owner, Error> {
+        let names = if owner::needs_names(text) {
+            Names {
+                passwd: self.small_file(stage, "/etc/passwd").await?,
+                group: self.small_file(stage, "/etc/group").await?,
+            }
+        } else {
+            Names::default()
+        };
+        owner::find(text, &names)
+    }
+
+    /// Reads a small file of a stage; one that is not there is empty.
+    pub(super) async fn small_file(
+        &self,
+        stage: &StageState,
+        path: &str,
+    ) -> Result<Vec<u8>, Error> {
+        let Some(tree) = &stage.tree else {
+            return Ok(Vec::new());
+        };
+        let resolved = tree.resolve(path.as_bytes(), layer::Follow::All);
+        let Ok(Some(NodeKind::File(file))) =
+            resolved.map(|resolved| resolved.node.map(|node| &node.kind))
+        else {
+            return Ok(Vec::new());
+        };
+        let Placed { layer, place } = self.placed(file.place.origin)?;
+        let index = self.layers().index(self.step, &place, &layer).await?;
+        let record = usize::try_from(file.place.position)
+            .ok()
+            .and_then(|at| index.records().get(at));
+        if let Some(kept) = record.and_then(|record| index.kept(&record.entry.path)) {
+            return Ok(kept.to_vec());
+        }
+        if file.size > layer::LayerIndex::KEPT_LIMIT {
+            let message = format!("`{path}` of the image is too large to look up names in it");
+            return Err(Error::new(ErrorKind::Step, message));
+        }
+        let unpacked = self.layers().unpack(self.step, &place, &layer).await?;
+        let (position, size, path) = (file.place.position, file.size, path.to_owned());
+        blocking::run(move || {
+            let mut bytes = Vec::new();
+            let failed = |error| Error::layer(format!("can not read `{path}`"), error);
+            let mut content = unpacked.open(position, size).map_err(failed)?;
+            std::io::Read::read_to_end(&mut content, &mut bytes).map_err(|error| {
+                Error::caused(ErrorKind::Storage, format!("can not read `{path}`"), error)
+            })?;
+            Ok(bytes)
+        })
+        .await
+    }
+}
+
+/// Gives the layers of a base with where they can be read.
+pub(super) fn placed(base: &BaseImage) -> Vec<Placed> {
+    let placed = |layer: &LayerOf| Placed {
+        layer: layer.clone(),
+        place: match &base.place {
+            // What a layout has was taken over.
+            Place::Layout { .. } => here(&base.digest),
+            place => place.clone(),
+        },
+    };
+    base.layers.iter().map(placed).collect()
+}

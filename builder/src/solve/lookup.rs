@@ -1,0 +1,220 @@
+//! Steps that may have been done before: what each is made of, looking for
+//! what it came to, and keeping that.
+
+use oci::{Algorithm, Digest, Hasher};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::cache::{Definition, InputKind, Known, Record, Warning};
+use crate::error::Error;
+use crate::events::{Event, Outcome};
+use crate::pack::contents::Shelf;
+use crate::pack::layers::locked;
+use crate::pack::recipe::Recipe;
+use crate::request::{Modes, Xattrs};
+use crate::solve::here;
+use crate::solve::run::Run;
+use crate::solve::stage::{Placed, StageState};
+
+/// Says what became of looking for a step.
+pub(super) struct Lookup {
+    /// What it came to before.
+    pub(super) found: Option<Known>,
+    /// What it is made of, but for files whose content is not known yet.
+    definition: Definition,
+    /// Its key, where all is known that it is made of.
+    key: Option<Digest>,
+    /// What of a context it takes.
+    files: Option<Recipe>,
+    /// The key of it without the content of files.
+    shape: Option<Digest>,
+    /// Nobody else does the same meanwhile.
+    _flight: Option<OwnedMutexGuard<()>>,
+}
+
+impl Lookup {
+    /// Says that a step can not be looked for, nor kept.
+    pub(super) fn nowhere(definition: Definition) -> Self {
+        Self {
+            found: None,
+            definition,
+            key: None,
+            files: None,
+            shape: None,
+            _flight: None,
+        }
+    }
+}
+
+/// Says whether a layer was made, or found by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// It was there.
+    Cached,
+    /// It was made.
+    Packed,
+}
+
+/// Digests some layers, for the name of what they make.
+pub(super) fn chain(layers: &[Placed]) -> Digest {
+    let mut hasher = Hasher::unbroken(Algorithm::Sha256);
+    for placed in layers {
+        hasher.update(placed.layer.diff_id.to_string().as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finish()
+}
+
+impl Run<'_> {
+    /// Starts the definition of a step: with what is below it, where that
+    /// counts.
+    pub(super) fn definition(&self, word: &str, below: Option<&StageState>) -> Definition {
+        let request = self.request();
+        let mut definition = Definition::default();
+        definition.add(InputKind::Instruction, "", word);
+        if let Some(stage) = below {
+            let (base, steps) = stage.layers.split_at(stage.of_base.min(stage.layers.len()));
+            definition.add_digest(InputKind::Base, "image", chain(base));
+            definition.add_digest(InputKind::Base, "steps", chain(steps));
+        }
+        definition.add(
+            InputKind::Option,
+            "--source-date-epoch",
+            request.epoch.to_string(),
+        );
+        let fidelity = request.fidelity;
+        let modes = match fidelity.modes {
+            Modes::Normalized => "normalized",
+            Modes::Preserved => "preserved",
+        };
+        definition.add(InputKind::Option, "--preserve-modes", modes);
+        let xattrs = match fidelity.xattrs {
+            Xattrs::Dropped => "dropped",
+            Xattrs::Preserved => "preserved",
+        };
+        definition.add(InputKind::Option, "--preserve-xattrs", xattrs);
+        if let Some(compression) = request.compression_key() {
+            definition.add(InputKind::Option, "--compression", compression);
+        }
+        definition
+    }
+
+    /// Looks for a step of which all is known.
+    pub(super) async fn look_up(&self, definition: &Definition) -> Result<Lookup, Error> {
+        let key = definition.key();
+        let memory = self.memory();
+        let flight = memory.flight(&key).await;
+        Ok(Lookup {
+            found: memory.find(&key).await?,
+            definition: definition.clone(),
+            key: Some(key),
+            files: None,
+            shape: None,
+            _flight: Some(flight),
+        })
+    }
+
+    /// Looks for a step that takes these files. Their content is read only if
+    /// such files were there before: else it is read while it is packed.
+    pub(super) async fn look_up_files(
+        &self,
+        definition: Definition,
+        files: Recipe,
+        shelf: &Shelf,
+    ) -> Result<Lookup, Error> {
+        let mut shaped = definition.clone();
+        shaped.add_digest(InputKind::File, "shape", files.shape());
+        let shape = shaped.key();
+        let memory = self.memory();
+        let flight = memory.flight(&shape).await;
+        let mut lookup = Lookup {
+            found: None,
+            definition,
+            key: None,
+            files: Some(files),
+            shape: Some(shape),
+            _flight: Some(flight),
+        };
+        let is_known = lookup.files.as_ref().is_some_and(|files| files.key().is_some());
+        if is_known || memory.has_shape(&shape).await? {
+            self.complete(&mut lookup, shelf).await?;
+            if let Some(key) = &lookup.key {
+                lookup.found = memory.find(key).await?;
+            }
+        }
+        Ok(lookup)
+    }
+
+    /// Works out the key of a step by the content of its files.
+    async fn complete(&self, lookup: &mut Lookup, shelf: &Shelf) -> Result<(), Error> {
+        let Some(files) = lookup.files.take() else {
+            return Ok(());
+        };
+        let (files, digest) = self.layers().digest(files, shelf).await?;
+        lookup.files = Some(files);
+        let mut definition = lookup.definition.clone();
+        definition.add_digest(InputKind::File, "", digest);
+        lookup.key = Some(definition.key());
+        Ok(())
+    }
+
+    /// Puts what was found onto a stage.
+    pub(super) fn take(&self, stage: &mut StageState, found: &Known) -> Outcome {
+        for Warning { message, hint } in &found.record.warnings {
+            self.note(&Event::Warned { message, hint });
+        }
+        let Some(layer) = &found.record.layer else {
+            return Outcome::CachedNothing;
+        };
+        let mut layer = layer.layer();
+        // The bytes are the same in both formats.
+        layer.descriptor.media_type = self.layer_type();
+        let (digest, size) = (layer.descriptor.digest, layer.descriptor.size);
+        stage.layers.push(Placed {
+            layer,
+            place: found.place.clone(),
+        });
+        Outcome::Cached { digest, size }
+    }
+
+    /// Keeps what a step came to under its keys: its own, and further ones.
+    pub(super) async fn keep(
+        &self,
+        lookup: Lookup,
+        mut keys: Vec<Digest>,
+        (known, packing): (Option<Known>, Packing),
+    ) -> Result<Outcome, Error> {
+        let warnings = std::mem::take(&mut *locked(&self.warned));
+        let mut known = known.unwrap_or_else(|| Known {
+            record: Record::default(),
+            place: here(&Digest::sha256(b"")),
+        });
+        known.record.warnings = warnings;
+        keys.extend(lookup.key);
+        keys.extend(lookup.shape);
+        self.memory().note(&keys, &known).await?;
+        let Some(layer) = &known.record.layer else {
+            return Ok(Outcome::NoLayer);
+        };
+        let (digest, size) = (layer.descriptor.digest, layer.descriptor.size);
+        Ok(match packing {
+            Packing::Cached => Outcome::Cached { digest, size },
+            Packing::Packed => Outcome::Packed { digest, size },
+        })
+    }
+
+    /// Learns the content of the files of a step from what was packed of them.
+    pub(super) async fn learn(
+        &self,
+        lookup: &mut Lookup,
+        packed: &Recipe,
+        shelf: &Shelf,
+    ) -> Result<(), Error> {
+        if lookup.key.is_some() {
+            return Ok(());
+        }
+        if let Some(files) = &mut lookup.files {
+            files.learn_from(packed);
+        }
+        self.complete(lookup, shelf).await
+    }
+}

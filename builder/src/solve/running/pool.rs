@@ -1,0 +1,72 @@
+//! The sandboxes of a build: one for each command that is run at a time.
+
+use std::sync::{Arc, Mutex};
+
+use crate::blocking;
+use crate::error::Error;
+use crate::pack::layers::locked;
+use crate::request::Running;
+use crate::snapshot::{Chain, Snapshots};
+
+/// Is a sandbox with its directories, which one command has at a time.
+pub(crate) type Sandbox = Arc<Mutex<Snapshots>>;
+
+/// Keeps the sandboxes of a build that nobody uses at the moment.
+#[derive(Debug)]
+pub(crate) struct Sandboxes {
+    running: Running,
+    idle: Mutex<Vec<Sandbox>>,
+    /// Held by who has layers unpacked, so that no two unpack the same one.
+    pub(super) unpacking: tokio::sync::Mutex<()>,
+}
+
+/// Is a sandbox that somebody uses.
+#[derive(Debug)]
+pub(super) struct Lease<'a> {
+    pub(super) sandbox: Sandbox,
+    pool: &'a Sandboxes,
+}
+
+impl Sandboxes {
+    /// Starts with none.
+    pub(crate) fn new(running: Running) -> Self {
+        Self {
+            running,
+            idle: Mutex::default(),
+            unpacking: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Gives a sandbox that nobody uses, best one that has the file system of
+    /// this chain, or else part of it; and whether it was made for that.
+    pub(super) async fn take(&self, chain: &Chain) -> Result<(Lease<'_>, bool), Error> {
+        let found = {
+            let mut idle = locked(&self.idle);
+            let best = (0..idle.len()).max_by_key(|at| {
+                let sandbox = idle.get(*at);
+                sandbox.map(|sandbox| locked(sandbox).has_of(chain))
+            });
+            best.map(|at| idle.swap_remove(at))
+        };
+        let (sandbox, is_new) = match found {
+            Some(sandbox) => (sandbox, false),
+            None => {
+                let running = self.running.clone();
+                let snapshots = blocking::run(move || Snapshots::start(&running)).await?;
+                (Arc::new(Mutex::new(snapshots)), true)
+            }
+        };
+        let pool = self;
+        Ok((Lease { sandbox, pool }, is_new))
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        // One that a thread still works in when its build was given up is not
+        // for others.
+        if Arc::strong_count(&self.sandbox) == 1 {
+            locked(&self.pool.idle).push(Arc::clone(&self.sandbox));
+        }
+    }
+}

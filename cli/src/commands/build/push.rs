@@ -1,0 +1,76 @@
+//! What is built goes to registries under these names: by `--push`, and by
+//! outputs that are images.
+
+use oci::ImageName;
+
+use super::output::{Outputs, Push};
+use crate::places;
+use crate::report::{hinted, usage};
+
+/// Holds the names of what is built.
+pub(super) struct Targets {
+    /// Those that it gets in the library.
+    pub(super) names: Vec<ImageName>,
+    /// Those that it is pushed as.
+    pub(super) pushed: Vec<(ImageName, Push)>,
+}
+
+impl Targets {
+    /// Gathers the names of all arguments, each once.
+    pub(super) fn of(
+        (push_all, tags): (bool, &[String]),
+        outputs: &Outputs,
+    ) -> anyhow::Result<Self> {
+        let tags = tags.iter().map(|tag| places::parse_name(tag));
+        let tags: Vec<ImageName> = tags.collect::<anyhow::Result<_>>()?;
+        let mut names = tags.clone();
+        names.extend(outputs.names().cloned());
+        for name in &names {
+            if name.digest().is_some() {
+                let message = format!("`{name}` has a digest, which a build can not be told");
+                return Err(usage(message));
+            }
+        }
+        let mut pushed = Vec::new();
+        let mut push = |names: &[ImageName], how: Push| {
+            pushed.extend(names.iter().map(|name| (name.clone(), how)));
+        };
+        if push_all {
+            push(needed("--push", &tags)?, Push::ByName);
+        }
+        for image in &outputs.images {
+            match (image.push, image.names.as_slice()) {
+                (Push::No, _) => {}
+                (how, []) => push(needed("type=registry", &tags)?, how),
+                (how, names) => push(names, how),
+            }
+        }
+        Ok(Self {
+            names: once(names),
+            pushed: once(pushed),
+        })
+    }
+}
+
+/// Gives the names of `-t`, where something is pushed under them.
+fn needed<'a>(what: &str, tags: &'a [ImageName]) -> anyhow::Result<&'a [ImageName]> {
+    if !tags.is_empty() {
+        return Ok(tags);
+    }
+    let error = usage(format!("`{what}` needs to know where to: there is no `-t`"));
+    Err(hinted(
+        error,
+        "name the image as in `-t localhost:5000/shop:1`",
+    ))
+}
+
+/// Leaves out what is there twice.
+fn once<T: PartialEq>(given: Vec<T>) -> Vec<T> {
+    let mut all = Vec::with_capacity(given.len());
+    for one in given {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all
+}
