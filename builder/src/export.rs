@@ -173,7 +173,7 @@ async fn whole(images: &Images, built: &BuiltImage, scratch: &Path) -> Result<(T
         images: images.clone(),
         library: library.clone(),
         scratch: PathBuf::from(scratch),
-        threads: NonZeroUsize::MIN,
+        packing: NonZeroUsize::MIN.into(),
         cache: Cache::Use,
         progress: Arc::new(Silent),
         indexes: Mutex::default(),

@@ -7,6 +7,8 @@ mod bad_input;
 mod build;
 #[path = "cli/build_words.rs"]
 mod build_words;
+#[path = "cli/cache_mounts.rs"]
+mod cache_mounts;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/config.rs"]

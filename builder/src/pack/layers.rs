@@ -279,13 +279,9 @@ impl Layers {
         Ok(layer)
     }
 
-    /// Gives the key of something that is packed as this build does, by the
-    /// key of what is in it.
+    /// Gives the key of something that is packed as this build does.
     fn packed(&self, key: Digest) -> Digest {
-        match self.packing.compression {
-            usual if usual == Compression::default() => key,
-            other => Digest::sha256(format!("packed {} {key}", other.name()).as_bytes()),
-        }
+        packed_as(self.packing.compression, key)
     }
 
     /// Finds a layer by what it was made of.
@@ -364,6 +360,15 @@ impl Layers {
             }
         }
     }
+}
+
+/// Gives the key of something that is packed in a way, by the key of what is in
+/// it.
+pub(crate) fn packed_as(compression: Compression, key: Digest) -> Digest {
+    if compression == Compression::default() {
+        return key;
+    }
+    Digest::sha256(format!("packed {} {key}", compression.name()).as_bytes())
 }
 
 /// Writes the layer of a recipe. It blocks.

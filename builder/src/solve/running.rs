@@ -21,6 +21,7 @@ use crate::blocking;
 use crate::cache::{Known, Record};
 use crate::error::{Error, ErrorKind};
 use crate::events::Outcome;
+use crate::pack::layers::packed_as;
 use crate::plan::{CopyFrom, Step, excerpt};
 use crate::request::{Grant, Reach, RunNetwork, Running, SandboxChoice};
 use crate::solve::here;
@@ -248,7 +249,7 @@ impl Run<'_> {
                 id: variable.id.clone(),
             },
         }));
-        key::key(&Depends {
+        let key = key::key(&Depends {
             parent: &parent,
             platform: &stage.configured.config.platform,
             started: &command.started,
@@ -260,7 +261,8 @@ impl Run<'_> {
             mounts: &mounted,
             hosts: &command.hosts,
             epoch: i64::try_from(self.request().epoch).unwrap_or(i64::MAX),
-        })
+        });
+        packed_as(self.request().compression, key)
     }
 }
 

@@ -3,6 +3,7 @@
 mod cache_mounts;
 mod caching;
 mod call;
+mod compression;
 mod context;
 mod deliver;
 mod docker;
@@ -35,7 +36,7 @@ use crate::environment::Environment;
 use crate::places::{Need, Reached};
 use crate::progress::{self, Building};
 use crate::registries::Reach;
-use crate::report::{self, say, usage};
+use crate::report::{self, say};
 
 use self::call::Call;
 pub(crate) use self::context::{DOCKERFILE_LIMIT, read_stdin};
@@ -107,6 +108,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value = "oci")]
     format: FormatName,
 
+    #[command(flatten)]
+    compression: compression::Flags,
+
     /// Take over the permissions of files as they are on this machine
     #[arg(long)]
     preserve_modes: bool,
@@ -131,7 +135,7 @@ pub(crate) struct Arguments {
     caching: caching::Flags,
 
     #[command(flatten)]
-    cache_mounts: cache_mounts::Flags,
+    cache_mounts: cache_mounts::CacheMounts,
 
     #[command(flatten)]
     reach: Reach,
@@ -291,6 +295,7 @@ fn requested(
             FormatName::Oci => Format::Oci,
             FormatName::Docker => Format::Docker,
         },
+        compression: arguments.compression.compression()?,
         annotations: arguments.labels.annotations(&request.platforms)?,
         labels: arguments.labels.labels()?,
         caches: builder::Caches {

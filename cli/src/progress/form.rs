@@ -55,7 +55,7 @@ impl Form {
         if global.quiet {
             return Ok(Self::Quiet);
         }
-        let smart = super::is_smart(environment);
+        let smart = is_smart(environment);
         let mode = match (given, environment.variable(VARIABLE)) {
             (Some(Mode::Tty), _) if !smart => {
                 let error = usage("`--progress=tty` needs a terminal on standard error");

@@ -73,37 +73,47 @@ fn steps_go_to_the_screen_and_the_digest_to_standard_output() {
     let digest = format!("{DIGEST}\n");
     let built = home.wharf(&["build", "-t", "shop:1", "shop"]);
     assert_eq!(built.ok(), digest);
-    let layers = |word: &str| {
+    let layers = |word: &str, more: &str, cached: usize| {
         format!(
             "times are 0 (1970); SOURCE_DATE_EPOCH or `--source-date-epoch` sets another\n\
-             [gathered, 1/8] FROM scratch AS gathered\n\
-             [gathered, 2/8] COPY web /srv/web\n      {word} layer LAYER\n\
-             [stage 1, 3/8] FROM scratch\n\
-             [stage 1, 4/8] ARG GREETING=hello\n\
-             [stage 1, 5/8] COPY --from=gathered /srv /srv\n      cached layer LAYER\n\
-             [stage 1, 6/8] COPY <<END /etc/motd\n      {word} layer LAYER\n\
-             [stage 1, 7/8] ENV PATH=/bin\n\
-             [stage 1, 8/8] CMD [\"/bin/serve\"]\n\
-             built `docker.io/library/shop:1`: 2 layers, SIZE"
+             #1 [gathered, 1/8] FROM scratch AS gathered\n\
+             #2 [gathered, 2/8] COPY web /srv/web\n#2 {word} layer LAYER\n\
+             #3 [stage 1, 3/8] FROM scratch\n\
+             #4 [stage 1, 4/8] ARG GREETING=hello\n\
+             #5 [stage 1, 5/8] COPY --from=gathered /srv /srv\n#5 cached layer LAYER\n\
+             #6 [stage 1, 6/8] COPY <<END /etc/motd\n#6 {word} layer LAYER\n\
+             #7 [stage 1, 7/8] ENV PATH=/bin\n\
+             #8 [stage 1, 8/8] CMD [\"/bin/serve\"]\n\
+             built `docker.io/library/shop:1`: 2 layers, SIZE{more}\n\
+             cached {cached} of 3 steps, NUMBERS\n"
         )
     };
-    assert_eq!(plain(&built.talk()), layers("packed") + "\n");
+    assert_eq!(plain(&built.talk()), layers("packed", "", 1));
 
     let again = home.wharf(&["build", "-t", "shop:1", "shop"]);
     assert_eq!(again.ok(), digest);
     assert_eq!(
         plain(&again.talk()),
-        layers("cached") + "; nothing changed, and the library was not written to\n"
+        layers(
+            "cached",
+            "; nothing changed, and the library was not written to",
+            3
+        )
     );
 
     let quiet = home.wharf(&["build", "-q", "--no-cache", "shop"]);
     assert_eq!((quiet.ok(), quiet.stderr.as_str()), (digest.as_str(), ""));
 }
 
-/// Takes digests and sizes out of what is on the screen.
+/// Takes digests, sizes and times out of what is on the screen.
 fn plain(talk: &str) -> String {
     let mut lines = String::new();
-    for line in talk.lines() {
+    let is_lasting = |line: &&str| !line.starts_with("slowest: ");
+    for line in talk.lines().filter(is_lasting) {
+        if let Some((cached, _)) = line.split_once(" steps, ") {
+            lines.push_str(&format!("{cached} steps, NUMBERS\n"));
+            continue;
+        }
         let line = match (line.split_once(" layer "), line.split_once(" layers, ")) {
             (Some((start, _)), _) => format!("{start} layer LAYER"),
             (_, Some((start, rest))) => {

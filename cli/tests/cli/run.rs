@@ -11,7 +11,7 @@ const BUSYBOX: &str = "/bin/busybox";
 
 /// Makes a home with a context whose base has a shell; none where commands
 /// can not be run.
-fn furnished(commands: &str) -> Option<Home> {
+pub(crate) fn furnished(commands: &str) -> Option<Home> {
     let home = Home::new();
     let works = home.wharf(&["doctor", "-q"]).code == Some(0);
     let program = fs_err::read(BUSYBOX).unwrap_or_default();
@@ -77,7 +77,7 @@ fn what_commands_say_stands_between_the_steps() {
     let talk = built.talk();
     assert!(talk.contains("\n      sandbox `"), "{talk}");
     assert!(
-        talk.contains("\n      | error: x\n      | red\n      packed layer "),
+        talk.contains("\n#2 | error: x\n#2 | red\n#2 packed layer "),
         "{talk}"
     );
     // Nothing is run again, and nothing is said in its place.
@@ -131,7 +131,7 @@ fn a_secret_is_for_the_command_alone() {
     let built = build(&home, &["--secret", "id=token,src=token", "-o", "out"]);
     built.ok();
     assert!(
-        built.stderr.contains("      | it is ***\n"),
+        built.stderr.contains("#2 | it is ***\n"),
         "{}",
         built.stderr
     );

@@ -2,6 +2,10 @@
 //!
 //! The one place that knows how it is said.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 /// One step of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -21,50 +25,61 @@ pub(crate) enum Fate {
     Idle,
 }
 
+/// The option that makes a build say what [`steps`] reads.
+pub(crate) const FLAG: &str = "--progress=rawjson";
+
 /// Reads what `wharf build` wrote on standard error.
 pub(crate) fn steps(words: &str) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: BTreeMap<u64, Step> = BTreeMap::new();
     for line in words.lines() {
-        if let Some(text) = heading(line) {
-            steps.push(Step {
-                text: text.to_owned(),
-                fate: Fate::Idle,
-            });
-            continue;
-        }
-        let Some(step) = steps.last_mut() else {
+        let Ok(event) = serde_json::from_str::<Value>(line) else {
             continue;
         };
-        let line = line.trim_start();
-        let is_cached = line.starts_with("cached layer") || line.starts_with("cached: ");
-        let ran = line.starts_with("packed layer") || line.starts_with("no file changed");
-        if is_cached {
-            step.fate = Fate::Cached;
-        } else if ran {
-            step.fate = Fate::Ran;
+        let Some(number) = event["step"].as_u64() else {
+            continue;
+        };
+        match event["event"].as_str() {
+            Some("started") => {
+                let text = event["text"].as_str().unwrap_or_default().to_owned();
+                let fate = Fate::Idle;
+                steps.insert(number, Step { text, fate });
+            }
+            Some("finished") => {
+                let step = steps.get_mut(&number).expect("it has started");
+                step.fate = fate(event["outcome"].as_str().unwrap_or_default(), &step.text);
+            }
+            _ => {}
         }
     }
-    steps
+    steps.into_values().collect()
 }
 
-/// Returns the instruction of a line such as `[stage, 2/7] RUN true`; where there is one
-/// stage, its name is not said.
-fn heading(line: &str) -> Option<&str> {
-    let (place, text) = line.strip_prefix('[')?.split_once("] ")?;
-    let (_, number) = place.rsplit_once(", ").unwrap_or(("", place));
-    let (number, count) = number.trim().split_once('/')?;
-    let are_numbers = [number, count].map(|text| text.parse::<usize>().is_ok());
-    (are_numbers == [true, true]).then_some(text)
+fn fate(outcome: &str, text: &str) -> Fate {
+    let is_command = text.to_ascii_uppercase().starts_with("RUN ");
+    match outcome {
+        "packed" => Fate::Ran,
+        "cached" | "cached-nothing" => Fate::Cached,
+        // It was run, and has changed no file.
+        "no-layer" if is_command => Fate::Ran,
+        "no-layer" | "base" => Fate::Idle,
+        _ => panic!("`{outcome}` is no outcome of a step"),
+    }
 }
 
 #[test]
 fn steps_are_read() {
-    let words = "[a,  1/10] FROM scratch AS a\n[a,  2/10] COPY d /d\n      packed layer 71 of 5 B\n\
-                 [a, 10/10] RUN true\n      unpacking 7\n      no file changed in 0.2 s\n\
-                 [1/2] RUN echo\n      cached: it changes no file\n[ 2/2] WORKDIR /w\n      \
-                 cached layer 1 of 2 B\nbuilt `x`\n";
-    let fates: Vec<Fate> = steps(words).iter().map(|step| step.fate).collect();
-    let wanted = [Fate::Idle, Fate::Ran, Fate::Ran, Fate::Cached, Fate::Cached];
-    assert_eq!(fates, wanted);
-    assert_eq!(steps(words)[2].text, "RUN true");
+    let words = r#"{"event":"planned","stages":1,"steps":4}
+{"event":"started","step":1,"stage":"a","text":"FROM scratch AS a"}
+{"event":"started","step":2,"stage":"a","text":"COPY d /d"}
+{"event":"started","step":4,"stage":"a","text":"run true"}
+{"event":"finished","step":4,"outcome":"no-layer"}
+{"event":"finished","step":2,"outcome":"packed","size":7}
+{"event":"started","step":3,"stage":"a","text":"WORKDIR /w"}
+a warning
+{"event":"finished","step":3,"outcome":"cached"}
+"#;
+    let steps = steps(words);
+    let fates: Vec<Fate> = steps.iter().map(|step| step.fate).collect();
+    assert_eq!(fates, [Fate::Idle, Fate::Ran, Fate::Cached, Fate::Ran]);
+    assert_eq!(steps[1].text, "COPY d /d");
 }

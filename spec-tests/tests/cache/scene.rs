@@ -94,7 +94,7 @@ impl Scene {
         command
             .args(["-c", &format!("umask {}; exec \"$@\"", call.umask), "sh"])
             .arg(spec_tests::program())
-            .args(["build", "--build-context"])
+            .args(["build", progress::FLAG, "--build-context"])
             .arg(format!("base=oci-layout://base:{}", call.base))
             .arg("--file")
             .arg(dockerfile)

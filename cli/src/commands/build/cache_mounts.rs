@@ -16,7 +16,7 @@ use crate::report::{WithHint as _, count, missing, say, usage};
 
 /// The flags of cache mounts.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Flags {
+pub(crate) struct CacheMounts {
     /// Where a new or empty cache of `RUN --mount=type=cache` is filled from, as in type=registry,ref=NAME or type=local,src=DIR, with id=ID for one cache, key=FILE for the one that was kept with such a file, and quota=SIZE; may be given several times
     #[arg(long, value_name = "SOURCE")]
     cache_mount_from: Vec<String>,
@@ -33,7 +33,7 @@ const TARGET: &str = "it is as in `--cache-mount-to type=registry,ref=localhost:
 /// The largest key file that is read, in bytes: a lock file is no archive.
 const KEY_LIMIT: u64 = 256 * 1024 * 1024;
 
-impl Flags {
+impl CacheMounts {
     /// Reads the flags.
     pub(super) fn mounts(&self) -> anyhow::Result<MountCaches> {
         let from = self.cache_mount_from.iter();
@@ -173,7 +173,7 @@ mod tests {
 
     fn flags(from: &[&str], to: &[&str]) -> anyhow::Result<MountCaches> {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let flags = Flags {
+        let flags = CacheMounts {
             cache_mount_from: owned(from),
             cache_mount_to: owned(to),
         };

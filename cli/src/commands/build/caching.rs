@@ -16,6 +16,7 @@ use crate::report::{WithHint as _, hinted, say, usage};
 
 /// The flags of caches.
 #[derive(Debug, clap::Args)]
+#[group(id = "caching")]
 pub(crate) struct Flags {
     /// Where steps are looked for that this machine does not know, as in type=registry,ref=NAME or type=local,src=DIR; NAME alone is in a registry, and may be an image that was pushed with --cache-to type=inline; may be given several times
     #[arg(long, value_name = "SOURCE")]

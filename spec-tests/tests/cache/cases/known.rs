@@ -40,7 +40,7 @@ table! {
     );
     /// kaniko #2241 in a stage: a name in a directory that another stage takes.
     a_name_in_a_stage => known(
-        "FROM base AS made\nRUN mkdir /d && echo 1 > /d/a\nFROM base\nCOPY --from=made /d /d\n",
+        "FROM base AS made\nRUN mkdir /d && echo 1 > /d/a\nFROM base\nCOPY --from=made /d /e\n",
         &[Swap("/d/a", "/d/b")],
         &["RUN", "COPY"],
     );

@@ -26,28 +26,28 @@ table! {
     /// The stage is another one, what is taken from it is not.
     a_file_that_is_not_taken => stages(TWO, &[Write("g", "2")], &["COPY f g", "RUN cat"]);
     a_command_that_does_the_same => stages(
-        "FROM base AS made\nRUN echo 1 > /f\nFROM base\nCOPY --from=made /f /f\nRUN cp /f /x\n",
+        "FROM base AS made\nRUN echo 1 > /f\nFROM base\nCOPY --from=made /f /taken\nRUN cp /taken /x\n",
         &[Swap("echo 1", "echo  1")],
         &["RUN echo"],
     );
     a_file_made_twice_alike => stages(
-        "FROM base AS made\nRUN echo 1 > /f\nRUN echo 3 > /g\nFROM base\nCOPY --from=made /f /f\nRUN cp /f /x\n",
+        "FROM base AS made\nRUN echo 1 > /f\nRUN echo 3 > /g\nFROM base\nCOPY --from=made /f /taken\nRUN cp /taken /x\n",
         &[Swap("RUN echo 1 > /f\n", "RUN echo 2 > /f\nRUN echo 1 > /f\n")],
         &["RUN echo 2", "RUN echo 1", "RUN echo 3"],
     );
     the_directory_that_is_taken => stages(
-        "FROM base AS made\nRUN mkdir /d && echo 1 > /d/f\nFROM base\nCOPY --from=made /d /d\nRUN ls /d > /x\n",
+        "FROM base AS made\nRUN mkdir /d && echo 1 > /d/f\nFROM base\nCOPY --from=made /d /taken\nRUN ls /taken > /x\n",
         &[Swap("echo 1 > /d/f", "echo 1 > /d/f && echo > /d/g")],
         &["RUN mkdir", "COPY", "RUN ls"],
     );
     permissions_of_what_is_taken => stages(
-        "FROM base AS made\nRUN echo 1 > /f && chmod 600 /f\nFROM base\nCOPY --from=made /f /f\n",
+        "FROM base AS made\nRUN echo 1 > /f && chmod 600 /f\nFROM base\nCOPY --from=made /f /taken\n",
         &[Swap("600", "640")],
         &["RUN", "COPY"],
     );
     /// Owners of the files of a stage are nobody's clone, but `COPY` gives them to root.
     the_owner_of_what_is_taken => stages(
-        "FROM base AS made\nRUN echo 1 > /f && chown 7:7 /f\nFROM base\nCOPY --from=made /f /f\n",
+        "FROM base AS made\nRUN echo 1 > /f && chown 7:7 /f\nFROM base\nCOPY --from=made /f /taken\n",
         &[Swap("7:7", "8:8")],
         &["RUN", "COPY"],
     );
@@ -93,20 +93,20 @@ table! {
     ).of("FROM base AS start\nCOPY f /f\nRUN cp /f /x\n").with(&[Swap("RUN", "FROM start AS rest\nRUN")]);
     /// What a stage is built upon counts for its commands.
     the_stage_below => stages(
-        "FROM base AS a\nCOPY f /f\nFROM a AS b\nRUN ls > /x\nFROM a AS c\nCOPY --from=b /x /x\nCOPY g /g\n",
+        "FROM base AS a\nCOPY f /f\nFROM a AS b\nRUN ls > /x\nFROM a AS c\nCOPY --from=b /x /taken\nCOPY g /g\n",
         &[Write("f", "2")],
         &["COPY f /f", "RUN ls"],
     );
     a_chain_of_stages => stages(
-        "FROM base AS a\nRUN echo 1 > /x\nFROM base AS b\nCOPY --from=a /x /x\nRUN cp /x /y\n\
-         FROM base AS c\nCOPY --from=b /y /y\nRUN cp /y /z\nFROM base\nCOPY --from=c /z /z\n",
+        "FROM base AS a\nRUN echo 1 > /x\nFROM base AS b\nCOPY --from=a /x /in/x\nRUN cp /in/x /y\n\
+         FROM base AS c\nCOPY --from=b /y /in/y\nRUN cp /in/y /z\nFROM base\nCOPY --from=c /z /in/z\n",
         &[Swap("echo 1", "echo 2")],
-        &["RUN echo", "COPY --from=a", "RUN cp /x", "COPY --from=b", "RUN cp /y", "COPY --from=c"],
+        &["RUN echo", "COPY --from=a", "RUN cp /in/x", "COPY --from=b", "RUN cp /in/y", "COPY --from=c"],
     );
     /// The change ends where nothing is left of it.
     a_chain_of_stages_that_forgets => stages(
-        "FROM base AS a\nRUN echo 1 > /x\nFROM base AS b\nCOPY --from=a /x /x\nRUN wc -l /x > /y\n\
-         FROM base AS c\nCOPY --from=b /y /y\nRUN cp /y /z\nFROM base\nCOPY --from=c /z /z\n",
+        "FROM base AS a\nRUN echo 1 > /x\nFROM base AS b\nCOPY --from=a /x /in/x\nRUN wc -l /in/x > /y\n\
+         FROM base AS c\nCOPY --from=b /y /in/y\nRUN cp /in/y /z\nFROM base\nCOPY --from=c /z /in/z\n",
         &[Swap("echo 1", "echo 2")],
         &["RUN echo", "COPY --from=a", "RUN wc"],
     );

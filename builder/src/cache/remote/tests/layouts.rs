@@ -19,8 +19,9 @@ async fn a_cache_goes_to_another_machine() {
     let nothing = step("nothing", true, None, here(&key("nothing")));
     let steps = [one.step("a", true).await, one.step("b", false).await, nothing];
 
-    let least = one.export(&to_layout(&layout, CacheExtent::Result), &steps);
-    let least = least.await.expect("written");
+    let (result, all) = (CacheExtent::Result, CacheExtent::All);
+    let (result, all) = (to_layout(&layout, result), to_layout(&layout, all));
+    let least = one.export(&result, &steps).await.expect("written");
     assert_eq!((least.steps, least.left_out), (2, 0));
     // The layer and the config.
     assert_eq!((least.blobs_sent, least.blobs_present), (2, 0));
@@ -35,16 +36,14 @@ async fn a_cache_goes_to_another_machine() {
     let blob = other.images.blob(&read.place, &layer.descriptor).await;
     assert!(blob.is_ok(), "the layer is where the cache is");
 
-    let most = one.export(&to_layout(&layout, CacheExtent::All), &steps);
-    let most = most.await.expect("written");
+    let most = one.export(&all, &steps).await.expect("written");
     assert_eq!((most.steps, most.blobs_sent, most.blobs_present), (3, 2, 1));
     let read = other.import(&from_layout(&layout)).await.expect("readable");
     assert!(read.expect("there").records.contains_key(&key("b")));
 
     // The same in another order is the same, and moves nothing.
     let turned: Vec<_> = steps.iter().rev().cloned().collect();
-    let again = one.export(&to_layout(&layout, CacheExtent::All), &turned);
-    let again = again.await.expect("written");
+    let again = one.export(&all, &turned).await.expect("written");
     assert_eq!(again.digest, most.digest);
     assert_eq!((again.blobs_sent, again.blobs_present), (0, 3));
 }
@@ -137,8 +136,8 @@ async fn a_cache_that_can_not_be_written_fails_the_build_or_not() {
         to_layout(&layout, CacheExtent::Result),
     ];
     let said = Said::default();
-    let all = export_all(&machine.images, &targets, &steps, &image(), &said);
-    assert_eq!(all.await.expect("ignored").sent.len(), 1);
+    let all = export_all(&machine.images, &targets, &steps, &image(), &said).await;
+    assert_eq!(all.expect("ignored").sent.len(), 1);
     let said = said.0.into_inner().expect("no panic");
     assert_eq!(said.len(), 1);
     assert!(said[0].contains("`main.c`"), "{said:?}");
