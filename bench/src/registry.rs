@@ -10,7 +10,7 @@ mod connection;
 mod lists;
 mod manifests;
 mod memory;
-mod peer;
+pub(crate) mod peer;
 mod push;
 mod pushes;
 mod table;

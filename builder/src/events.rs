@@ -105,6 +105,14 @@ pub enum Event<'a> {
         /// One line, without its end; what is no UTF-8 is replaced.
         line: &'a str,
     },
+    /// A registry has a layer, before the image is pushed.
+    Sent {
+        /// The layer's digest.
+        digest: &'a Digest,
+        /// The bytes that were sent; 0 where the registry had it, or took it
+        /// over from another repository.
+        bytes: u64,
+    },
     /// A step is done.
     Finished {
         /// Which of the steps.

@@ -71,6 +71,9 @@ pub struct Request {
     pub running: Running,
     /// A directory for files that have no name.
     pub scratch: PathBuf,
+    /// Where the image will be pushed: its layers are sent there as soon as they
+    /// are made, as far as that works. The push itself is for whoever asked.
+    pub sending: Vec<ImageName>,
     /// Who is told how it comes on.
     pub progress: Arc<dyn Progress>,
 }

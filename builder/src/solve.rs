@@ -13,21 +13,23 @@ mod workdir;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
 use bytes::Bytes;
 use dockerfile::{Diagnostic, Ignore, Severity};
 use oci::{Config, Descriptor, Digest, ImageName, Manifest, Platform};
-use tokio::sync::Semaphore;
+use futures_util::StreamExt as _;
+use tokio::sync::{Semaphore, mpsc};
 
+use crate::cache::remote::{self, CacheSent, ExportedStep, InlineCache};
 use crate::cache::{Memory, mounts};
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::{Event, Progress};
 use crate::image::{LayerOf, compose};
-use crate::pack::layers::Layers;
+use crate::pack::layers::{Layers, locked};
 use crate::plan::Plan;
 use crate::prepare::Prepared;
 use crate::request::{Cache, Request, SandboxChoice};
@@ -52,6 +54,10 @@ pub struct Built {
     pub written: usize,
     /// The cache mounts that went to other machines.
     pub cache_mounts: Vec<mounts::MountExported>,
+    /// The caches that were written, by what they are called.
+    pub caches: Vec<(String, CacheSent)>,
+    /// The cache that goes with the image, when it is pushed.
+    pub inline: Option<InlineCache>,
     /// What there is to say of the Dockerfile, though it could be built.
     pub warnings: Vec<Diagnostic>,
     /// What there is to say of the ignore file.
@@ -109,6 +115,8 @@ pub struct BuiltStep {
 /// Is what the walks over the plans of all platforms came to.
 struct Walked {
     images: Vec<(StageState, Vec<BuiltStep>)>,
+    /// What steps came to, for caches elsewhere.
+    exported: Vec<ExportedStep>,
     /// How many layers were made.
     packed: usize,
     warnings: Vec<Diagnostic>,
@@ -128,7 +136,12 @@ pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, E
     let built = keep(request, library, all).await?;
     let targets = &request.caches.mounts.to;
     let cache_mounts = mounts::export(images, request, targets, &cache_mounts).await?;
+    let caches = &request.caches.to;
+    let (progress, image) = (request.progress.as_ref(), &built.descriptor);
+    let caches = remote::export_all(images, caches, &walked.exported, image, progress).await?;
     Ok(Built {
+        caches: caches.sent,
+        inline: caches.inline,
         cache_mounts,
         written: built.written + walked.packed,
         warnings: walked.warnings,
@@ -232,6 +245,11 @@ async fn walk(
 ) -> Result<Walked, Error> {
     let library = library(images)?;
     let (ignore, ignore_warnings) = read_ignore(prepared)?;
+    let mut imported = Vec::new();
+    if request.cache == Cache::Use {
+        let progress = request.progress.as_ref();
+        imported = remote::import_all(images, &request.caches.from, progress).await;
+    }
     let mut planned = Vec::with_capacity(request.platforms.len());
     for platform in &request.platforms {
         planned.push(planning::plan(prepared, (images, library), platform, &ignore).await?);
@@ -247,15 +265,20 @@ async fn walk(
         warn_of_unused(&first.plan, progress);
         warnings.clone_from(&first.warnings);
     }
+    // What is built once more is only compared.
+    let sends = request.cache != Cache::Apart && !request.sending.is_empty();
+    let (outgoing, layers) = mpsc::unbounded_channel();
+    let outgoing = sends.then_some(outgoing);
     let works = Works {
         request,
         layers: Layers::new(images, library, request),
-        memory: Memory::new(library, request.cache, Vec::new()),
+        memory: Memory::new(library, request.cache, imported),
         sandboxes: Sandboxes::new(request.running.clone()),
         jobs: Semaphore::new(request.jobs.get()),
         told_of_users: AtomicBool::new(false),
         packed: AtomicUsize::new(0),
         cache_mounts: Arc::clone(cache_mounts),
+        outgoing: Mutex::new(outgoing),
     };
     let context = Filtered {
         opened: prepared.context.clone(),
@@ -277,18 +300,54 @@ async fn walk(
         builds.push(Build::new(&works, plan, files, (label, before)));
         before += planned.plan.steps();
     }
-    let done = futures_util::future::try_join_all(builds.iter().map(Build::stages)).await;
-    let done = done.map_err(|error| error.after(warnings.clone()))?;
+    let building = async {
+        let done = futures_util::future::try_join_all(builds.iter().map(Build::stages)).await;
+        locked(&works.outgoing).take();
+        done
+    };
+    let sending = async { Ok(send_all(request, images, layers).await) };
+    let done = futures_util::future::try_join(building, sending).await;
+    let (done, ()) = done.map_err(|error| error.after(warnings.clone()))?;
+    let exported = builds.iter().map(|build| std::mem::take(&mut *locked(&build.exported)));
+    let exported = exported.flatten().collect();
     let images = done
         .iter()
         .zip(&builds)
         .map(|(last, build)| (last.state.clone(), build.steps()));
     Ok(Walked {
         images: images.collect(),
+        exported,
         packed: works.packed.load(Ordering::Relaxed),
         warnings,
         ignore_warnings,
     })
+}
+
+/// How many layers are sent at a time while steps are done.
+const SENDS_AT_ONCE: usize = 4;
+
+/// Sends layers to where the image will be pushed, until there are no more.
+/// What fails is for the push to do again, and to tell of.
+async fn send_all(
+    request: &Request,
+    images: &Images,
+    mut layers: mpsc::UnboundedReceiver<(Descriptor, Place)>,
+) {
+    let layers = futures_util::stream::poll_fn(|context| layers.poll_recv(context));
+    let sends = layers.for_each_concurrent(SENDS_AT_ONCE, async |(layer, place)| {
+        for name in &request.sending {
+            let bytes = match images.send(&layer, &place, name).await {
+                Ok(::image::Sent::Uploaded { bytes }) => bytes,
+                Ok(_) => 0,
+                Err(_) => continue,
+            };
+            request.progress.note(&Event::Sent {
+                digest: &layer.digest,
+                bytes,
+            });
+        }
+    });
+    sends.await;
 }
 
 /// Tells of what was given and is not asked for.
@@ -455,6 +514,8 @@ async fn keep(
         images,
         written,
         cache_mounts: Vec::new(),
+        caches: Vec::new(),
+        inline: None,
         warnings: Vec::new(),
         ignore_warnings: Vec::new(),
         names,

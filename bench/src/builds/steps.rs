@@ -6,11 +6,11 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::base::{Base, write_layout};
+use super::daemon::Daemon;
 use super::stopwatch::run as quietly;
 use crate::arguments::number;
 use crate::error::Error;
@@ -30,9 +30,6 @@ const EACH: usize = 1_000;
 
 /// Changes one file, to something else in every step.
 const WRITE: &str = "dd if=/dev/urandom of=/changed bs=16 count=1";
-
-/// Longest that dockerd may take to start.
-const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Bytes of a block of a tar.
 const BLOCK: usize = 512;
@@ -205,77 +202,32 @@ impl Wharf {
     }
 }
 
-/// A daemon of docker's with BuildKit.
+/// A daemon of docker's with the base.
 struct Docker {
-    process: Child,
-    socket: String,
-    config: PathBuf,
+    daemon: Daemon,
     context: PathBuf,
 }
 
 impl Docker {
     /// Starts it where there is one.
     fn start(directory: &Path, base: &Base) -> Result<Option<Self>, Error> {
-        let daemon = Path::new("/usr/sbin/dockerd");
-        if !daemon.is_file() {
-            eprintln!("there is no {}: BuildKit is left out", daemon.display());
+        let Some(daemon) = Daemon::start(&directory.join("dockerd"))? else {
             return Ok(None);
-        }
-        let at = |name: &str| directory.join(name).display().to_string();
-        let socket = format!("unix://{}", at("docker.sock"));
-        let log = fs_err::File::create(directory.join("dockerd.log"))?;
-        let process = Command::new(daemon)
-            .args(["--data-root", &at("docker"), "--exec-root", &at("exec")])
-            .args(["--pidfile", &at("docker.pid"), "--host", &socket])
-            .args(["--bridge=none", "--iptables=false", "--ip-masq=false"])
-            .args(["--storage-driver", "overlay2"])
-            .stdin(Stdio::null())
-            .stderr(log.into_file())
-            .spawn()?;
-        let docker = Self {
-            process,
-            socket,
-            config: directory.join("docker-config"),
-            context: directory.join("docker-context"),
         };
-        fs_err::create_dir_all(&docker.config)?;
-        fs_err::create_dir_all(&docker.context)?;
-        let start = Instant::now();
-        while quietly(docker.command().arg("info")).is_err() {
-            if start.elapsed() > START_LIMIT {
-                return Err(Error::new("dockerd does not start"));
-            }
-            sleep(Duration::from_millis(100));
-        }
+        let context = directory.join("docker-context");
+        fs_err::create_dir_all(&context)?;
         let layer = layer(&base.layout)?;
-        quietly(docker.command().arg("import").arg(layer).arg("base:1"))?;
-        Ok(Some(docker))
+        quietly(daemon.client().arg("import").arg(layer).arg("base:1"))?;
+        Ok(Some(Self { daemon, context }))
     }
 
     fn step(&self, command: &str) -> Result<f64, Error> {
         quotient(|steps| {
             dockerfile(&self.context, "base:1", command, steps)?;
-            let mut build = self.command();
+            let mut build = self.daemon.client();
             build.args(["build", "--no-cache", "--network=none", "--tag=result:1"]);
             timed(build.arg(&self.context))
         })
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("/usr/bin/docker");
-        command.args(["--host", &self.socket]);
-        command.env("DOCKER_BUILDKIT", "1");
-        command.env("DOCKER_CONFIG", &self.config);
-        command
-    }
-}
-
-impl Drop for Docker {
-    fn drop(&mut self) {
-        // Asked, it ends what it started.
-        let number = self.process.id().to_string();
-        let _ = Command::new("kill").arg(number).status();
-        let _ = self.process.wait();
     }
 }
 
@@ -332,7 +284,7 @@ impl Runc {
 }
 
 /// Returns the file of the one layer of a layout.
-fn layer(layout: &Path) -> Result<PathBuf, Error> {
+pub(super) fn layer(layout: &Path) -> Result<PathBuf, Error> {
     let read = |path: &Path| -> Result<serde_json::Value, Error> {
         let bytes = fs_err::read(path)?;
         serde_json::from_slice(&bytes).map_err(|error| Error::new(error.to_string()))

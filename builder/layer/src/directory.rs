@@ -2,6 +2,7 @@
 //! resolved by the kernel below it, and no link is followed.
 
 mod held;
+mod listing;
 mod upkeep;
 mod write;
 
@@ -11,13 +12,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind};
 use crate::path::EntryPath;
 
 pub use held::Held;
+pub use listing::Listing;
 
 /// Is a directory of this machine.
 #[derive(Debug)]
@@ -72,21 +74,6 @@ pub enum FoundKind {
 /// Holds the values of extended attributes by their names.
 pub type Attributes = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
-/// How many names one directory may have.
-const NAMES_LIMIT: usize = 2_000_000;
-/// The file systems on which the kernel of this machine notes changes, by their
-/// numbers (`statfs(2)`): ext2, ext3 and ext4, XFS, Btrfs, tmpfs, F2FS, ZFS,
-/// bcachefs and overlayfs.
-const NOTING: [u32; 8] = [
-    0xef53,
-    0x5846_5342,
-    0x9123_683e,
-    0x0102_1994,
-    0xf2f5_2010,
-    0x2fc1_2fc1,
-    0xca45_1a4e,
-    0x794c_7630,
-];
 /// The longest list of names of extended attributes, and the longest value of
 /// one, in bytes, as the kernel has them.
 const XATTR_LIMIT: usize = 64 * 1024;
@@ -138,50 +125,19 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Io`] when it can not be read, and with
-    /// [`ErrorKind::Limit`] when it has more than two million names.
+    /// Fails as [`Directory::list`] does.
     pub fn names(&self, path: &EntryPath) -> Result<Vec<Box<[u8]>>, Error> {
-        let failed = |errno| self.failed("list", path, errno);
-        let handle = self
-            .step(path, OFlags::RDONLY | OFlags::DIRECTORY)
-            .map_err(failed)?;
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&handle).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
-                continue;
-            }
-            if names.len() >= NAMES_LIMIT {
-                let message = format!("`{}` has more than {NAMES_LIMIT} names", self.display(path));
-                return Err(Error::new(ErrorKind::Limit, message));
-            }
-            names.push(name.into());
-        }
-        names.sort_unstable();
-        Ok(names)
+        self.list(path).map(Listing::into_names)
     }
 
-    /// Says whether the kernel of this machine notes each change of what is in
-    /// a directory, by its own clock and in a time that nobody can set
-    /// (`ctime`). It does so on the file systems that machines have of
-    /// themselves; of others, such as a network's, nobody here can know.
+    /// Lists a directory, whose names can be looked at from there.
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Io`] when it can not be opened.
-    pub fn notes_changes(&self, path: &EntryPath) -> Result<bool, Error> {
-        let failed = |errno| self.failed("look at", path, errno);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let handle = self.step(path, flags).map_err(failed)?;
-        let system = rustix::fs::fstatfs(&handle).map_err(failed)?;
-        // The number has 32 bits, and its type another sign on some machines.
-        #[allow(
-            clippy::unnecessary_cast,
-            reason = "the number has another type on other processors"
-        )]
-        let number = system.f_type as u32;
-        Ok(NOTING.contains(&number))
+    /// Fails with [`ErrorKind::Io`] when it can not be read, and with
+    /// [`ErrorKind::Limit`] when it has more than two million names.
+    pub fn list(&self, path: &EntryPath) -> Result<Listing, Error> {
+        Listing::read(self, path)
     }
 
     /// Reads what a symbolic link says.

@@ -19,7 +19,7 @@ mod write;
 mod zstd_frames;
 
 pub use compression::{Compression, Method};
-pub use directory::{Attributes, Directory, Found, FoundKind, Held};
+pub use directory::{Attributes, Directory, Found, FoundKind, Held, Listing};
 pub use entry::{DeviceKind, Entry, Kind, Metadata};
 pub use error::{Error, ErrorKind};
 pub use index::{LayerIndex, Record, Stored};

@@ -267,7 +267,9 @@ struct Walk<'a> {
 /// Is a directory whose names are to be looked at.
 struct Open {
     path: EntryPath,
-    place: Place,
+    device: u64,
+    /// What it is on, where that is known.
+    place: Option<Place>,
     ignore: IgnoreState,
     /// Directories above it, itself included, that are in the tree only if
     /// something in them is.
@@ -316,8 +318,9 @@ impl<'a> Walk<'a> {
         }
         let device = found.map_or(0, |found| found.device);
         let mut open = vec![Open {
-            place: self.place(&root, device)?,
             path: root,
+            device,
+            place: None,
             ignore: self.ignore.root(),
             pending: Vec::new(),
         }];
@@ -330,24 +333,27 @@ impl<'a> Walk<'a> {
     }
 
     fn visit(&mut self, at: &Open, open: &mut Vec<Open>) -> Result<bool, Error> {
-        let names = self
-            .directory
-            .names(&at.path)
-            .map_err(|error| unreadable(&at.path, error))?;
+        let failed = |error| unreadable(&at.path, error);
+        let listing = self.directory.list(&at.path).map_err(failed)?;
+        let place = match at.place {
+            Some(place) => place,
+            // Something else is mounted here.
+            None => Place {
+                device: at.device,
+                noted: listing.notes_changes().map_err(failed)?,
+            },
+        };
         let (mut files, mut directories) = (Vec::new(), Vec::new());
         let mut pending = at.pending.clone();
-        for name in names {
-            let path = at.path.child(&name);
+        for name in listing.names() {
+            let path = at.path.child(name);
             let (on_the_way, inside) = self.wants(&path);
             if !on_the_way && !inside {
                 continue;
             }
-            let (ignore, excluded) = at.ignore.enter(&name);
-            let Some(found) = self
-                .directory
-                .stat(&path)
-                .map_err(|error| unreadable(&path, error))?
-            else {
+            let (ignore, excluded) = at.ignore.enter(name);
+            let found = listing.stat(name);
+            let Some(found) = found.map_err(|error| unreadable(&path, error))? else {
                 return Err(Error::new(
                     ErrorKind::Changed,
                     format!("`{path}` went away while the context was read"),
@@ -367,14 +373,10 @@ impl<'a> Walk<'a> {
                     self.insert(&path, node)?;
                     directories.push((path.clone(), permissions(&found)));
                 }
-                let place = match at.place.device == found.device {
-                    true => at.place,
-                    // Something else is mounted here.
-                    false => self.place(&path, found.device)?,
-                };
                 open.push(Open {
                     path,
-                    place,
+                    device: found.device,
+                    place: (place.device == found.device).then_some(place),
                     ignore,
                     pending: above,
                 });
@@ -386,7 +388,7 @@ impl<'a> Walk<'a> {
             if excluded {
                 continue;
             }
-            let Some(kind) = self.kind(&path, &found, at.place)? else {
+            let Some(kind) = self.kind(&path, &found, place)? else {
                 continue;
             };
             self.settle(&mut pending)?;
@@ -466,15 +468,6 @@ impl<'a> Walk<'a> {
         };
         self.skipped.push((path.clone(), what));
         Ok(None)
-    }
-
-    /// Finds out what a directory is on.
-    fn place(&self, path: &EntryPath, device: u64) -> Result<Place, Error> {
-        let noted = self
-            .directory
-            .notes_changes(path)
-            .map_err(|error| unreadable(path, error))?;
-        Ok(Place { device, noted })
     }
 
     fn position(&mut self, path: &EntryPath, found: &Found, noted: bool) -> u64 {

@@ -68,8 +68,8 @@ impl Run<'_> {
         if let Some(context) = &shelf.context {
             self.warn_of(context, &taken, &texts.how);
         }
-        if let Some(found) = &lookup.found {
-            return Ok(self.take(stage, found));
+        if let Some(outcome) = self.take_found(stage, &lookup) {
+            return Ok(outcome);
         }
         let from = (number, from);
         let mut recipe = self

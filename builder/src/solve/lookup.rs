@@ -4,6 +4,7 @@
 use oci::{Algorithm, Digest, Hasher};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::cache::remote::ExportedStep;
 use crate::cache::{Definition, InputKind, Known, Record, Warning};
 use crate::error::Error;
 use crate::events::{Event, Outcome};
@@ -158,6 +159,30 @@ impl Run<'_> {
     }
 
     /// Puts what was found onto a stage.
+    pub(super) fn take_found(&self, stage: &mut StageState, lookup: &Lookup) -> Option<Outcome> {
+        let found = lookup.found.as_ref()?;
+        let keys = lookup.key.iter().chain(&lookup.shape);
+        self.hand_on(keys.copied().collect(), found);
+        Some(self.take(stage, found))
+    }
+
+    /// Has a layer be sent and be in caches elsewhere, where that is asked for.
+    fn hand_on(&self, keys: Vec<Digest>, known: &Known) {
+        let of_result = self.build.result.contains(&self.stage);
+        if !self.request().caches.to.is_empty() {
+            locked(&self.build.exported).push(ExportedStep {
+                keys,
+                record: known.record.clone(),
+                place: known.place.clone(),
+                of_result,
+            });
+        }
+        if let (true, Some(layer)) = (of_result, &known.record.layer) {
+            self.build.works.send(&layer.descriptor, &known.place);
+        }
+    }
+
+    /// Puts a result onto a stage.
     pub(super) fn take(&self, stage: &mut StageState, found: &Known) -> Outcome {
         for Warning { message, hint } in &found.record.warnings {
             self.note(&Event::Warned { message, hint });
@@ -192,6 +217,7 @@ impl Run<'_> {
         keys.extend(lookup.key);
         keys.extend(lookup.shape);
         self.memory().note(&keys, &known).await?;
+        self.hand_on(keys, &known);
         let Some(layer) = &known.record.layer else {
             return Ok(Outcome::NoLayer);
         };

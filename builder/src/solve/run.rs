@@ -1,16 +1,18 @@
 //! A build under way: what its stages have become, and what they share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ::image::Place;
 use dockerfile::Kind;
 use layer::Tree;
-use oci::{Digest, MediaType};
+use oci::{Descriptor, Digest, MediaType};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore, SemaphorePermit, watch};
 
 use crate::cache::mounts::Ledger;
+use crate::cache::remote::ExportedStep;
 use crate::cache::{Known, Memory, Record, Warning};
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
@@ -46,6 +48,19 @@ pub(crate) struct Works<'a> {
     pub(crate) packed: AtomicUsize,
     /// Which cache mounts commands had.
     pub(crate) cache_mounts: Arc<Ledger>,
+    /// Takes layers that are to be sent, where there is somewhere to send them
+    /// to; gone when there will be no more.
+    pub(crate) outgoing: Mutex<Option<UnboundedSender<(Descriptor, Place)>>>,
+}
+
+impl Works<'_> {
+    /// Has a layer be sent to where the image will be pushed.
+    pub(super) fn send(&self, layer: &Descriptor, place: &Place) {
+        if let Some(outgoing) = &*locked(&self.outgoing) {
+            // Nobody takes it any more when the build was given up.
+            let _ = outgoing.send((layer.clone(), place.clone()));
+        }
+    }
 }
 
 /// Is a build for one platform under way: what its stages have become, and
@@ -61,6 +76,10 @@ pub(crate) struct Build<'a> {
     pub(crate) label: String,
     /// The number of its first step, less one.
     pub(crate) before: usize,
+    /// The stages whose layers the image has, the last one itself.
+    pub(crate) result: BTreeSet<usize>,
+    /// What its steps came to, for caches elsewhere.
+    pub(crate) exported: Mutex<Vec<ExportedStep>>,
     /// The stages, in the order of the plan, once they are done.
     pub(crate) stages: Vec<watch::Sender<Option<Arc<Done>>>>,
     pub(crate) bases: AsyncMutex<Bases>,
@@ -83,6 +102,8 @@ pub(crate) struct Done {
 /// Is a stage under way.
 pub(crate) struct Run<'a> {
     pub(crate) build: &'a Build<'a>,
+    /// The stage, by its place in the plan.
+    pub(crate) stage: usize,
     /// The step that is being done, by its number among all, from 1.
     pub(crate) step: usize,
     /// What was done so far.
@@ -117,6 +138,8 @@ impl<'a> Build<'a> {
             contexts,
             label,
             before,
+            result: of_result(plan),
+            exported: Mutex::default(),
             stages: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
             plan,
             bases: AsyncMutex::new(bases),
@@ -147,6 +170,7 @@ impl<'a> Build<'a> {
     async fn stage(&'a self, number: usize, first: usize) -> Result<(), Error> {
         let mut run = Run {
             build: self,
+            stage: number,
             step: first - 1,
             done: Vec::new(),
             warned: Mutex::default(),
@@ -253,7 +277,13 @@ impl<'a> Run<'a> {
                     digest: &digest,
                     source: source_of(&base.place),
                 });
-                Ok(StageState::new(base.config.clone(), placed(&base)))
+                let layers = placed(&base);
+                if self.build.result.contains(&number) {
+                    for Placed { layer, place } in &layers {
+                        self.build.works.send(&layer.descriptor, place);
+                    }
+                }
+                Ok(StageState::new(base.config.clone(), layers))
             }
             Base::Files(name) => self.files(number, name).await,
             Base::Stage(_) => Err(not_planned()),
@@ -425,6 +455,19 @@ fn source_of(place: &Place) -> Source {
         Place::Registry(_) => Source::Registry,
         _ => Source::Layout,
     }
+}
+
+/// Finds the last stage of a plan and those that it is on.
+fn of_result(plan: &Plan) -> BTreeSet<usize> {
+    let mut stages = BTreeSet::new();
+    let mut next = plan.stages.len().checked_sub(1);
+    while let Some(number) = next.filter(|number| stages.insert(*number)) {
+        next = match plan.stages.get(number).map(|stage| &stage.base) {
+            Some(Base::Stage(base)) => Some(*base),
+            _ => None,
+        };
+    }
+    stages
 }
 
 fn not_planned() -> Error {

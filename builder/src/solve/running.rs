@@ -73,8 +73,8 @@ impl Run<'_> {
             .defined(number, stage, (run, step), &written)
             .await?;
         let lookup = self.look_up(&definition).await?;
-        if let Some(found) = &lookup.found {
-            return Ok(self.take(stage, found));
+        if let Some(outcome) = self.take_found(stage, &lookup) {
+            return Ok(outcome);
         }
         self.see(stage).await?;
         let asked = (written, brought);

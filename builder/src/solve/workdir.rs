@@ -37,8 +37,8 @@ impl Run<'_> {
         definition.add(InputKind::Directory, "", path);
         definition.add(InputKind::User, "", &user);
         let lookup = self.look_up(&definition).await?;
-        if let Some(found) = &lookup.found {
-            return Ok(self.take(stage, found));
+        if let Some(outcome) = self.take_found(stage, &lookup) {
+            return Ok(outcome);
         }
         let mut recipe = self.directory(stage, path, &user).await?;
         let packed = self.pack(stage, &mut recipe, &mut Shelf::default()).await?;

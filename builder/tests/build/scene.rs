@@ -126,6 +126,7 @@ impl Scene {
                 reach: Reach::Open,
             },
             scratch: self.directory.path().join("scratch"),
+            sending: Vec::new(),
             progress: Arc::clone(&self.told) as Arc<dyn Progress>,
         }
     }

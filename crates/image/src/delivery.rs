@@ -174,9 +174,7 @@ impl Place {
     #[must_use]
     pub fn beside(&self, digest: &Digest) -> Self {
         match self {
-            Self::Registry(name) => {
-                Self::Registry(name.with_reference(Reference::Digest(*digest)))
-            }
+            Self::Registry(name) => Self::Registry(name.with_reference(Reference::Digest(*digest))),
             other => other.clone(),
         }
     }

@@ -134,7 +134,11 @@ impl Source for Nearest {
     }
 
     async fn child(&self, descriptor: &Descriptor) -> Result<Child, Error> {
-        self.images.source(&self.from).await?.child(descriptor).await
+        self.images
+            .source(&self.from)
+            .await?
+            .child(descriptor)
+            .await
     }
 
     async fn open(&self, descriptor: &Descriptor, offset: u64) -> Result<Option<Pieces>, Error> {

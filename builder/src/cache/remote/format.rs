@@ -175,11 +175,7 @@ fn select(entries: &[Entry]) -> (Vec<(Vec<Digest>, &Record)>, BTreeMap<Digest, D
     (steps, layers)
 }
 
-fn form(
-    keys: Vec<Digest>,
-    record: &Record,
-    place: impl Fn(&Digest) -> Option<usize>,
-) -> StepForm {
+fn form(keys: Vec<Digest>, record: &Record, place: impl Fn(&Digest) -> Option<usize>) -> StepForm {
     let layer = record.layer.as_ref();
     StepForm {
         keys,
@@ -221,7 +217,10 @@ pub(super) fn read(
             }),
             _ => return Err(Unreadable::Dangling),
         };
-        if layer.as_ref().is_some_and(|layer| !is_usable(&layer.descriptor)) {
+        if layer
+            .as_ref()
+            .is_some_and(|layer| !is_usable(&layer.descriptor))
+        {
             continue;
         }
         let record = Record {

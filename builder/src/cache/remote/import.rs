@@ -168,8 +168,7 @@ fn failed(source: &CacheSource, error: ::image::Error) -> Error {
 
 /// Says what there is in the place of a cache.
 fn refused(kind: Kind, source: &CacheSource) -> Error {
-    const OWN: &str =
-        "give wharf's cache a reference of its own, the same one for `--cache-to` and `--cache-from`";
+    const OWN: &str = "give wharf's cache a reference of its own, the same one for `--cache-to` and `--cache-from`";
     let (what, hint) = match kind {
         Kind::BuildKit => ("is a cache of BuildKit's, which only BuildKit reads", OWN),
         Kind::BuildKitInline => (

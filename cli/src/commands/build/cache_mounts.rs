@@ -249,7 +249,7 @@ mod tests {
             ("type=gha", "caches of the type `gha` are not supported: a registry or a directory can have them"),
         ] {
             let refused = flags(&[], &[text]).expect_err(text);
-            assert_eq!(refused.to_string(), expected);
+            assert_eq!(refused.root_cause().to_string(), expected);
         }
         assert!(flags(&["type=local,src=d,ignore-error=true"], &[]).is_err());
         assert!(flags(&["type=local,src=d,key=."], &[]).is_err());

@@ -80,7 +80,10 @@ fn source(text: &str) -> anyhow::Result<CacheSource> {
         },
         Some("inline") => {
             let error = usage("a cache of the type `inline` is read by the name of its image");
-            return Err(hinted(error, "write `--cache-from type=registry,ref=IMAGE`"));
+            return Err(hinted(
+                error,
+                "write `--cache-from type=registry,ref=IMAGE`",
+            ));
         }
         other => return Err(fields.unknown_type(other)),
     };
@@ -112,7 +115,10 @@ fn target(text: &str) -> anyhow::Result<CacheTarget> {
         None | Some("min") => CacheExtent::Result,
         Some("max") if destination == CacheDestination::Inline => {
             let error = usage("an inline cache has the steps of the image alone, `mode=min`");
-            return Err(hinted(error, "`mode=max` needs `type=registry` or `type=local`"));
+            return Err(hinted(
+                error,
+                "`mode=max` needs `type=registry` or `type=local`",
+            ));
         }
         Some("max") => CacheExtent::All,
         Some(other) => {
@@ -229,7 +235,10 @@ impl Fields {
         let flag = self.flag;
         match self.fields.first() {
             None => Ok(()),
-            Some((key, _)) if ["compression", "compression-level", "force-compression"].contains(&key.as_str()) => {
+            Some((key, _))
+                if ["compression", "compression-level", "force-compression"]
+                    .contains(&key.as_str()) =>
+            {
                 Err(usage(format!(
                     "a `{flag}` can not have `{key}`: layers go into a cache as they are in the image"
                 )))
@@ -338,9 +347,18 @@ mod tests {
             ("", "`--cache-to ` has `` without a `=`"),
             ("ref=shop", "a `--cache-to` has no `type`"),
             ("type=registry", "a `--cache-to` of this type needs `ref`"),
-            ("type=local,src=a", "a `--cache-to` of this type needs `dest`"),
-            ("type=local,dest=", "`--cache-to type=local,dest=` has an empty `dest`"),
-            ("type=inline,ref=a", "a `--cache-to` of this type can not have `ref`"),
+            (
+                "type=local,src=a",
+                "a `--cache-to` of this type needs `dest`",
+            ),
+            (
+                "type=local,dest=",
+                "`--cache-to type=local,dest=` has an empty `dest`",
+            ),
+            (
+                "type=inline,ref=a",
+                "a `--cache-to` of this type can not have `ref`",
+            ),
             (
                 "type=inline,mode=max",
                 "an inline cache has the steps of the image alone, `mode=min`",
@@ -350,8 +368,14 @@ mod tests {
                 "type=gha",
                 "caches of the type `gha` are not supported: a registry or a directory can have them",
             ),
-            ("type=registry,ref=a,mode=most", "`mode=most` is neither `min` nor `max`"),
-            ("type=registry,ref=a,ref=b", "`--cache-to type=registry,ref=a,ref=b` has `ref` twice"),
+            (
+                "type=registry,ref=a,mode=most",
+                "`mode=most` is neither `min` nor `max`",
+            ),
+            (
+                "type=registry,ref=a,ref=b",
+                "`--cache-to type=registry,ref=a,ref=b` has `ref` twice",
+            ),
             (
                 "type=registry,ref=a,ignore-error=perhaps",
                 "`ignore-error=perhaps` is neither `true` nor `false`",
@@ -364,7 +388,10 @@ mod tests {
                 "type=registry,ref=a,compression=zstd",
                 "a `--cache-to` can not have `compression`: layers go into a cache as they are in the image",
             ),
-            ("type=registry,ref=a,scope=x", "a `--cache-to` of this type can not have `scope`"),
+            (
+                "type=registry,ref=a,scope=x",
+                "a `--cache-to` of this type can not have `scope`",
+            ),
         ] {
             let refused = flags(&[], &[text]).expect_err(text);
             assert_eq!(refused.to_string(), expected);

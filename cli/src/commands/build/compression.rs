@@ -6,6 +6,7 @@ use crate::report::{hinted, usage};
 
 /// Says how layers are compressed that the build makes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
+#[group(id = "compressing")]
 pub(super) struct Flags {
     /// How layers are compressed that the build makes; those of bases stay as they are [default: gzip]
     #[arg(long, value_name = "METHOD")]

@@ -71,6 +71,7 @@ pub(crate) fn request(
         network: registries::network(environment)?,
         running: super::running::usual(environment),
         scratch: environment.temporary_directory(),
+        sending: Vec::new(),
         progress: Arc::new(Silent),
     })
 }

@@ -224,12 +224,23 @@ fn a_config_is_as_large_as_it_may_be() {
         })
         .collect();
     let written = write(&wordy, None).expect("a manifest");
-    assert!(written.config.len() <= CONFIG_LIMIT, "{}", written.config.len());
+    assert!(
+        written.config.len() <= CONFIG_LIMIT,
+        "{}",
+        written.config.len()
+    );
     assert!(written.config.len() > CONFIG_LIMIT - 80 * 1024);
-    assert!(written.steps > 50 && written.steps < 100, "{}", written.steps);
+    assert!(
+        written.steps > 50 && written.steps < 100,
+        "{}",
+        written.steps
+    );
     let read = read(&written.manifest, &written.config).expect("readable");
     assert_eq!(read.len(), written.steps);
-    assert!(read.values().all(|record| record.warnings.len() == WARNINGS_LIMIT));
+    assert!(
+        read.values()
+            .all(|record| record.warnings.len() == WARNINGS_LIMIT)
+    );
 }
 
 #[test]
@@ -261,9 +272,14 @@ fn what_is_no_cache_is_refused() {
         ("", "its config is not of its form"),
         ("[]", "its config is not of its form"),
         (r#"{"version":1}"#, "its config is not of its form"),
-        (r#"{"version":2,"steps":"other"}"#, "its config is of version 2, and this wharf reads 1"),
         (
-            &format!(r#"{{"version":1,"steps":[{{"keys":["{key}"],"layer":1,"diffId":"{key}"}}]}}"#),
+            r#"{"version":2,"steps":"other"}"#,
+            "its config is of version 2, and this wharf reads 1",
+        ),
+        (
+            &format!(
+                r#"{{"version":1,"steps":[{{"keys":["{key}"],"layer":1,"diffId":"{key}"}}]}}"#
+            ),
             "its config names layers that its manifest does not have",
         ),
         (
@@ -275,7 +291,9 @@ fn what_is_no_cache_is_refused() {
             "its config names layers that its manifest does not have",
         ),
         (
-            &format!(r#"{{"version":1,"steps":[{{"keys":["{key}"],"layer":-1,"diffId":"{key}"}}]}}"#),
+            &format!(
+                r#"{{"version":1,"steps":[{{"keys":["{key}"],"layer":-1,"diffId":"{key}"}}]}}"#
+            ),
             "its config is not of its form",
         ),
         (

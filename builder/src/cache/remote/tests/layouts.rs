@@ -17,7 +17,11 @@ async fn a_cache_goes_to_another_machine() {
     let (one, other) = (Machine::new(), Machine::new());
     let layout = one.path("cache");
     let nothing = step("nothing", true, None, here(&key("nothing")));
-    let steps = [one.step("a", true).await, one.step("b", false).await, nothing];
+    let steps = [
+        one.step("a", true).await,
+        one.step("b", false).await,
+        nothing,
+    ];
 
     let (result, all) = (CacheExtent::Result, CacheExtent::All);
     let (result, all) = (to_layout(&layout, result), to_layout(&layout, all));
@@ -185,7 +189,10 @@ async fn caches_of_others_are_passed_over() {
             "is a cache of a newer wharf",
         ),
         (
-            manifest(&json!({"mediaType": "application/vnd.cncf.helm.config.v1+json"}), b"{}"),
+            manifest(
+                &json!({"mediaType": "application/vnd.cncf.helm.config.v1+json"}),
+                b"{}",
+            ),
             "is no cache and no image",
         ),
     ]
@@ -209,7 +216,11 @@ async fn what_is_damaged_is_a_warning() {
     let own = json!({"mediaType": "application/vnd.wharf.cache.config.v1+json"});
     // A config that is not what its digest says.
     let damaged = machine.path("damaged");
-    put_manifest(&damaged, &manifest(&own, b"{\"version\":1,\"steps\":[]}"), "latest");
+    put_manifest(
+        &damaged,
+        &manifest(&own, b"{\"version\":1,\"steps\":[]}"),
+        "latest",
+    );
     let config = Digest::sha256(b"{\"version\":1,\"steps\":[]}");
     let config = damaged.join("blobs/sha256").join(config.hex());
     fs_err::write(&config, "{\"version\":1,\"steps\":{}}").expect("writable");
@@ -220,7 +231,10 @@ async fn what_is_damaged_is_a_warning() {
     fs_err::remove_file(&config).expect("there");
     let refused = machine.import(&from_layout(&damaged)).await;
     let refused = chain(&refused.expect_err("no config"));
-    assert!(refused.ends_with("can not be used: its config is not there"), "{refused}");
+    assert!(
+        refused.ends_with("can not be used: its config is not there"),
+        "{refused}"
+    );
 
     // Sizes that are promised, and need not be true.
     for (size, expected) in [
@@ -295,11 +309,15 @@ fn put_manifest(layout: &Path, manifest: &Value, tag: &str) {
         write(content.as_bytes());
     }
     let index = layout.join("index.json");
-    let list = fs_err::read(&index).unwrap_or_else(|_| b"{\"schemaVersion\":2,\"manifests\":[]}".to_vec());
+    let list =
+        fs_err::read(&index).unwrap_or_else(|_| b"{\"schemaVersion\":2,\"manifests\":[]}".to_vec());
     let mut list: Value = serde_json::from_slice(&list).expect("JSON");
     let mut entry = described(manifest["mediaType"].as_str().expect("a type"), &bytes);
     entry["annotations"] = json!({"org.opencontainers.image.ref.name": tag});
-    list["manifests"].as_array_mut().expect("a list").push(entry);
+    list["manifests"]
+        .as_array_mut()
+        .expect("a list")
+        .push(entry);
     fs_err::write(&index, serde_json::to_vec(&list).expect("JSON")).expect("writable");
     let mark = r#"{"imageLayoutVersion":"1.0.0"}"#;
     fs_err::write(layout.join("oci-layout"), mark).expect("writable");

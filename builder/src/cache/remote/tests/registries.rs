@@ -32,7 +32,11 @@ async fn a_cache_goes_by_a_registry() {
     let steps = [one.step("a", true).await, one.step("b", true).await];
     let sent = one.export(&to_registry(&name), &steps).await.expect("sent");
     assert_eq!((sent.blobs_sent, sent.blobs_present), (3, 0));
-    let read = other.import(&source).await.expect("readable").expect("there");
+    let read = other
+        .import(&source)
+        .await
+        .expect("readable")
+        .expect("there");
     assert_eq!(read.records[&key("b")], steps[1].record);
 
     // Another repository of the same registry: nothing is uploaded but the
@@ -52,14 +56,22 @@ async fn a_cache_goes_by_a_registry() {
         ..step
     });
     let elsewhere = server.name("market:cache");
-    let sent = other.export(&to_registry(&elsewhere), &lazy).await.expect("sent");
+    let sent = other
+        .export(&to_registry(&elsewhere), &lazy)
+        .await
+        .expect("sent");
     assert_eq!((sent.blobs_mounted, sent.blobs_sent), (2, 1));
-    let again = other.export(&to_registry(&elsewhere), &lazy).await.expect("sent");
+    let again = other
+        .export(&to_registry(&elsewhere), &lazy)
+        .await
+        .expect("sent");
     assert_eq!((again.blobs_sent, again.blobs_present), (0, 3));
     assert_eq!(again.digest, sent.digest);
 
     // To another registry they are passed through.
-    let Some(second) = Server::start(&other.path("storage")) else { return };
+    let Some(second) = Server::start(&other.path("storage")) else {
+        return;
+    };
     let far = to_registry(&second.name("shop:cache"));
     let sent = other.export(&far, &lazy).await.expect("sent");
     assert_eq!((sent.blobs_sent, sent.left_out), (3, 0));
@@ -67,7 +79,11 @@ async fn a_cache_goes_by_a_registry() {
     let third = Machine::new();
     let far = to_registry(&second.name("market:cache"));
     let sent = third.export(&far, &lazy).await.expect("sent");
-    assert_eq!((sent.steps, sent.left_out), (0, 2), "their registry is gone");
+    assert_eq!(
+        (sent.steps, sent.left_out),
+        (0, 2),
+        "their registry is gone"
+    );
 }
 
 #[tokio::test]
@@ -77,7 +93,10 @@ async fn what_can_not_be_reached_is_said() {
     let name: ImageName = "127.0.0.1:1/shop:cache".parse().expect("a name");
     let refused = machine.import(&CacheSource::Registry(name.clone())).await;
     let refused = chain(&refused.expect_err("nobody is there"));
-    assert!(refused.starts_with("Image: can not read the cache `127.0.0.1:1/shop:cache`"), "{refused}");
+    assert!(
+        refused.starts_with("Image: can not read the cache `127.0.0.1:1/shop:cache`"),
+        "{refused}"
+    );
     let refused = machine.export(&to_registry(&name), &[]).await;
     let refused = chain(&refused.expect_err("nobody is there"));
     assert!(refused.starts_with("Image: "), "{refused}");
@@ -117,7 +136,11 @@ async fn an_inline_cache_refers_to_its_image() {
     let image = image("shop");
     let pushed = push_manifest(&one, &name, &image).await;
     let refused = other.import(&source).await.expect_err("no cache");
-    assert!(refused.to_string().ends_with("is an image that no cache refers to"));
+    assert!(
+        refused
+            .to_string()
+            .ends_with("is an image that no cache refers to")
+    );
 
     let targets = [CacheTarget {
         destination: CacheDestination::Inline,
@@ -128,7 +151,11 @@ async fn an_inline_cache_refers_to_its_image() {
     let inline = all.expect("nothing to fail").inline.expect("asked for");
     let sent = inline.push(&one.images, &name).await.expect("pushed");
     assert_eq!((sent.steps, sent.blobs_sent), (1, 2));
-    let read = other.import(&source).await.expect("readable").expect("there");
+    let read = other
+        .import(&source)
+        .await
+        .expect("readable")
+        .expect("there");
     assert_eq!(read.records[&key("a")], steps[0].record);
     assert!(!read.records.contains_key(&key("b")));
 
@@ -144,38 +171,61 @@ async fn an_inline_cache_refers_to_its_image() {
     let index = Manifest::parse(index, &MediaType::OCI_INDEX).expect("an index");
     push_manifest(&one, &server.name("shop:all"), &index).await;
     let source = CacheSource::Registry(server.name("shop:all"));
-    let read = other.import(&source).await.expect("readable").expect("there");
+    let read = other
+        .import(&source)
+        .await
+        .expect("readable")
+        .expect("there");
     assert!(read.records.contains_key(&key("a")) && read.records.contains_key(&key("c")));
 }
 
 #[tokio::test]
 async fn one_blob_is_sent_once() {
     let machine = Machine::new();
-    let Some(server) = server(&machine) else { return };
+    let Some(server) = server(&machine) else {
+        return;
+    };
     let done = machine.step("a", true).await;
     let layer = done.record.layer.expect("a layer").descriptor;
     let name = server.name("shop:1");
     let by_digest = name.with_reference(Reference::Digest(layer.digest));
     let (images, place) = (&machine.images, &done.place);
     let turns = [&name, &by_digest, &name].map(|to| images.send(&layer, place, to));
-    let mut sent: Vec<Sent> = futures_util::future::try_join_all(turns).await.expect("sent");
+    let mut sent: Vec<Sent> = futures_util::future::try_join_all(turns)
+        .await
+        .expect("sent");
     sent.sort_by_key(|sent| *sent == Sent::Present);
     let bytes = layer.size;
-    assert_eq!(sent, [Sent::Uploaded { bytes }, Sent::Present, Sent::Present]);
+    assert_eq!(
+        sent,
+        [Sent::Uploaded { bytes }, Sent::Present, Sent::Present]
+    );
     let other = server.name("other:1");
     let library = images.library().expect("a library");
     let origin = Origin {
         registry: name.registry().clone(),
         repository: name.repository().clone(),
     };
-    library.add_origin(&layer.digest, &origin).await.expect("noted");
-    assert_eq!(images.send(&layer, place, &other).await.expect("sent"), Sent::Mounted);
+    library
+        .add_origin(&layer.digest, &origin)
+        .await
+        .expect("noted");
+    assert_eq!(
+        images.send(&layer, place, &other).await.expect("sent"),
+        Sent::Mounted
+    );
 
     // What failed is tried again.
     let absent = Descriptor::new(MediaType::OCI_LAYER, Digest::sha256(b"later"), 5);
-    let refused = images.send(&absent, place, &name).await.expect_err("nowhere");
+    let refused = images
+        .send(&absent, place, &name)
+        .await
+        .expect_err("nowhere");
     assert_eq!(refused.end(), Some(::image::End::Source));
-    library.keep(Bytes::from_static(b"later")).await.expect("kept");
+    library
+        .keep(Bytes::from_static(b"later"))
+        .await
+        .expect("kept");
     let sent = images.send(&absent, place, &name).await.expect("sent");
     assert_eq!(sent, Sent::Uploaded { bytes: 5 });
 }

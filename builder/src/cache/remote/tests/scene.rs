@@ -8,13 +8,13 @@ use std::sync::Mutex;
 use ::image::{Images, Library, Place};
 use oci::{Descriptor, Digest, ImageName, MediaType};
 
+use crate::cache::memory::Imported;
+use crate::cache::record::{LayerRecord, Record};
 use crate::cache::remote::export::{ExportedStep, export_all};
 use crate::cache::remote::import::import;
 use crate::cache::remote::{
     CacheDestination, CacheExtent, CacheFailure, CacheSent, CacheSource, CacheTarget, cache_tag,
 };
-use crate::cache::memory::Imported;
-use crate::cache::record::{LayerRecord, Record};
 use crate::error::Error;
 use crate::events::{Event, Progress};
 use crate::solve::here;
@@ -28,7 +28,10 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let client = client::Client::new(client::Options::new("test/1")).expect("a client");
+        let mut options = client::Options::new("test/1");
+        // Those that are gone do not come back.
+        options.retries.attempts = 1;
+        let client = client::Client::new(options).expect("a client");
         let library = Library::open(&directory.path().join("home")).expect("a library");
         let images = Images::new(client, Some(library), directory.path().join("scratch"));
         Self { directory, images }

@@ -38,7 +38,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Is a daemon.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Docker {
+pub(in super::super) struct Docker {
     socket: PathBuf,
 }
 

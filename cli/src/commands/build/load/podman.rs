@@ -17,7 +17,7 @@ const SHOWN: usize = 500;
 
 /// Is a podman that is installed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Podman {
+pub(in super::super) struct Podman {
     program: PathBuf,
 }
 
