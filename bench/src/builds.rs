@@ -1,63 +1,83 @@
-//! wharf beside buildah: the same builds by both, in turn, and the medians as a table.
+//! wharf beside buildah and docker: the same builds by all, in turn, and the medians as a
+//! table.
 
-mod archive;
 pub(crate) mod arguments;
 mod base;
 mod builder;
 mod context;
+mod daemon;
+mod memory;
+mod project;
+mod registry;
 mod report;
 pub(crate) mod steps;
 mod stopwatch;
+mod weight;
 
 use std::path::{Path, PathBuf};
 
-use self::archive::weigh;
 use self::arguments::Arguments;
 use self::base::Base;
-use self::builder::{BASE, Builder, Cache, Task};
+use self::builder::{Builder, Cache, Spent, Task};
+use self::registry::Registry;
 use self::report::Report;
-use self::stopwatch::Cost;
+use self::weight::{lacking, weigh};
 use crate::error::Error;
 
 /// One thing that is measured. Of every value less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Measure {
     Cold,
-    ColdScratch,
     Same,
-    SameArchive,
     Changed,
-    ChangedArchive,
-    Big,
+    Long,
+    LongChanged,
+    /// Of wharf alone, once, and only when it is named.
+    Memory,
 }
 
 impl Measure {
     /// All of them, in the order of the table.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 6] = [
         Self::Cold,
-        Self::ColdScratch,
         Self::Same,
-        Self::SameArchive,
         Self::Changed,
-        Self::ChangedArchive,
-        Self::Big,
+        Self::Long,
+        Self::LongChanged,
+        Self::Memory,
     ];
 
     /// Says whether nothing of earlier builds is there.
     fn is_cold(self) -> bool {
-        matches!(self, Self::Cold | Self::ColdScratch | Self::Big)
+        matches!(self, Self::Cold | Self::Long)
+    }
+
+    /// Says whether it is of the long Dockerfile.
+    fn is_long(self) -> bool {
+        matches!(self, Self::Long | Self::LongChanged)
     }
 
     /// Returns the name by which the command line selects it.
     fn name(self) -> &'static str {
         match self {
             Self::Cold => "cold",
-            Self::ColdScratch => "cold-scratch",
             Self::Same => "same",
-            Self::SameArchive => "same-archive",
             Self::Changed => "changed",
-            Self::ChangedArchive => "changed-archive",
-            Self::Big => "big",
+            Self::Long => "long",
+            Self::LongChanged => "long-changed",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// Returns the most that wharf is to take, as a part of what the fastest other takes.
+    fn target(self) -> f64 {
+        match self {
+            Self::Cold => 0.4,
+            Self::Same => 0.2,
+            Self::Changed => 0.3,
+            Self::Long => 0.8,
+            Self::LongChanged => 0.5,
+            Self::Memory => 1.0,
         }
     }
 }
@@ -65,56 +85,47 @@ impl Measure {
 /// Where everything is.
 #[derive(Debug)]
 struct Place {
-    directory: PathBuf,
-    on_base: PathBuf,
-    on_scratch: PathBuf,
+    /// One `COPY`.
+    short: PathBuf,
+    /// Many steps in several stages.
+    long: PathBuf,
     tree: PathBuf,
-    large: PathBuf,
     /// Makes every change a new one.
     version: u64,
 }
 
 impl Place {
-    fn make(directory: &Path, arguments: &Arguments) -> Result<Self, Error> {
+    fn make(directory: &Path) -> Result<Self, Error> {
         let place = Self {
-            directory: directory.to_path_buf(),
-            on_base: directory.join("Dockerfile"),
-            on_scratch: directory.join("Dockerfile.scratch"),
+            short: directory.join("Dockerfile"),
+            long: directory.join("Dockerfile.long"),
             tree: directory.join("tree"),
-            large: directory.join("large"),
             version: 0,
         };
-        let copy = "COPY . /srv/tree/";
-        fs_err::write(&place.on_base, format!("FROM {BASE}\n{copy}\n"))?;
-        fs_err::write(&place.on_scratch, format!("FROM scratch\n{copy}\n"))?;
+        let text = "ARG BASE\nFROM $BASE\nCOPY . /srv/tree/\n";
+        fs_err::write(&place.short, text)?;
+        fs_err::write(&place.long, project::DOCKERFILE)?;
         context::make_tree(&place.tree)?;
-        if arguments.wants(Measure::Big) {
-            context::make_large(&place.large)?;
-        }
         Ok(place)
-    }
-
-    /// Returns the archive that a builder writes; one at a time is there.
-    fn archive(&self, builder: &Builder) -> PathBuf {
-        self.directory.join(format!("{}.tar", builder.name()))
     }
 
     /// Takes one value of each builder.
     fn round(
         &mut self,
         (measure, turn): (Measure, usize),
-        builders: &[Builder; 2],
-        mut add: impl FnMut(&Builder, Cost) -> Result<(), Error>,
+        builders: &[Builder],
+        registry: &mut Registry,
+        mut add: impl FnMut(&Builder, Spent, &Registry) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        // Both have built what is there before it changes.
+        // All have built what is there before it changes.
         if !measure.is_cold() {
             for builder in builders {
-                let mut task = self.task(Measure::Same, None);
+                let mut task = self.task(measure);
                 task.cache = Cache::Used;
-                builder.build(&task)?;
+                builder.build(&task, registry)?;
             }
         }
-        if matches!(measure, Measure::Changed | Measure::ChangedArchive) {
+        if matches!(measure, Measure::Changed | Measure::LongChanged) {
             self.version += 1;
             context::change(&self.tree, self.version)?;
         }
@@ -122,32 +133,27 @@ impl Place {
             let builder = &builders[(index + turn) % builders.len()];
             if measure.is_cold() {
                 builder.forget()?;
+                registry.restore()?;
             }
-            let archive = self.archive(builder);
-            let is_written = !matches!(measure, Measure::Same | Measure::Changed);
-            let archive = is_written.then_some(archive.as_path());
-            let cost = builder.build(&self.task(measure, archive))?;
-            add(builder, cost)?;
+            let spent = builder.build(&self.task(measure), registry)?;
+            add(builder, spent, registry)?;
         }
         Ok(())
     }
 
-    fn task<'a>(&'a self, measure: Measure, archive: Option<&'a Path>) -> Task<'a> {
+    fn task(&self, measure: Measure) -> Task<'_> {
         Task {
-            dockerfile: match measure {
-                Measure::ColdScratch | Measure::Big => &self.on_scratch,
-                _ => &self.on_base,
+            dockerfile: if measure.is_long() {
+                &self.long
+            } else {
+                &self.short
             },
-            context: match measure {
-                Measure::Big => &self.large,
-                _ => &self.tree,
-            },
+            context: &self.tree,
             cache: match measure {
-                Measure::Cold | Measure::ColdScratch | Measure::Big => Cache::Unused,
-                Measure::Same | Measure::SameArchive => Cache::Whole,
-                Measure::Changed | Measure::ChangedArchive => Cache::Used,
+                Measure::Cold | Measure::Long | Measure::Memory => Cache::Unused,
+                Measure::Same => Cache::Whole,
+                Measure::Changed | Measure::LongChanged => Cache::Used,
             },
-            archive,
         }
     }
 }
@@ -158,38 +164,58 @@ impl Place {
 /// Says which program is missing or fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<String, Error> {
     let target = crate::target()?;
-    let base = Base::make(&target)?;
     let directory = tempfile::Builder::new()
         .prefix("bench-")
-        .tempdir_in(target)?;
-    let mut place = Place::make(directory.path(), arguments)?;
-    let builders = Builder::both(directory.path(), &base)?;
-    let mut report = Report::new(&base, &builders)?;
+        .tempdir_in(&target)?;
+    let directory = directory.path();
+    let mut text = String::new();
+    if arguments.wants(Measure::Memory) {
+        text = memory::run(directory)?;
+    }
+    if Measure::ALL
+        .into_iter()
+        .any(|measure| measure != Measure::Memory && arguments.wants(measure))
+    {
+        text = compare(arguments, &Base::make(&target)?, directory)? + &text;
+    }
+    Ok(text)
+}
+
+/// Has all builders take their turns.
+fn compare(arguments: &Arguments, base: &Base, directory: &Path) -> Result<String, Error> {
+    let mut place = Place::make(directory)?;
+    let mut registry = Registry::start(directory)?;
+    let builders = Builder::all(directory, base, &registry)?;
+    let mut report = Report::new(base, &builders)?;
     for round in 0..arguments.rounds {
         for measure in Measure::ALL {
-            if !arguments.wants(measure) || (measure == Measure::Big && round > 0) {
+            if !arguments.wants(measure) || measure == Measure::Memory {
                 continue;
             }
-            let unpacked = place.directory.join("unpacked");
-            let archives = builders.each_ref().map(|builder| place.archive(builder));
-            place.round((measure, round), &builders, |builder, cost| {
+            let is_weighed = measure == Measure::Cold && round == 0;
+            let add = |builder: &Builder, spent: Spent, registry: &Registry| {
                 eprintln!(
-                    "round {}: {} of {}: {:.2} s, {:.2} s of processors, {} KiB",
+                    "round {}: {} of {}: {:.3} s, {:.2} s of processors, {} KiB, {} bytes sent",
                     round + 1,
                     measure.name(),
                     builder.name(),
-                    cost.wall,
-                    cost.processor,
-                    cost.peak
+                    spent.all.wall,
+                    spent.all.processor,
+                    spent.all.peak,
+                    spent.sent
                 );
-                report.add(measure, builder.name(), cost);
-                Ok(())
-            })?;
-            if measure == Measure::Cold && round == 0 {
-                for (builder, archive) in builders.iter().zip(&archives) {
-                    report.add_weight(builder.name(), weigh(archive, &unpacked)?);
+                report.add(measure, builder.name(), spent);
+                if measure == Measure::Changed {
+                    let lacking = lacking(registry, &builder.repository())?;
+                    report.add_lacking(builder.name(), lacking);
                 }
-            }
+                if is_weighed {
+                    let weight = weigh(registry, &builder.repository())?;
+                    report.add_weight(builder.name(), weight);
+                }
+                Ok(())
+            };
+            place.round((measure, round), &builders, &mut registry, add)?;
         }
     }
     for builder in &builders {

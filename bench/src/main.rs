@@ -1,6 +1,6 @@
 //! wharf beside its peers. `registry`, and without a word: beside docker-registry and
-//! nginx, the same requests to all three in one run. `builds`: beside buildah, the same
-//! builds by both. `steps`: what one `RUN` costs beside BuildKit's and runc's.
+//! nginx, the same requests to all three in one run. `builds`: beside buildah and
+//! docker, the same builds by all. `steps`: what one `RUN` costs beside BuildKit's and runc's.
 //! `dockerfile`: a long Dockerfile and what it takes to understand it.
 //!
 //! Numbers of two runs, or of two machines, must not be compared; ratios within one run

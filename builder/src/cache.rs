@@ -8,11 +8,15 @@
 //! (`docs/adr/0011-cache.md`).
 
 pub(crate) mod definition;
+pub(crate) mod explain;
 pub(crate) mod memory;
 pub(crate) mod mounts;
 pub(crate) mod record;
+pub(crate) mod trace;
 pub(crate) mod remote;
 
 pub(crate) use definition::{Definition, InputKind};
+pub use explain::{Change, ChangeKind};
 pub(crate) use memory::{Imported, Known, Memory};
 pub(crate) use record::{Record, Warning};
+pub(crate) use trace::{TracedStep, Traces};

@@ -3,6 +3,8 @@
 
 use oci::Digest;
 
+use crate::cache::Change;
+
 /// Is told how a build comes on.
 pub trait Progress: Send + Sync {
     /// Takes note of an event. It must not block.
@@ -104,6 +106,13 @@ pub enum Event<'a> {
         stream: Stream,
         /// One line, without its end; what is no UTF-8 is replaced.
         line: &'a str,
+    },
+    /// A step has to be done, and this is why.
+    Missed {
+        /// Which of the steps.
+        step: usize,
+        /// What is otherwise than in the nearest earlier build; at least one.
+        changes: &'a [Change],
     },
     /// A registry has a layer, before the image is pushed.
     Sent {

@@ -45,6 +45,7 @@ pub use crate::cache::remote::{
 };
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};
+pub use crate::cache::{Change, ChangeKind};
 pub use crate::events::{Event, Outcome, Progress, Silent, Source, Stream};
 pub use crate::export::{Exported, Rooted, export_directory, export_tar};
 pub use crate::fetch::Network;

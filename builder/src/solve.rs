@@ -24,8 +24,8 @@ use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::cache::remote::{self, CacheSent, ExportedStep, InlineCache};
-use crate::cache::{Memory, mounts};
-use crate::context::Filtered;
+use crate::cache::{Memory, Traces, mounts};
+use crate::context::{ContextSource, Filtered};
 use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::{Event, Progress};
 use crate::image::{LayerOf, compose};
@@ -273,6 +273,7 @@ async fn walk(
         request,
         layers: Layers::new(images, library, request),
         memory: Memory::new(library, request.cache, imported),
+        traces: Traces::open(library, request.cache, identity(prepared)).await,
         sandboxes: Sandboxes::new(request.running.clone()),
         jobs: Semaphore::new(request.jobs.get()),
         told_of_users: AtomicBool::new(false),
@@ -307,6 +308,8 @@ async fn walk(
     };
     let sending = async { Ok(send_all(request, images, layers).await) };
     let done = futures_util::future::try_join(building, sending).await;
+    // Of a build that failed too: its steps were done.
+    works.traces.save().await;
     let (done, ()) = done.map_err(|error| error.after(warnings.clone()))?;
     let exported = builds.iter().map(|build| std::mem::take(&mut *locked(&build.exported)));
     let exported = exported.flatten().collect();
@@ -321,6 +324,26 @@ async fn walk(
         warnings,
         ignore_warnings,
     })
+}
+
+/// Names what is built, so that builds of it can be compared.
+fn identity(prepared: &Prepared) -> Digest {
+    let Prepared {
+        request,
+        dockerfile,
+        ..
+    } = prepared;
+    let context = match &request.context {
+        ContextSource::Directory(path) => {
+            let path = fs_err::canonicalize(path).unwrap_or_else(|_| path.clone());
+            path.display().to_string()
+        }
+        ContextSource::Archive(_) | ContextSource::Stream(_) => String::new(),
+        ContextSource::Remote(address) => address.clone(),
+    };
+    let target = request.target.as_deref().unwrap_or_default();
+    let identity = format!("{context}\0{}\0{target}", dockerfile.name);
+    Digest::sha256(identity.as_bytes())
 }
 
 /// How many layers are sent at a time while steps are done.

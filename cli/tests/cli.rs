@@ -25,6 +25,8 @@ mod inspect;
 mod library;
 #[path = "cli/login.rs"]
 mod login;
+#[path = "cli/outputs.rs"]
+mod outputs;
 #[path = "cli/remote.rs"]
 mod remote;
 #[path = "cli/run.rs"]

@@ -1,4 +1,4 @@
-//! The command line after `builds`: `[--rounds N] [--big] [NAME...]`.
+//! The command line after `builds`: `[--rounds N] [NAME...]`.
 
 use super::Measure;
 use crate::arguments::number;
@@ -12,7 +12,6 @@ const ROUNDS: usize = 3;
 pub(crate) struct Arguments {
     pub(super) rounds: usize,
     measures: Vec<Measure>,
-    is_big: bool,
 }
 
 impl Arguments {
@@ -24,14 +23,12 @@ impl Arguments {
         let mut arguments = Self {
             rounds: ROUNDS,
             measures: Vec::new(),
-            is_big: false,
         };
         let mut words = words;
         while let Some(word) = words.next() {
             let named = |measure: &Measure| measure.name() == word;
             match word.as_str() {
                 "--rounds" => arguments.rounds = number(words.next(), &word)?,
-                "--big" => arguments.is_big = true,
                 _ => match Measure::ALL.into_iter().find(named) {
                     Some(measure) => arguments.measures.push(measure),
                     None => return Err(unknown(&word)),
@@ -41,13 +38,10 @@ impl Arguments {
         Ok(arguments)
     }
 
-    /// Says whether a measure is to be taken: all are when none is named, but the large
-    /// file only when it is asked for.
+    /// Says whether a measure is to be taken: all are when none is named, but that of
+    /// memory only when it is.
     pub(super) fn wants(&self, measure: Measure) -> bool {
-        if measure == Measure::Big && self.is_big {
-            return true;
-        }
-        let is_usual = self.measures.is_empty() && measure != Measure::Big;
+        let is_usual = self.measures.is_empty() && measure != Measure::Memory;
         is_usual || self.measures.contains(&measure)
     }
 }
@@ -55,7 +49,7 @@ impl Arguments {
 fn unknown(word: &str) -> Error {
     let names = Measure::ALL.map(Measure::name).join(", ");
     Error::new(format!(
-        "unknown word `{word}`: after `builds` there are `--rounds N`, `--big` and {names}"
+        "unknown word `{word}`: after `builds` there are `--rounds N` and {names}"
     ))
 }
 
@@ -68,12 +62,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_means_everything_but_the_large_file() {
+    fn nothing_means_everything_but_memory() {
         for measure in Measure::ALL {
-            let is_big = measure == Measure::Big;
-            assert_eq!(parse("").unwrap().wants(measure), !is_big);
-            assert!(parse("--big").unwrap().wants(measure));
-            assert_eq!(parse("big").unwrap().wants(measure), is_big);
+            let is_memory = measure == Measure::Memory;
+            assert_eq!(parse("").unwrap().wants(measure), !is_memory);
+            assert_eq!(parse("memory").unwrap().wants(measure), is_memory);
         }
     }
 

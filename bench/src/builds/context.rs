@@ -27,9 +27,6 @@ const CHANGED: &str = "changed.txt";
 /// Bytes of what is repeated in the large file, far more than a compressor looks back.
 const BLOCK: usize = 16 << 20;
 
-/// How often: 4 GiB in all.
-const BLOCKS: u64 = 256;
-
 /// Numbers that look random and are the same each time (xorshift).
 struct Dice(u64);
 
@@ -92,13 +89,14 @@ pub(super) fn change(root: &Path, version: u64) -> Result<(), Error> {
     Ok(fs_err::write(root.join(CHANGED), bytes)?)
 }
 
-/// Makes a directory with one file of 4 GiB, which compresses to about 2.
+/// Makes a directory with one file of so many blocks of 16 MiB, which compresses to about
+/// half; another seed makes another file.
 ///
 /// # Errors
 /// Fails when it can not be written.
-pub(super) fn make_large(root: &Path) -> Result<(), Error> {
+pub(super) fn make_large(root: &Path, (seed, blocks): (u64, u64)) -> Result<(), Error> {
     fs_err::create_dir_all(root)?;
-    let mut dice = Dice::new(4);
+    let mut dice = Dice::new(4 + seed);
     let words = vocabulary();
     let mut block = Vec::with_capacity(BLOCK);
     while block.len() < BLOCK {
@@ -106,7 +104,7 @@ pub(super) fn make_large(root: &Path) -> Result<(), Error> {
     }
     block.truncate(BLOCK);
     let mut file = fs_err::File::create(root.join("large"))?;
-    for number in 0..BLOCKS {
+    for number in 0..blocks {
         block[..8].copy_from_slice(&number.to_le_bytes());
         file.write_all(&block)?;
     }

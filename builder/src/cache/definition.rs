@@ -48,14 +48,10 @@ pub(crate) enum InputKind {
     User,
     /// The directory (`WORKDIR`).
     Directory,
-    /// The shell (`SHELL`).
-    Shell,
     /// A stage or an image that files are taken from.
     Source,
     /// A file of a context, by its path.
     File,
-    /// What was fetched from elsewhere.
-    Fetched,
     /// A mount.
     Mount,
     /// A machine of `--add-host`.

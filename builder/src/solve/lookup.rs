@@ -5,13 +5,15 @@ use oci::{Algorithm, Digest, Hasher};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::cache::remote::ExportedStep;
-use crate::cache::{Definition, InputKind, Known, Record, Warning};
+use crate::cache::{
+    Change, ChangeKind, Definition, InputKind, Known, Record, TracedStep, Warning,
+};
 use crate::error::Error;
 use crate::events::{Event, Outcome};
 use crate::pack::contents::Shelf;
 use crate::pack::layers::locked;
 use crate::pack::recipe::Recipe;
-use crate::request::{Modes, Xattrs};
+use crate::request::{Cache, Modes, Xattrs};
 use crate::solve::here;
 use crate::solve::run::Run;
 use crate::solve::stage::{Placed, StageState};
@@ -28,6 +30,8 @@ pub(super) struct Lookup {
     files: Option<Recipe>,
     /// The key of it without the content of files.
     shape: Option<Digest>,
+    /// Whether it was said why it was not found.
+    is_explained: bool,
     /// Nobody else does the same meanwhile.
     _flight: Option<OwnedMutexGuard<()>>,
 }
@@ -41,6 +45,7 @@ impl Lookup {
             key: None,
             files: None,
             shape: None,
+            is_explained: false,
             _flight: None,
         }
     }
@@ -110,6 +115,7 @@ impl Run<'_> {
             key: Some(key),
             files: None,
             shape: None,
+            is_explained: false,
             _flight: Some(flight),
         })
     }
@@ -133,6 +139,7 @@ impl Run<'_> {
             key: None,
             files: Some(files),
             shape: Some(shape),
+            is_explained: false,
             _flight: Some(flight),
         };
         let is_known = lookup.files.as_ref().is_some_and(|files| files.key().is_some());
@@ -152,18 +159,48 @@ impl Run<'_> {
         };
         let (files, digest) = self.layers().digest(files, shelf).await?;
         lookup.files = Some(files);
-        let mut definition = lookup.definition.clone();
-        definition.add_digest(InputKind::File, "", digest);
-        lookup.key = Some(definition.key());
+        lookup.definition.add_digest(InputKind::File, "", digest);
+        lookup.key = Some(lookup.definition.key());
         Ok(())
     }
 
     /// Puts what was found onto a stage.
     pub(super) fn take_found(&self, stage: &mut StageState, lookup: &Lookup) -> Option<Outcome> {
         let found = lookup.found.as_ref()?;
+        self.trace(lookup);
         let keys = lookup.key.iter().chain(&lookup.shape);
         self.hand_on(keys.copied().collect(), found);
         Some(self.take(stage, found))
+    }
+
+    /// Says why a step was not found, before it is done.
+    pub(super) async fn explain_miss(&self, lookup: &mut Lookup) {
+        let traces = &self.build.works.traces;
+        let changes = match traces.mode() {
+            _ if lookup.is_explained => return,
+            Cache::Apart => return,
+            Cache::Refresh => vec![Change::new("`--no-cache`", ChangeKind::Refused)],
+            Cache::Use => {
+                let made_of = (&lookup.definition, lookup.files.as_ref());
+                let key = lookup.definition.key();
+                let step = TracedStep::new(self.written.clone(), key, made_of);
+                traces.explain(&step).await
+            }
+        };
+        lookup.is_explained = true;
+        self.note(&Event::Missed {
+            step: self.step,
+            changes: &changes,
+        });
+    }
+
+    /// Notes what a step is made of.
+    fn trace(&self, lookup: &Lookup) {
+        if let Some(key) = lookup.key {
+            let made_of = (&lookup.definition, lookup.files.as_ref());
+            let traces = &self.build.works.traces;
+            traces.note(self.step, self.written.clone(), key, made_of);
+        }
     }
 
     /// Has a layer be sent and be in caches elsewhere, where that is asked for.
@@ -204,10 +241,14 @@ impl Run<'_> {
     /// Keeps what a step came to under its keys: its own, and further ones.
     pub(super) async fn keep(
         &self,
-        lookup: Lookup,
+        mut lookup: Lookup,
         mut keys: Vec<Digest>,
         (known, packing): (Option<Known>, Packing),
     ) -> Result<Outcome, Error> {
+        if packing == Packing::Packed {
+            self.explain_miss(&mut lookup).await;
+        }
+        self.trace(&lookup);
         let warnings = std::mem::take(&mut *locked(&self.warned));
         let mut known = known.unwrap_or_else(|| Known {
             record: Record::default(),

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore, SemaphorePermit, wat
 
 use crate::cache::mounts::Ledger;
 use crate::cache::remote::ExportedStep;
-use crate::cache::{Known, Memory, Record, Warning};
+use crate::cache::{Known, Memory, Record, Traces, Warning};
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
@@ -38,6 +38,8 @@ pub(crate) struct Works<'a> {
     pub(crate) layers: Layers,
     /// What steps came to before.
     pub(crate) memory: Memory,
+    /// What they were made of.
+    pub(crate) traces: Traces,
     /// Where commands are run.
     pub(crate) sandboxes: Sandboxes,
     /// One permit for each step that may be done at a time.
@@ -106,6 +108,8 @@ pub(crate) struct Run<'a> {
     pub(crate) stage: usize,
     /// The step that is being done, by its number among all, from 1.
     pub(crate) step: usize,
+    /// Its stage and its text, without what may be secret.
+    pub(super) written: (String, String),
     /// What was done so far.
     done: Vec<BuiltStep>,
     /// What the step warned of that its record has to say again.
@@ -172,6 +176,7 @@ impl<'a> Build<'a> {
             build: self,
             stage: number,
             step: first - 1,
+            written: (String::new(), String::new()),
             done: Vec::new(),
             warned: Mutex::default(),
         };
@@ -312,6 +317,7 @@ impl<'a> Run<'a> {
         let step = self.step;
         let label = &self.build.label;
         let stage = &format!("{label}{stage}");
+        self.written = (stage.clone(), fetch::without_secrets(text));
         self.note(&Event::Started { step, stage, text });
     }
 

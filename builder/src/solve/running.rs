@@ -72,7 +72,7 @@ impl Run<'_> {
         let (definition, brought) = self
             .defined(number, stage, (run, step), &written)
             .await?;
-        let lookup = self.look_up(&definition).await?;
+        let mut lookup = self.look_up(&definition).await?;
         if let Some(outcome) = self.take_found(stage, &lookup) {
             return Ok(outcome);
         }
@@ -86,6 +86,7 @@ impl Run<'_> {
                 .await?;
             return Ok(outcome);
         }
+        self.explain_miss(&mut lookup).await;
         let turn = self.turn().await?;
         let layer = self.execute(stage, command).await?;
         drop(turn);

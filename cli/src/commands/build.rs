@@ -388,5 +388,6 @@ fn tell(built: &Built, building: &Building, global: &Global) {
             _ => "",
         }
     ));
+    caching::tell(&built.caches);
     cache_mounts::tell(&built.cache_mounts);
 }

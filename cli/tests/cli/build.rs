@@ -105,11 +105,21 @@ fn steps_go_to_the_screen_and_the_digest_to_standard_output() {
     assert_eq!((quiet.ok(), quiet.stderr.as_str()), (digest.as_str(), ""));
 }
 
-/// Takes digests, sizes and times out of what is on the screen.
+/// Takes digests, sizes and times out of what is on the screen, and puts what
+/// is of a step together: others run meanwhile.
 fn plain(talk: &str) -> String {
     let mut lines = String::new();
+    let mut all: Vec<&str> = talk.lines().collect();
+    let first = all.iter().position(|line| line.starts_with('#'));
+    let steps = all.iter().filter(|line| line.starts_with('#')).count();
+    let number = |line: &&str| {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        word.trim_start_matches('#').parse::<usize>().ok()
+    };
+    let first = first.expect("steps");
+    all[first..first + steps].sort_by_key(number);
     let is_lasting = |line: &&str| !line.starts_with("slowest: ");
-    for line in talk.lines().filter(is_lasting) {
+    for line in all.into_iter().filter(|line| is_lasting(line)) {
         if let Some((cached, _)) = line.split_once(" steps, ") {
             lines.push_str(&format!("{cached} steps, NUMBERS\n"));
             continue;

@@ -54,9 +54,9 @@ fn names_are_no_places() {
 fn flags_of_docker_are_explained() {
     let home = Home::new();
     assert_eq!(
-        home.wharf(&["build", "--load", "."]).failed(2),
-        "error: `--load` of `docker build` is not supported\n\
-         hint: pipe it: `wharf build -q -t NAME -o type=docker,dest=- ... | docker load`\n"
+        home.wharf(&["build", "--squash", "."]).failed(2),
+        "error: `--squash` of `docker build` is not supported\n\
+         hint: a last stage of `FROM scratch` and `COPY --from=STAGE / /` has one layer\n"
     );
     let other = home.wharf(&["build", "--lode", "."]);
     assert!(other.failed(2).contains("unexpected argument '--lode'"));

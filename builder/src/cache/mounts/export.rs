@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image::{ErrorKind as ImageErrorKind, Images, Place, PlatformChoice, Sent};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use image::{AT_ONCE, ErrorKind as ImageErrorKind, Images, Place, PlatformChoice, Sent};
 use layer::{ContentPlace, Contents, EntryPath, Form, Observation, Time};
 use oci::{Descriptor, Digest, Manifest, MediaType};
 
@@ -257,19 +258,23 @@ impl Exporting<'_> {
         let failed = |error| Error::image(format!("can not write `{place}`"), error);
         let delivery = self.images.delivery(place).await.map_err(failed)?;
         let from = parcel.place();
-        let mut bytes = manifest.bytes().len() as u64;
-        let mut count = |sent| {
-            if let Sent::Uploaded { bytes: sent } = sent {
-                bytes = bytes.saturating_add(sent);
-            }
-        };
-        for layer in manifest.layers() {
-            count(delivery.blob(layer, &from).await.map_err(failed)?);
-        }
+        let layers = manifest.layers().iter();
+        let layers = layers.map(|layer| delivery.blob(layer, &from));
+        let layers = futures_util::stream::iter(layers.collect::<Vec<_>>());
+        let mut sent: Vec<Sent> = layers
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+            .map_err(failed)?;
         if let Some(config) = manifest.config() {
             let empty = compose::EMPTY.into();
-            count(delivery.bytes(config, empty).await.map_err(failed)?);
+            sent.push(delivery.bytes(config, empty).await.map_err(failed)?);
         }
+        let blobs = sent.iter().map(|sent| match sent {
+            Sent::Uploaded { bytes } => *bytes,
+            _ => 0,
+        });
+        let bytes = blobs.fold(manifest.bytes().len() as u64, u64::saturating_add);
         delivery.name(manifest).await.map_err(failed)?;
         delivery.finish().await.map_err(failed)?;
         Ok(bytes)

@@ -7,8 +7,10 @@ use std::io::{self, BufReader, Read, Seek as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use image::{ErrorKind as ImageErrorKind, Images, Inspected, Place, PlatformChoice};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use image::{AT_ONCE, ErrorKind as ImageErrorKind, Images, Inspected, Place, PlatformChoice};
 use layer::{EntryPath, Form, Kind, LayerIndex, Operation, Rights, Tree};
 use oci::Descriptor;
 
@@ -76,7 +78,7 @@ fn warn(progress: &dyn Progress, id: &MountId, place: &Place, error: &Error) {
     );
     progress.note(&Event::Warned {
         message: &message,
-        hint: "it starts without what is there",
+        hint: "it starts without what is there; `quota=` allows more of it, where that is the reason",
     });
 }
 
@@ -93,14 +95,11 @@ async fn fetch(
         Err(error) => return Err(Error::image("it can not be read", error)),
     };
     let Inspected { manifest, .. } = inspected;
-    let mut left = quota;
-    let mut layers = Vec::new();
-    for layer in compose::layers(&manifest, id)? {
-        let (file, index) = unpacked(images, (place, layer), scratch, left).await?;
-        let size = file.metadata().map(|metadata| metadata.len());
-        left = left.saturating_sub(size.unwrap_or(left));
-        layers.push((file, index));
-    }
+    let left = Arc::new(AtomicU64::new(quota));
+    let layers = compose::layers(&manifest, id)?.iter();
+    let layers = layers.map(|layer| unpacked(images, (place, layer), scratch, &left));
+    let layers = futures_util::stream::iter(layers.collect::<Vec<_>>());
+    let layers: Vec<_> = layers.buffered(AT_ONCE).try_collect().await?;
     let seed = blocking::run(move || {
         let indexes: Vec<&LayerIndex> = layers.iter().map(|(_, index)| index).collect();
         let operations = operations(&indexes)?;
@@ -112,40 +111,50 @@ async fn fetch(
     seed.await.map(Some)
 }
 
-/// Fetches a layer, and decompresses it: to so many bytes at most.
+/// Fetches a layer, and decompresses it: to as many bytes at most as are left
+/// for all layers.
 async fn unpacked(
     images: &Images,
     (place, layer): (&Place, &Descriptor),
     scratch: &Path,
-    limit: u64,
+    left: &Arc<AtomicU64>,
 ) -> Result<(std::fs::File, LayerIndex), Error> {
     let context = format!("its layer `{}` can not be read", layer.digest);
     let stream = images.blob(place, layer).await;
     let stream = stream.map_err(|error| Error::image(context.clone(), error))?;
-    let (scratch, context) = (scratch.to_owned(), Arc::<str>::from(context));
+    let (scratch, left) = (scratch.to_owned(), Arc::clone(left));
     blocking::consume(stream, move |incoming| {
         let stored = |error| {
             let context = format!("can not write into `{}`", scratch.display());
             Error::caused(ErrorKind::Storage, context, error)
         };
-        let wrong = |error| Error::layer(context.as_ref(), error);
+        let wrong = |error| Error::layer(context.clone(), error);
         let file = tempfile::tempfile_in(&scratch).map_err(stored)?;
         let mut file = fs_err::File::from_parts(file, scratch.join("cache"));
-        // More than the limit is told from just as much.
         let plain = layer::decompress(incoming).map_err(wrong)?;
-        let mut plain = plain.take(limit.saturating_add(1));
-        let read = io::copy(&mut plain, &mut file)
-            .map_err(|error| Error::caused(ErrorKind::Storage, context.as_ref(), error))?;
-        if read > limit {
-            let message = format!("it unpacks to more than its quota leaves: {limit} bytes");
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .with_hint("`quota=` of `--cache-mount-from` allows more"));
-        }
+        io::copy(&mut Bounded { plain, left }, &mut file)
+            .map_err(|error| Error::caused(ErrorKind::Storage, context.clone(), error))?;
         file.rewind().map_err(stored)?;
         let index = LayerIndex::read(&mut BufReader::new(&file)).map_err(wrong)?;
         Ok((file.into_parts().0, index))
     })
     .await
+}
+
+/// Reads no more than is left for all layers.
+struct Bounded<R> {
+    plain: R,
+    left: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.plain.read(buffer)?;
+        let take = |left: u64| left.checked_sub(read as u64);
+        let taken = self.left.fetch_update(Relaxed, Relaxed, take);
+        let over = |_left| io::Error::other("the artefact unpacks to more than its quota");
+        taken.map_err(over).map(|_before| read)
+    }
 }
 
 /// Lists what is to be done to an empty directory: for the first layer, which

@@ -11,8 +11,9 @@ use layer::{ContentPlace, Entry, EntryPath, Kind, LayerIndex, Node, NodeKind, Tr
 use oci::Digest;
 
 use crate::blocking;
-use crate::context::Wanted;
+use crate::context::{Moment, Wanted};
 use crate::error::{Error, ErrorKind};
+use crate::pack::confirm::confirm;
 use crate::pack::contents::Shelf;
 use crate::pack::layers;
 use crate::pack::recipe::{Content, Item, Recipe};
@@ -82,7 +83,9 @@ impl Run<'_> {
     /// Packs what a mount brings, so that it can be unpacked where commands
     /// are.
     pub(super) async fn packed(&self, brings: Brings) -> Result<Packed, Error> {
-        let Brings { recipe, shelf, .. } = brings;
+        let Brings {
+            mut recipe, shelf, ..
+        } = brings;
         let scratch = self.request().scratch.clone();
         blocking::run(move || {
             let stored = |error| {
@@ -90,12 +93,14 @@ impl Run<'_> {
                 Error::caused(ErrorKind::Storage, context, error)
             };
             let file = tempfile::tempfile_in(&scratch).map_err(stored)?;
+            let before = Moment::now();
             let mut writer = layer::Writer::new(std::io::BufWriter::new(file));
             layers::fill(&recipe, &shelf, &mut writer, &mut |_| {})?;
             let written = writer.finish().map_err(|error| {
                 Error::layer("can not pack the files of a mount".to_owned(), error)
             })?;
             let (buffered, index) = written;
+            confirm(&mut recipe, &index, &shelf, before)?;
             let file = buffered
                 .into_inner()
                 .map_err(|error| stored(error.into_error()))?;

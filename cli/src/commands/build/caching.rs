@@ -4,15 +4,16 @@
 use std::path::PathBuf;
 
 use builder::{
-    CacheDestination, CacheExtent, CacheFailure, CacheSource, CacheTarget, Caches, InlineCache,
-    cache_tag,
+    Built, CacheDestination, CacheExtent, CacheFailure, CacheSent, CacheSource, CacheTarget,
+    Caches, cache_tag,
 };
-use image::Images;
 use oci::{ImageName, Tag};
 
+use super::output::Writing;
 use crate::commands::wait;
 use crate::places;
-use crate::report::{WithHint as _, hinted, say, usage};
+use crate::progress;
+use crate::report::{WithHint as _, count, hinted, say, usage};
 
 /// The flags of caches.
 #[derive(Debug, clap::Args)]
@@ -56,17 +57,59 @@ impl Flags {
     }
 }
 
-/// Pushes the cache that goes with an image to where the image was pushed.
-pub(super) fn push(images: &Images, inline: &InlineCache, name: &ImageName) -> anyhow::Result<()> {
+/// Pushes the cache that goes with the image, if one does, to where the image
+/// was pushed.
+pub(super) fn push(writing: &Writing<'_>, name: &ImageName, quiet: bool) -> anyhow::Result<()> {
+    let Some(inline) = &writing.built.inline else {
+        return Ok(());
+    };
+    let images = &writing.reached.images;
     let pushed = wait(async { Ok(inline.push(images, name).await?) });
     match (pushed, inline.failure()) {
-        (Ok(_), _) => Ok(()),
-        (Err(error), CacheFailure::Fails) => Err(error),
-        (Err(error), CacheFailure::Warns) => {
-            say(&format!("warning: {error:#}"));
-            Ok(())
-        }
+        (Ok(_), _) if quiet => {}
+        (Ok(sent), _) => tell_one(&format!("the cache of `{name}`"), &sent),
+        (Err(error), CacheFailure::Fails) => return Err(writing.reached.advise(error)),
+        (Err(error), CacheFailure::Warns) => say(&format!("warning: {error:#}")),
     }
+    Ok(())
+}
+
+/// Tells of a cache that goes with an image which goes nowhere.
+pub(super) fn warn_of_unpushed(built: &Built, quiet: bool) {
+    if built.inline.is_some() && !quiet {
+        say("warning: `--cache-to type=inline` wrote no cache, since the image is not pushed");
+        say("   hint: add `--push`, or write `--cache-to type=local,dest=DIR`");
+    }
+}
+
+/// Tells what was written.
+pub(super) fn tell(caches: &[(String, CacheSent)]) {
+    for (name, sent) in caches {
+        tell_one(&format!("cache `{name}`"), sent);
+    }
+}
+
+fn tell_one(what: &str, sent: &CacheSent) {
+    let moved = match (sent.blobs_sent, sent.blobs_mounted) {
+        (0, 0) => "all there already".to_owned(),
+        (_, 0) => format!("{} sent", progress::bytes(sent.bytes_sent)),
+        (_, mounted) => format!(
+            "{} sent, {} taken over from another repository",
+            progress::bytes(sent.bytes_sent),
+            count(mounted, "layer")
+        ),
+    };
+    let left_out = match sent.left_out {
+        0 => String::new(),
+        number => format!(
+            "; {} left out, for want of room or of a layer",
+            count(number, "step")
+        ),
+    };
+    say(&format!(
+        "{what}: {}, {moved}{left_out}",
+        count(sent.steps, "step")
+    ));
 }
 
 fn source(text: &str) -> anyhow::Result<CacheSource> {

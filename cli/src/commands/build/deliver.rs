@@ -8,6 +8,7 @@ use image::Place;
 use oci::{ImageName, Reference};
 use serde_json::json;
 
+use super::caching;
 use super::load::Loader;
 use super::output::{Outputs, Push, Writing, options};
 use super::push::Targets;
@@ -55,8 +56,12 @@ impl Delivery<'_> {
                 Push::No | Push::ByName => name.clone(),
             };
             let said = json!({ "name": name.to_string() });
-            self.push(name)?;
+            self.push(name.clone())?;
             building.tell("pushed", &said);
+            caching::push(&self.writing, &name, self.quiet)?;
+        }
+        if targets.pushed.is_empty() {
+            caching::warn_of_unpushed(self.writing.built, self.quiet);
         }
         Ok(())
     }

@@ -134,8 +134,10 @@ pub enum Topic {
     Indexes,
     /// Layers that were built, by what they were built of.
     Layers,
-    /// What commands came to, by what they were given.
+    /// What steps came to, by what they were given.
     Steps,
+    /// What the steps of earlier builds were given, by what was built.
+    Traces,
 }
 
 impl Topic {
@@ -144,6 +146,7 @@ impl Topic {
             Self::Indexes => "indexes",
             Self::Layers => "layers",
             Self::Steps => "steps",
+            Self::Traces => "traces",
         };
         Key::top("notes")
             .child(name)
