@@ -12,8 +12,8 @@ pub(crate) mod explain;
 pub(crate) mod memory;
 pub(crate) mod mounts;
 pub(crate) mod record;
-pub(crate) mod trace;
 pub(crate) mod remote;
+pub(crate) mod trace;
 
 pub(crate) use definition::{Definition, InputKind};
 pub use explain::{Change, ChangeKind};

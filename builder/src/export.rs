@@ -162,7 +162,11 @@ fn write_tree<W: Write>(
 }
 
 /// Has the whole file system of an image at hand.
-async fn whole(images: &Images, built: &BuiltImage, scratch: &Path) -> Result<(Tree, Shelf), Error> {
+async fn whole(
+    images: &Images,
+    built: &BuiltImage,
+    scratch: &Path,
+) -> Result<(Tree, Shelf), Error> {
     let library = images.library().ok_or_else(|| {
         Error::new(
             ErrorKind::Image,

@@ -43,17 +43,17 @@ pub use crate::cache::remote::{
     CacheDestination, CacheExtent, CacheFailure, CacheSent, CacheSource, CacheTarget, InlineCache,
     cache_tag,
 };
+pub use crate::cache::{Change, ChangeKind};
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};
-pub use crate::cache::{Change, ChangeKind};
 pub use crate::events::{Event, Outcome, Progress, Silent, Source, Stream};
 pub use crate::export::{Exported, Rooted, export_directory, export_tar};
 pub use crate::fetch::Network;
 pub use crate::image::{Annotations, Format, PlatformAnnotations};
 pub use crate::prepare::{Prepared, SourceText};
 pub use crate::request::{
-    Cache, Caches, DockerfileSource, Fidelity, Grant, Modes, NamedContext, OciRuntime, Reach, Request,
-    RunNetwork, Running, SandboxChoice, Secret, Xattrs,
+    Cache, Caches, DockerfileSource, Fidelity, Grant, Modes, NamedContext, OciRuntime, Reach,
+    Request, RunNetwork, Running, SandboxChoice, Secret, Xattrs,
 };
 pub use crate::snapshot::{Prune, Pruned, Store, Usage};
 pub use crate::solve::{Built, BuiltImage, BuiltLayer, BuiltStep, Checked, untagged};

@@ -75,7 +75,11 @@ impl Prepared {
         request.build_platform = request.build_platform.normalized();
         platforms(&request.platforms)?;
         request.format.check_layers(request.compression.method())?;
-        if request.platforms.iter().any(|platform| platform.os == "windows") {
+        if request
+            .platforms
+            .iter()
+            .any(|platform| platform.os == "windows")
+        {
             let message = "images for Windows are not supported";
             return Err(Error::new(ErrorKind::Unsupported, message).with_hint(
                 "layers for Windows are of another form; `--platform linux/amd64` is one that is",
@@ -158,7 +162,10 @@ impl Prepared {
     /// Writes down what was learned of the files, for the next build.
     async fn keep_learned(&self) {
         let named = self.contexts.values().map(|context| &context.opened);
-        let all: Vec<Opened> = std::iter::once(&self.context).chain(named).cloned().collect();
+        let all: Vec<Opened> = std::iter::once(&self.context)
+            .chain(named)
+            .cloned()
+            .collect();
         // What can not be kept is no failure of the build.
         let _ = blocking::run(move || {
             all.iter().for_each(Opened::keep_learned);
@@ -185,10 +192,12 @@ fn platforms(platforms: &[oci::Platform]) -> Result<(), Error> {
     if platforms.is_empty() {
         return Err(Error::new(ErrorKind::Unsupported, "no platform is given"));
     }
-    let twice = platforms
-        .iter()
-        .enumerate()
-        .find(|(at, platform)| platforms.iter().take(*at).any(|earlier| earlier == *platform));
+    let twice = platforms.iter().enumerate().find(|(at, platform)| {
+        platforms
+            .iter()
+            .take(*at)
+            .any(|earlier| earlier == *platform)
+    });
     match twice {
         None => Ok(()),
         Some((_, platform)) => {

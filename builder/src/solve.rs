@@ -13,14 +13,14 @@ mod workdir;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ::image::{ErrorKind as ImageErrorKind, Images, Library, Place};
 use bytes::Bytes;
 use dockerfile::{Diagnostic, Ignore, Severity};
-use oci::{Config, Descriptor, Digest, ImageName, Manifest, Platform};
 use futures_util::StreamExt as _;
+use oci::{Config, Descriptor, Digest, ImageName, Manifest, Platform};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::cache::remote::{self, CacheSent, ExportedStep, InlineCache};
@@ -256,7 +256,10 @@ async fn walk(
     }
     let progress = request.progress.as_ref();
     progress.note(&Event::Planned {
-        stages: planned.iter().map(|planned| planned.plan.stages.len()).sum(),
+        stages: planned
+            .iter()
+            .map(|planned| planned.plan.stages.len())
+            .sum(),
         steps: planned.iter().map(|planned| planned.plan.steps()).sum(),
     });
     let mut warnings = Vec::new();
@@ -311,7 +314,9 @@ async fn walk(
     // Of a build that failed too: its steps were done.
     works.traces.save().await;
     let (done, ()) = done.map_err(|error| error.after(warnings.clone()))?;
-    let exported = builds.iter().map(|build| std::mem::take(&mut *locked(&build.exported)));
+    let exported = builds
+        .iter()
+        .map(|build| std::mem::take(&mut *locked(&build.exported)));
     let exported = exported.flatten().collect();
     let images = done
         .iter()

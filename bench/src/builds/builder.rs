@@ -146,10 +146,18 @@ impl Builder {
                 run(Command::new("cp").arg("-a").args([kept, home]))?;
             }
             Kind::Buildah => {
-                let ids = run(self.command().args(["images", "--all", "--quiet"]))?;
                 let base = run(self.command().args(["images", "--quiet", &self.base()]))?;
-                for id in ids.lines().filter(|id| *id != base.trim()) {
-                    run(self.command().args(["rmi", "--force", id]))?;
+                let all = || run(self.command().args(["images", "--all", "--quiet"]));
+                let others = |all: String| -> Vec<String> {
+                    let ids = all.lines().filter(|id| *id != base.trim());
+                    ids.map(str::to_owned).collect()
+                };
+                for id in others(all()?) {
+                    // It may have gone with one that was built upon it.
+                    let _ = run(self.command().args(["rmi", "--force", &id]));
+                }
+                if let Some(id) = others(all()?).first() {
+                    return Err(Error::new(format!("buildah keeps `{id}`")));
                 }
             }
             // With what it keeps of contexts.

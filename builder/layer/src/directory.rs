@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::path::EntryPath;
 
 pub use held::Held;
@@ -83,7 +83,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Io`] when it is not there, is no directory, or
+    /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when it is not there, is no directory, or
     /// may not be read.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -100,7 +100,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Io`] when a part on the way is a link or no
+    /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when a part on the way is a link or no
     /// directory, or may not be searched.
     pub fn stat(&self, path: &EntryPath) -> Result<Option<Found>, Error> {
         let found = match (path.parent(), path.name()) {
@@ -134,8 +134,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Io`] when it can not be read, and with
-    /// [`ErrorKind::Limit`] when it has more than two million names.
+    /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when it can not be read, and with
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) when it has more than two million names.
     pub fn list(&self, path: &EntryPath) -> Result<Listing, Error> {
         Listing::read(self, path)
     }
@@ -144,7 +144,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Io`] when it is none, or can not be read.
+    /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when it is none, or can not be read.
     pub fn link(&self, path: &EntryPath) -> Result<Box<[u8]>, Error> {
         let failed = |errno| self.failed("read the link", path, errno);
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
@@ -158,7 +158,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Io`] when they can not be read.
+    /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when they can not be read.
     pub fn xattrs(&self, path: &EntryPath) -> Result<Attributes, Error> {
         let failed = |errno| self.failed("read the attributes of", path, errno);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -195,8 +195,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Changed`] when it did, and with
-    /// [`ErrorKind::Io`] when it can not be read. Reading may fail alike.
+    /// Fails with [`ErrorKind::Changed`](crate::ErrorKind::Changed) when it did, and with
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) when it can not be read. Reading may fail alike.
     pub fn read(&self, path: &EntryPath, found: &Found) -> Result<Held, Error> {
         // Without blocking, should a named pipe have taken the place.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -213,8 +213,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Io`] when it can not be read, and with
-    /// [`ErrorKind::Changed`] when it is no regular file (any more).
+    /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) when it can not be read, and with
+    /// [`ErrorKind::Changed`](crate::ErrorKind::Changed) when it is no regular file (any more).
     pub fn open_file(&self, path: &EntryPath) -> Result<OwnedFd, Error> {
         // Without blocking, should a named pipe have taken the place.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const DEFINITION_FORMAT: u32 = 1;
 
 /// Is everything that the result of a step depends on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Definition {
     inputs: Vec<Input>,
 }
@@ -18,21 +18,15 @@ pub(crate) struct Definition {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Input {
     /// What it is.
-    #[serde(rename = "k")]
     pub(crate) kind: InputKind,
     /// Its name among those of its kind, such as that of a variable.
-    #[serde(rename = "n", default, skip_serializing_if = "String::is_empty")]
     pub(crate) name: String,
     /// The digest of its value: some values are secrets, against all advice.
-    #[serde(rename = "v")]
     pub(crate) value: Digest,
 }
 
 /// Says what an input is.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum InputKind {
     /// The instruction, as it is written.
     Instruction,
@@ -62,7 +56,12 @@ pub(crate) enum InputKind {
 
 impl Definition {
     /// Adds an input.
-    pub(crate) fn add(&mut self, kind: InputKind, name: impl Into<String>, value: impl AsRef<[u8]>) {
+    pub(crate) fn add(
+        &mut self,
+        kind: InputKind,
+        name: impl Into<String>,
+        value: impl AsRef<[u8]>,
+    ) {
         self.add_digest(kind, name, Digest::sha256(value.as_ref()));
     }
 

@@ -109,7 +109,10 @@ fn compare(before: &TracedStep, now: &TracedStep) -> Vec<Change> {
         (Some(before), Some(now)) => files(before, now, &mut changes),
         _ => {
             let files = |step: &TracedStep| {
-                let files = step.inputs.iter().filter(|input| input.kind == InputKind::File);
+                let files = step
+                    .inputs
+                    .iter()
+                    .filter(|input| input.kind == InputKind::File);
                 files.map(|input| input.value).collect::<Vec<_>>()
             };
             if files(before) != files(now) {
@@ -121,14 +124,13 @@ fn compare(before: &TracedStep, now: &TracedStep) -> Vec<Change> {
 }
 
 /// Finds what differs in two lists of inputs.
-fn differing<'a>(
-    before: &'a [Input],
-    now: &'a [Input],
-) -> Vec<((InputKind, &'a str), ChangeKind)> {
+fn differing<'a>(before: &'a [Input], now: &'a [Input]) -> Vec<((InputKind, &'a str), ChangeKind)> {
     let by_name = |inputs: &'a [Input]| {
         let mut all: BTreeMap<(InputKind, &'a str), Vec<_>> = BTreeMap::new();
         for input in inputs {
-            all.entry((input.kind, &input.name)).or_default().push(input.value);
+            all.entry((input.kind, &input.name))
+                .or_default()
+                .push(input.value);
         }
         all
     };
@@ -166,7 +168,10 @@ fn files(before: &[TracedFile], now: &[TracedFile], changes: &mut Vec<Change>) {
         changes.push(Change::new(format!("the file `{}`", file.path), how));
     }
     for path in old.into_keys() {
-        changes.push(Change::new(format!("the file `{path}`"), ChangeKind::Removed));
+        changes.push(Change::new(
+            format!("the file `{path}`"),
+            ChangeKind::Removed,
+        ));
     }
 }
 

@@ -107,6 +107,8 @@ impl Memory {
 
     /// Notes what a step came to, for this build and others.
     pub(crate) async fn note(&self, keys: &[Digest], known: &Known) -> Result<(), Error> {
+        let mut known = known.clone();
+        known.record.keys = keys.to_vec();
         for key in keys {
             locked(&self.own).insert(*key, known.clone());
             // What lies elsewhere may be gone tomorrow.

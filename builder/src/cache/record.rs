@@ -13,6 +13,10 @@ pub(crate) struct Record {
     /// What was warned of, to be said again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) warnings: Vec<Warning>,
+    /// All keys that it is kept under, for caches elsewhere: whoever finds it by
+    /// one of them has not computed the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) keys: Vec<Digest>,
 }
 
 /// Is a layer that a step made.
@@ -42,6 +46,7 @@ impl Record {
                 diff_id: layer.diff_id,
             }),
             warnings,
+            keys: Vec::new(),
         }
     }
 

@@ -176,7 +176,9 @@ impl Traces {
         let slot = self.slot(slot);
         let kept = library.note(Topic::Traces, &slot, bytes.into()).await;
         if kept.is_ok() {
-            let _ = library.note(Topic::Traces, &self.identity, header.into()).await;
+            let _ = library
+                .note(Topic::Traces, &self.identity, header.into())
+                .await;
         }
     }
 

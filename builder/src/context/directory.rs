@@ -61,11 +61,7 @@ impl Rooted {
     }
 }
 
-fn read(
-    directory: &Directory,
-    path: &EntryPath,
-    limit: u64,
-) -> Result<Option<Vec<u8>>, Error> {
+fn read(directory: &Directory, path: &EntryPath, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     let failed = |error| unreadable(path, error);
     let Some((path, found)) = follow(directory, path)? else {
         // Whoever wrote a link means there to be a file.

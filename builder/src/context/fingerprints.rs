@@ -103,7 +103,10 @@ impl Fingerprints {
         let (inode, stamp) = described(found)?;
         let known = self.known();
         let at = known.find(inode)?;
-        let record = known.records.get(at).filter(|record| record.stamp == stamp)?;
+        let record = known
+            .records
+            .get(at)
+            .filter(|record| record.stamp == stamp)?;
         if let Some(seen) = known.seen.get(at) {
             seen.store(true, Ordering::Relaxed);
         }

@@ -254,7 +254,11 @@ mod tests {
             (Format::Oci, Method::Zstd, MediaType::OCI_LAYER_ZSTD),
             (Format::Oci, Method::Uncompressed, MediaType::OCI_LAYER),
             (Format::Docker, Method::Gzip, MediaType::DOCKER_LAYER_GZIP),
-            (Format::Docker, Method::Uncompressed, MediaType::DOCKER_LAYER),
+            (
+                Format::Docker,
+                Method::Uncompressed,
+                MediaType::DOCKER_LAYER,
+            ),
         ] {
             assert_eq!(format.layer(method), media_type);
             assert!(format.check_layers(method).is_ok());
@@ -269,7 +273,12 @@ mod tests {
     #[test]
     fn docker_has_no_word_for_zstd() {
         let layers = [layer(MediaType::OCI_LAYER_ZSTD)];
-        let refused = compose(Format::Docker, &Bytes::from_static(b"{}"), &layers, Noted::new());
+        let refused = compose(
+            Format::Docker,
+            &Bytes::from_static(b"{}"),
+            &layers,
+            Noted::new(),
+        );
         assert_eq!(
             refused.expect_err("no such type").kind(),
             ErrorKind::Unsupported

@@ -164,11 +164,8 @@ impl Recipe {
         purpose: &str,
         content: impl Fn(&Item) -> Option<Option<Digest>>,
     ) -> Option<Digest> {
-        let mut hasher = Hasher::unbroken(Algorithm::Sha256);
-        let mut field = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
+        let mut fields = Fields::new();
+        let mut field = |bytes: &[u8]| fields.add(bytes);
         field(purpose.as_bytes());
         field(&LAYER_FORMAT.to_le_bytes());
         for item in self.items() {
@@ -196,7 +193,7 @@ impl Recipe {
                 None => field(b""),
             }
         }
-        Some(hasher.finish())
+        Some(fields.finish())
     }
 
     /// Takes over the digests of files from the index of the layer that was
@@ -233,12 +230,20 @@ impl Recipe {
     pub(crate) fn learn_from(&mut self, other: &Self) {
         let mut known = BTreeMap::new();
         for item in other.items.values() {
-            if let Content::Place { place, digest: Some(digest) } = &item.content {
+            if let Content::Place {
+                place,
+                digest: Some(digest),
+            } = &item.content
+            {
                 known.insert(*place, *digest);
             }
         }
         for item in self.items.values_mut() {
-            if let Content::Place { place, digest: digest @ None } = &mut item.content {
+            if let Content::Place {
+                place,
+                digest: digest @ None,
+            } = &mut item.content
+            {
                 *digest = known.get(place).copied();
             }
         }
@@ -275,6 +280,40 @@ impl Recipe {
             }
             positions.insert(item.entry.path.clone(), known);
         }
+    }
+}
+
+/// Digests fields, each behind its length. The hasher gets them many at a time:
+/// for short pieces it takes longer to begin than to digest.
+struct Fields {
+    hasher: Hasher,
+    waiting: Vec<u8>,
+}
+
+impl Fields {
+    /// How many bytes wait for others.
+    const WAITING: usize = 16 * 1024;
+
+    fn new() -> Self {
+        Self {
+            hasher: Hasher::unbroken(Algorithm::Sha256),
+            waiting: Vec::with_capacity(2 * Self::WAITING),
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let length = (bytes.len() as u64).to_le_bytes();
+        self.waiting.extend_from_slice(&length);
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= Self::WAITING {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
+        }
+    }
+
+    fn finish(mut self) -> Digest {
+        self.hasher.update(&self.waiting);
+        self.hasher.finish()
     }
 }
 

@@ -103,10 +103,7 @@ impl Run<'_> {
         let explain = |failure| self.explain(failure, copy, sources, from);
         let mut found = copy::find(tree, sources, how).map_err(explain)?;
         let archives = match adds {
-            true => {
-                self.archives(copy, &found, sources, (how, shelf))
-                    .await?
-            }
+            true => self.archives(copy, &found, sources, (how, shelf)).await?,
             false => Vec::new(),
         };
         let directories: Vec<_> = archives
@@ -306,7 +303,10 @@ impl Texts {
             let name = format!("source {}", number + 1);
             match source {
                 Source::Path(path) => add(&name, path.as_bytes()),
-                Source::Inline { name: file, content } => {
+                Source::Inline {
+                    name: file,
+                    content,
+                } => {
                     add(&format!("{name}, the heredoc {file}"), content);
                 }
                 Source::Fetched {

@@ -5,9 +5,7 @@ use oci::{Algorithm, Digest, Hasher};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::cache::remote::ExportedStep;
-use crate::cache::{
-    Change, ChangeKind, Definition, InputKind, Known, Record, TracedStep, Warning,
-};
+use crate::cache::{Change, ChangeKind, Definition, InputKind, Known, Record, TracedStep, Warning};
 use crate::error::Error;
 use crate::events::{Event, Outcome};
 use crate::pack::contents::Shelf;
@@ -142,7 +140,10 @@ impl Run<'_> {
             is_explained: false,
             _flight: Some(flight),
         };
-        let is_known = lookup.files.as_ref().is_some_and(|files| files.key().is_some());
+        let is_known = lookup
+            .files
+            .as_ref()
+            .is_some_and(|files| files.key().is_some());
         if is_known || memory.has_shape(&shape).await? {
             self.complete(&mut lookup, shelf).await?;
             if let Some(key) = &lookup.key {

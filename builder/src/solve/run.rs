@@ -144,7 +144,11 @@ impl<'a> Build<'a> {
             before,
             result: of_result(plan),
             exported: Mutex::default(),
-            stages: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
+            stages: plan
+                .stages
+                .iter()
+                .map(|_| watch::Sender::new(None))
+                .collect(),
             plan,
             bases: AsyncMutex::new(bases),
             trees: AsyncMutex::default(),
@@ -351,7 +355,9 @@ impl<'a> Run<'a> {
             images, library, ..
         } = self.layers();
         let mut bases = self.build.bases.lock().await;
-        bases.find((images, library), self.plan(), name, stage).await
+        bases
+            .find((images, library), self.plan(), name, stage)
+            .await
     }
 
     /// Does an instruction.

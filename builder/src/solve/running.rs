@@ -4,10 +4,10 @@
 mod bind;
 mod defining;
 mod execute;
-mod pool;
 mod job;
 mod mounting;
 mod output;
+mod pool;
 mod seeding;
 
 use std::collections::BTreeMap;
@@ -69,9 +69,7 @@ impl Run<'_> {
     ) -> Result<Outcome, Error> {
         self.allowed(run)?;
         let written = self.written(stage, run)?;
-        let (definition, brought) = self
-            .defined(number, stage, (run, step), &written)
-            .await?;
+        let (definition, brought) = self.defined(number, stage, (run, step), &written).await?;
         let mut lookup = self.look_up(&definition).await?;
         if let Some(outcome) = self.take_found(stage, &lookup) {
             return Ok(outcome);

@@ -143,7 +143,10 @@ async fn flags_that_change_nothing_change_no_digest() {
         );
     }
     let parents = scene.build("FROM scratch\nCOPY --parents d/./ /x/\n").await;
-    assert_eq!(parents.images[0].layers[0].descriptor, plain.images[0].layers[0].descriptor);
+    assert_eq!(
+        parents.images[0].layers[0].descriptor,
+        plain.images[0].layers[0].descriptor
+    );
 }
 
 #[tokio::test]

@@ -42,8 +42,7 @@ async fn an_image_has_this_digest() {
     let scene = Scene::new();
     furnish(&scene);
     let built = scene.build(DOCKERFILE).await;
-    let layers: Vec<String> = built
-        .images[0]
+    let layers: Vec<String> = built.images[0]
         .layers
         .iter()
         .map(|layer| layer.diff_id.to_string())

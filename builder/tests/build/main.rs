@@ -2,6 +2,8 @@
 //! digests, and what is written when.
 
 mod adds;
+mod caches;
+mod compression;
 mod copies;
 mod digests;
 mod language;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use builder::{
-    Built, Cache, Caches, ContextSource, DockerfileSource, Event, Fidelity, Format, Grant, Launch, Limits,
-    Network, OciRuntime, Outcome, Prepared, Progress, Reach, Request, RunNetwork, Running,
+    Built, Cache, Caches, ContextSource, DockerfileSource, Event, Fidelity, Format, Grant, Launch,
+    Limits, Network, OciRuntime, Outcome, Prepared, Progress, Reach, Request, RunNetwork, Running,
     SandboxChoice,
 };
 use image::{Images, Library};
@@ -26,6 +26,8 @@ pub(crate) struct Scene {
 #[derive(Default)]
 struct Told {
     lines: Mutex<Vec<String>>,
+    /// Why steps were done.
+    missed: Mutex<Vec<String>>,
 }
 
 impl Progress for Told {
@@ -37,6 +39,11 @@ impl Progress for Told {
                 _ => return,
             },
             Event::Warned { message, .. } => format!("warning: {message}"),
+            Event::Missed { changes, .. } => {
+                let mut missed = self.missed.lock().expect("no panic before");
+                missed.extend(changes.iter().map(ToString::to_string));
+                return;
+            }
             _ => return,
         };
         self.lines.lock().expect("no panic before").push(line);
@@ -134,6 +141,7 @@ impl Scene {
     /// Builds.
     pub(crate) async fn run(&self, request: Request) -> Result<Built, builder::Error> {
         self.told.lines.lock().expect("no panic before").clear();
+        self.told.missed.lock().expect("no panic before").clear();
         Prepared::new(request).await?.build(&self.images).await
     }
 
@@ -145,7 +153,9 @@ impl Scene {
 
     /// Gives the bytes of a layer, uncompressed.
     pub(crate) async fn unpacked(&self, built: &Built, layer: usize) -> Vec<u8> {
-        let packed = self.blob(&built.images[0].layers[layer].descriptor.digest).await;
+        let packed = self
+            .blob(&built.images[0].layers[layer].descriptor.digest)
+            .await;
         let mut bytes = Vec::new();
         let mut reader = layer::decompress(packed.as_slice()).expect("a layer");
         reader.read_to_end(&mut bytes).expect("it is whole");
@@ -157,6 +167,11 @@ impl Scene {
         let library = self.images.library().expect("a library");
         let bytes = library.read(digest, 1 << 30).await.expect("readable");
         bytes.expect("it was kept").to_vec()
+    }
+
+    /// Gives why the steps of the last build were done.
+    pub(crate) fn missed(&self) -> Vec<String> {
+        self.told.missed.lock().expect("no panic before").clone()
     }
 
     /// Gives what the last build told.

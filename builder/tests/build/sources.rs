@@ -271,7 +271,8 @@ async fn holes_in_files_show_nothing() {
 async fn the_clock_shows_nothing() {
     let scene = furnished();
     let built = copied(&scene).await;
-    let config: Value = serde_json::from_slice(&scene.blob(&built.images[0].config).await).expect("a config");
+    let config: Value =
+        serde_json::from_slice(&scene.blob(&built.images[0].config).await).expect("a config");
     assert_eq!(config["created"], "1970-01-01T00:00:00Z");
     let history = config["history"].as_array().expect("a list");
     assert_eq!(history.len(), 1);
@@ -282,7 +283,8 @@ async fn the_clock_shows_nothing() {
 async fn neither_builder_nor_machine_leaves_a_mark() {
     let scene = furnished();
     let built = copied(&scene).await;
-    let config: Value = serde_json::from_slice(&scene.blob(&built.images[0].config).await).expect("a config");
+    let config: Value =
+        serde_json::from_slice(&scene.blob(&built.images[0].config).await).expect("a config");
     let keys: Vec<&str> = config
         .as_object()
         .expect("an object")
@@ -315,7 +317,9 @@ async fn neither_builder_nor_machine_leaves_a_mark() {
 async fn the_compressor_names_neither_time_nor_system() {
     let scene = furnished();
     let built = copied(&scene).await;
-    let packed = scene.blob(&built.images[0].layers[0].descriptor.digest).await;
+    let packed = scene
+        .blob(&built.images[0].layers[0].descriptor.digest)
+        .await;
     // No flags and no name; a time of 0; no hint of the level; system unknown.
     assert_eq!(packed[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 }

@@ -150,7 +150,10 @@ mod tests {
         let bytes = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}"#;
         let manifest = Manifest::detect(bytes.into()).expect("a manifest");
         let error = layers(&manifest, &id("x")).expect_err("an image");
-        assert!(error.to_string().starts_with("it is no artefact"), "{error}");
+        assert!(
+            error.to_string().starts_with("it is no artefact"),
+            "{error}"
+        );
         let empty = compose(&id("x"), &MountKey::Newest, &[]);
         let manifest = Manifest::detect(empty).expect("a manifest");
         let error = layers(&manifest, &id("x")).expect_err("it can not be filled from");

@@ -55,7 +55,9 @@ fn least(all: u64) -> u64 {
 }
 
 fn is_border(file: &CachedFile) -> bool {
-    Digest::sha256(file.path.as_bytes()).hex().ends_with(BORDERS)
+    Digest::sha256(file.path.as_bytes())
+        .hex()
+        .ends_with(BORDERS)
 }
 
 #[cfg(test)]
@@ -80,7 +82,9 @@ mod tests {
 
     fn files(count: usize) -> Vec<CachedFile> {
         let size = |number: usize| (number as u64).wrapping_mul(7919) % 400_000;
-        (0..count).map(|number| file(number, size(number))).collect()
+        (0..count)
+            .map(|number| file(number, size(number)))
+            .collect()
     }
 
     #[test]

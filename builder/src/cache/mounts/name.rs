@@ -124,7 +124,12 @@ mod tests {
 
     #[test]
     fn each_id_and_each_machine_has_its_own() {
-        let all = [("a", "amd64"), ("b", "amd64"), ("a", "arm64"), ("", "aamd64")];
+        let all = [
+            ("a", "amd64"),
+            ("b", "amd64"),
+            ("a", "arm64"),
+            ("", "aamd64"),
+        ];
         let tags: std::collections::BTreeSet<_> = all
             .into_iter()
             .flat_map(|(id, architecture)| tags(id, architecture, MountKey::Newest))

@@ -69,7 +69,10 @@ fn fill(root: &Path, all: &[Option<Made>]) {
             None => {}
             Some(Made::File(bytes, mode, time)) => {
                 fs_err::write(&at, bytes).expect("written");
-                let file = fs_err::File::options().write(true).open(&at).expect("there");
+                let file = fs_err::File::options()
+                    .write(true)
+                    .open(&at)
+                    .expect("there");
                 let time = std::time::UNIX_EPOCH
                     + std::time::Duration::new(u64::try_from(*time).expect("positive"), 123);
                 file.file().set_modified(time).expect("set");
@@ -154,7 +157,9 @@ fn blobs(parcel: &Parcel) -> BTreeSet<String> {
     };
     let entries = fs_err::read_dir(directory.join("blobs/sha256")).expect("there");
     let names = entries.map(|entry| entry.expect("there").file_name());
-    names.map(|name| name.into_string().expect("text")).collect()
+    names
+        .map(|name| name.into_string().expect("text"))
+        .collect()
 }
 
 /// Puts what was packed into a directory.
@@ -292,17 +297,35 @@ fn what_is_no_cache_is_refused() {
         ("a file in the frame", &[&[directory(""), file("a")]]),
         ("a whiteout in the frame", &[&[entry("x", Kind::Whiteout)]]),
         ("a device in the frame", &[&[device("null")]]),
-        ("a path twice in the frame", &[&[symlink("s"), directory("s")]]),
+        (
+            "a path twice in the frame",
+            &[&[symlink("s"), directory("s")]],
+        ),
         ("a file through a link", &[&frame, &[file("s/passwd")]]),
         ("a file in the place of a link", &[&frame, &[file("s")]]),
         ("a file in nothing", &[&frame, &[file("x/y")]]),
-        ("a directory among files", &[&frame, &[directory("x"), file("x/y")]]),
+        (
+            "a directory among files",
+            &[&frame, &[directory("x"), file("x/y")]],
+        ),
         ("a device among files", &[&frame, &[device("null")]]),
-        ("a whiteout among files", &[&frame, &[entry("d", Kind::Whiteout)]]),
-        ("a clearing among files", &[&frame, &[entry("d", Kind::Opaque)]]),
-        ("a path in two layers", &[&frame, &[file("a")], &[file("a")]]),
+        (
+            "a whiteout among files",
+            &[&frame, &[entry("d", Kind::Whiteout)]],
+        ),
+        (
+            "a clearing among files",
+            &[&frame, &[entry("d", Kind::Opaque)]],
+        ),
+        (
+            "a path in two layers",
+            &[&frame, &[file("a")], &[file("a")]],
+        ),
         ("a name of nothing", &[&frame, &[link("b", "a")]]),
-        ("a name of a file elsewhere", &[&frame, &[file("a")], &[link("b", "a")]]),
+        (
+            "a name of a file elsewhere",
+            &[&frame, &[file("a")], &[link("b", "a")]],
+        ),
         ("a name of a directory", &[&frame, &[link("b", "d")]]),
     ];
     for (what, layers) in wrong {

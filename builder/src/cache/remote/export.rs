@@ -101,7 +101,7 @@ pub(super) fn choose(steps: &[ExportedStep], extent: CacheExtent) -> Vec<&Export
         .filter(|step| step.of_result || extent == CacheExtent::All)
         .collect();
     chosen.sort_by(|one, other| {
-        let order = |step: &ExportedStep| (!step.of_result, step.keys.iter().min().copied());
+        let order = |step: &ExportedStep| (!step.of_result, all_keys(step).first().copied());
         order(one).cmp(&order(other))
     });
     chosen
@@ -136,7 +136,7 @@ pub(super) async fn deliver(
             layer.is_none_or(|layer| there.contains(&layer.descriptor.digest))
         })
         .map(|step| Entry {
-            keys: step.keys.iter().copied().collect::<BTreeSet<_>>(),
+            keys: all_keys(step),
             record: step.record.clone(),
         })
         .collect();
@@ -165,6 +165,13 @@ pub(super) async fn deliver(
         blobs_present: tally.present,
     };
     Ok((written, sent))
+}
+
+/// Gives the keys of a step that are known, and those of the record that it was
+/// found by: else a cache would have fewer with every build that finds it.
+fn all_keys(step: &ExportedStep) -> BTreeSet<Digest> {
+    let known = step.keys.iter().chain(&step.record.keys);
+    known.copied().collect()
 }
 
 /// Counts what became of blobs.

@@ -226,9 +226,10 @@ pub(super) fn read(
         let record = Record {
             layer,
             warnings: shown(&step.warnings),
+            keys: step.keys.into_iter().take(KEYS_LIMIT).collect(),
         };
-        for key in step.keys.into_iter().take(KEYS_LIMIT) {
-            records.entry(key).or_insert_with(|| record.clone());
+        for key in &record.keys {
+            records.entry(*key).or_insert_with(|| record.clone());
         }
     }
     Ok(records)

@@ -179,4 +179,3 @@ fn listed(directory: &Path) -> Vec<Listed> {
 fn is_ours(stat: &Stat) -> bool {
     stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & OTHERS_WRITE == 0
 }
-

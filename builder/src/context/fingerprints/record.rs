@@ -136,7 +136,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Record>> {
     let mut records: Vec<Record> = Vec::with_capacity(count);
     for _ in 0..count {
         let record = Record::take(&mut rest)?;
-        if records.last().is_some_and(|last| last.inode >= record.inode) {
+        if records
+            .last()
+            .is_some_and(|last| last.inode >= record.inode)
+        {
             return None;
         }
         records.push(record);
@@ -230,8 +233,15 @@ mod tests {
 
     #[test]
     fn a_digest_is_the_one_it_was() {
-        let inode = Inode { device: 1, number: 2 };
-        let stamp = Stamp { size: 3, mtime: (4, 5), ctime: (6, 7) };
+        let inode = Inode {
+            device: 1,
+            number: 2,
+        };
+        let stamp = Stamp {
+            size: 3,
+            mtime: (4, 5),
+            ctime: (6, 7),
+        };
         let digest = Digest::sha256(b"content");
         let record = Record::new(inode, stamp, &digest).expect("of SHA-256");
         assert_eq!(record.digest(), Some(digest));
@@ -242,8 +252,13 @@ mod tests {
     #[test]
     fn records_out_of_order_are_not_read() {
         let record = |number| {
-            let stamp = Stamp { size: 0, mtime: (0, 1), ctime: (0, 1) };
-            Record::new(Inode { device: 1, number }, stamp, &Digest::sha256(b"")).expect("of SHA-256")
+            let stamp = Stamp {
+                size: 0,
+                mtime: (0, 1),
+                ctime: (0, 1),
+            };
+            Record::new(Inode { device: 1, number }, stamp, &Digest::sha256(b""))
+                .expect("of SHA-256")
         };
         assert!(decode(&encode(&[record(1), record(2)])).is_some());
         assert_eq!(decode(&encode(&[record(2), record(1)])), None);

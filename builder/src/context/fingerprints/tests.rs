@@ -95,7 +95,9 @@ impl Scene {
     fn files(&self) -> Vec<PathBuf> {
         let entries = fs_err::read_dir(self.store().join("fingerprints"));
         let entries = entries.into_iter().flatten();
-        entries.map(|entry| entry.expect("readable").path()).collect()
+        entries
+            .map(|entry| entry.expect("readable").path())
+            .collect()
     }
 
     fn file(&self) -> PathBuf {
@@ -112,7 +114,10 @@ fn same_mtime(path: &Path, as_of: &Path) {
     let modified = fs_err::metadata(as_of).and_then(|metadata| metadata.modified());
     let times = FileTimes::new().set_modified(modified.expect("there are times"));
     let file = fs_err::OpenOptions::new().write(true).open(path);
-    file.expect("writable").file().set_times(times).expect("it is ours");
+    file.expect("writable")
+        .file()
+        .set_times(times)
+        .expect("it is ours");
 }
 
 fn sha256(text: &str) -> Option<Digest> {
@@ -145,7 +150,10 @@ fn same_size_and_same_mtime_are_not_the_same_content() {
     let inode = fs_err::metadata(scene.path("a")).expect("there").ino();
     scene.write("a", "version 2");
     same_mtime(&scene.path("a"), &scene.path("clock"));
-    assert_eq!(fs_err::metadata(scene.path("a")).expect("there").ino(), inode);
+    assert_eq!(
+        fs_err::metadata(scene.path("a")).expect("there").ino(),
+        inode
+    );
     assert_eq!(scene.known("a"), None);
 }
 
@@ -185,7 +193,11 @@ fn times_have_to_be_older_than_any_rounding() {
         (0, i64::MAX, false),
         (i64::MIN, i64::MIN, true),
     ] {
-        assert_eq!(now.is_after(&found(mtime, ctime)), is_after, "{mtime} {ctime}");
+        assert_eq!(
+            now.is_after(&found(mtime, ctime)),
+            is_after,
+            "{mtime} {ctime}"
+        );
     }
     assert!(!Moment(None).is_after(&found(0, 0)));
     assert!(Moment::now().0.is_some_and(|now| now > 1_700_000_000));
@@ -405,8 +417,14 @@ fn what_was_not_seen_for_long_is_forgotten() {
             records().expect("whole").len()
         })
         .collect();
-    assert!(numbers[..16].iter().all(|number| *number == 2), "{numbers:?}");
-    assert!(numbers[16..].iter().all(|number| *number == 1), "{numbers:?}");
+    assert!(
+        numbers[..16].iter().all(|number| *number == 2),
+        "{numbers:?}"
+    );
+    assert!(
+        numbers[16..].iter().all(|number| *number == 1),
+        "{numbers:?}"
+    );
 }
 
 #[test]

@@ -84,11 +84,7 @@ impl Home {
     /// Holds the cache of a directory that a command had, for as long as its
     /// files are read. Where another command has it alone, it `waits` and says
     /// so.
-    pub(crate) fn held_cache(
-        &self,
-        directory: &Path,
-        waits: &dyn Fn(),
-    ) -> Result<Cache, Error> {
+    pub(crate) fn held_cache(&self, directory: &Path, waits: &dyn Fn()) -> Result<Cache, Error> {
         let path = directory.join(LOCK);
         let lock = match Lock::attempt(&path, Held::Shared)? {
             Some(lock) => lock,

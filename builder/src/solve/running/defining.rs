@@ -29,7 +29,11 @@ impl Run<'_> {
         let config = &stage.configured.config;
         let started = command::started(run, &config.config)?;
         for (number, word) in started.arguments.iter().enumerate() {
-            add(InputKind::Instruction, &format!("word {}", number + 1), word);
+            add(
+                InputKind::Instruction,
+                &format!("word {}", number + 1),
+                word,
+            );
         }
         for script in &started.scripts {
             let name = format!("the heredoc {}", script.name);
@@ -37,7 +41,11 @@ impl Run<'_> {
         }
         let (network, security) = self.allowed(run)?;
         add(InputKind::Instruction, "--network", &format!("{network:?}"));
-        add(InputKind::Instruction, "--security", &format!("{security:?}"));
+        add(
+            InputKind::Instruction,
+            "--security",
+            &format!("{security:?}"),
+        );
         add(InputKind::Platform, "", &format!("{:?}", config.platform));
         add(InputKind::User, "", &config.config.user);
         add(InputKind::Directory, "", stage.working_directory());
@@ -64,7 +72,11 @@ impl Run<'_> {
             if mount.kind == MountKind::Ssh {
                 let id = mount.id.as_deref().unwrap_or_default();
                 let has_agent = running.agents.contains_key(id);
-                definition.add(InputKind::Mount, format!("{name}, agent"), has_agent.to_string());
+                definition.add(
+                    InputKind::Mount,
+                    format!("{name}, agent"),
+                    has_agent.to_string(),
+                );
             }
             let Some(from) = step.mounts.get(at).filter(|_| takes_files(mount)) else {
                 continue;

@@ -232,11 +232,7 @@ impl Run<'_> {
     }
 
     /// Finds or packs the layer of a recipe.
-    async fn packed_layer(
-        &self,
-        recipe: &mut Recipe,
-        shelf: &Shelf,
-    ) -> Result<LayerOf, Error> {
+    async fn packed_layer(&self, recipe: &mut Recipe, shelf: &Shelf) -> Result<LayerOf, Error> {
         let media_type = self.layer_type();
         let layers = self.layers();
         if let Some(layer) = layers.find(recipe, shelf, &media_type).await? {

@@ -80,6 +80,23 @@ table! {
         runs: &["RUN"],
         ..cached(&[Flags("--add-host one:10.0.0.1")])
     };
+    labels_and_annotations => cached(&[Flags("--label a=b --annotation c=d")]);
+    files_about_the_image => cached(&[Flags("--iidfile id --metadata-file metadata")]);
+    /// Layers have other bytes, and what they are made of is the same.
+    another_compression => Case {
+        runs: ALL,
+        ..cached(&[Flags("--compression zstd")])
+    };
+    another_compression_level => Case {
+        runs: ALL,
+        ..cached(&[Flags("--compression-level 9")])
+    };
+    one_step_at_a_time => cached(&[Flags("--jobs 1")]);
+    a_platform_more => Case {
+        dockerfile: "FROM scratch\nCOPY d /d\nWORKDIR /w\n",
+        flags: "--platform linux/amd64",
+        ..cached(&[Flags("--platform linux/amd64,linux/arm64")])
+    };
     a_limit => cached(&[Flags("--ulimit nofile=1024 --run-timeout 1h --pids-limit 100")]);
     another_target => Case {
         dockerfile: "FROM base AS a\nCOPY d /d\nRUN echo 1 > /x\nFROM a AS b\nRUN echo 2 > /y\n",

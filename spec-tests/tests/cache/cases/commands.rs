@@ -130,6 +130,16 @@ table! {
         &[Swap("USER 7", "USER 8")],
         &["WORKDIR"],
     );
+    the_number_of_the_user_of_a_directory => between(
+        "FROM base\nRUN sed -i s/1000/1001/ /etc/passwd\nUSER app\nWORKDIR /w\n",
+        &[Swap("1001", "1002")],
+        &["RUN sed", "WORKDIR"],
+    );
+    another_user_than_that_of_a_directory => between(
+        "FROM base\nRUN sed -i 1s/root/toor/ /etc/passwd\nUSER app\nWORKDIR /w\n",
+        &[Swap("toor", "boss")],
+        &["RUN sed"],
+    );
     the_directory => between(
         "FROM base\nCOPY f /f\nWORKDIR /a\nRUN pwd > /x\nCOPY f /g\nCOPY f .\n",
         &[Swap("DIR /a", "DIR /b")],

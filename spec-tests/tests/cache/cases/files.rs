@@ -130,6 +130,10 @@ table! {
         ..copied(&[Write(".dockerignore", "")])
     };
     more_is_left_out => copied(&[Write(".dockerignore", "d/b\n")]);
+    an_exception_of_what_is_left_out => Case {
+        files: &[Write("d/a", "1"), Write("d/b.log", "1"), Write(".dockerignore", "d/*.log\n")],
+        ..copied(&[Write(".dockerignore", "d/*.log\n!d/b.log\n")])
+    };
     the_words_of_what_is_left_out => Case {
         files: &[Write("d/a", "1"), Write("d/b.log", "1"), Write(".dockerignore", "**/*.log\n")],
         ..unseen(&[Write(".dockerignore", "# the same\nd/*.log\n")])

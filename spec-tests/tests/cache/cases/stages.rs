@@ -56,6 +56,35 @@ table! {
         &[Swap("/f /x", "/g /x")],
         &["COPY", "RUN cp"],
     );
+    what_a_link_in_the_stage_leads_to => stages(
+        "FROM base AS made\nRUN mkdir /a /b && echo 1 > /a/f && echo 2 > /b/f && ln -s a /link\n\
+         FROM base\nCOPY --from=made /link/f /taken\nRUN cp /taken /x\n",
+        &[Swap("ln -s a", "ln -s b")],
+        &["RUN mkdir", "COPY --from", "RUN cp"],
+    );
+    a_link_in_the_stage_that_nobody_follows => stages(
+        "FROM base AS made\nRUN mkdir /a /b && echo 1 > /a/f && echo 2 > /b/f && ln -s a /link\n\
+         FROM base\nCOPY --from=made /a/f /taken\nRUN cp /taken /x\n",
+        &[Swap("ln -s a", "ln -s b")],
+        &["RUN mkdir"],
+    );
+    a_pattern_in_the_stage => stages(
+        "FROM base AS made\nRUN mkdir /a && echo 1 > /a/f.txt && echo 2 > /a/g\n\
+         FROM base\nCOPY --from=made /a/*.txt /taken/\nRUN ls /taken > /x\n",
+        &[Swap("echo 2 > /a/g", "echo 2 > /a/g.txt")],
+        &["RUN mkdir", "COPY --from", "RUN ls"],
+    );
+    a_pattern_in_the_stage_that_finds_the_same => stages(
+        "FROM base AS made\nRUN mkdir /a && echo 1 > /a/f.txt && echo 2 > /a/g\n\
+         FROM base\nCOPY --from=made /a/*.txt /taken/\nRUN ls /taken > /x\n",
+        &[Swap("echo 2 > /a/g", "echo 2 > /a/h")],
+        &["RUN mkdir"],
+    );
+    the_trigger_of_a_stage => stages(
+        "FROM base AS made\nONBUILD RUN echo 1 > /made\nFROM made\nRUN cp /made /x\n",
+        &[Swap("echo 1", "echo 2")],
+        &["RUN echo 2", "RUN cp"],
+    );
     another_stage => stages(
         "FROM base AS a\nRUN echo 1 > /f\nFROM base AS b\nRUN echo 2 > /f\nFROM base\nCOPY --from=a /f /x\nRUN cp /x /y\n",
         &[Swap("from=a", "from=b")],

@@ -33,7 +33,11 @@ fn entry() -> impl Strategy<Value = Entry> {
     (btree_set(digest(), 1..4), layer, vec(warning(), 0..3)).prop_map(|(keys, layer, warnings)| {
         Entry {
             keys,
-            record: Record { layer, warnings },
+            record: Record {
+                layer,
+                warnings,
+                keys: Vec::new(),
+            },
         }
     })
 }
@@ -61,9 +65,13 @@ fn distinct() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 fn records(entries: &[Entry]) -> BTreeMap<Digest, Record> {
-    let pairs = entries
-        .iter()
-        .flat_map(|entry| entry.keys.iter().map(|key| (*key, entry.record.clone())));
+    let pairs = entries.iter().flat_map(|entry| {
+        let record = Record {
+            keys: entry.keys.iter().copied().collect(),
+            ..entry.record.clone()
+        };
+        entry.keys.iter().map(move |key| (*key, record.clone()))
+    });
     pairs.collect()
 }
 
@@ -120,6 +128,7 @@ fn with_layer(number: u32, media_type: MediaType, size: u64) -> Entry {
                 diff_id: digest,
             }),
             warnings: Vec::new(),
+            keys: Vec::new(),
         },
     }
 }
@@ -220,6 +229,7 @@ fn a_config_is_as_large_as_it_may_be() {
             record: Record {
                 layer: None,
                 warnings: vec![warning.clone(); 2 * WARNINGS_LIMIT],
+                keys: Vec::new(),
             },
         })
         .collect();
@@ -328,4 +338,25 @@ fn what_can_not_be_shown_is_not() {
         .map(|warning| warning.message.as_str())
         .collect();
     assert_eq!(messages, ["fine"]);
+}
+
+#[test]
+fn strict_registries_take_it() {
+    // What ECR and others refuse: no `mediaType`, no layer at all, types with
+    // parameters, a blob that is listed twice.
+    let twice = [
+        with_layer(1, MediaType::OCI_LAYER, 1),
+        Entry {
+            keys: BTreeSet::from([Digest::sha256(b"another key")]),
+            ..with_layer(1, MediaType::OCI_LAYER, 1)
+        },
+    ];
+    for entries in [&[][..], &twice[..]] {
+        let written = write(entries, None).expect("a manifest");
+        let text = String::from_utf8_lossy(written.manifest.bytes());
+        let plain: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(plain["mediaType"], MediaType::OCI_MANIFEST.as_str());
+        assert_eq!(plain["layers"].as_array().map(Vec::len), Some(1));
+        assert!(!text.contains(';'), "{text}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use oci::{Descriptor, Digest, MediaType};
 use serde_json::{Value, json};
 
-use super::scene::{Machine, Said, chain, from_layout, image, key, step, to_layout};
+use super::scene::{self, Machine, Said, chain, from_layout, image, key, step, to_layout};
 use crate::cache::remote::export::{ExportedStep, choose, export_all};
 use crate::cache::remote::import::import_all;
 use crate::cache::remote::{CacheExtent, CacheFailure, CacheTarget};
@@ -32,9 +32,15 @@ async fn a_cache_goes_to_another_machine() {
     let read = other.import(&from_layout(&layout)).await.expect("readable");
     let read = read.expect("there");
     assert_eq!(read.records.len(), 4);
-    assert_eq!(read.records[&key("a")], steps[0].record);
-    assert_eq!(read.records[&key("the content of a")], steps[0].record);
-    assert_eq!(read.records[&key("nothing")], steps[2].record);
+    assert_eq!(read.records[&key("a")], scene::read("a", &steps[0]));
+    assert_eq!(
+        read.records[&key("the content of a")],
+        scene::read("a", &steps[0])
+    );
+    assert_eq!(
+        read.records[&key("nothing")],
+        scene::read("nothing", &steps[2])
+    );
     assert!(!read.records.contains_key(&key("b")));
     let layer = steps[0].record.layer.as_ref().expect("a layer");
     let blob = other.images.blob(&read.place, &layer.descriptor).await;
@@ -43,7 +49,21 @@ async fn a_cache_goes_to_another_machine() {
     let most = one.export(&all, &steps).await.expect("written");
     assert_eq!((most.steps, most.blobs_sent, most.blobs_present), (3, 2, 1));
     let read = other.import(&from_layout(&layout)).await.expect("readable");
-    assert!(read.expect("there").records.contains_key(&key("b")));
+    let read_all = read.expect("there");
+    assert!(read_all.records.contains_key(&key("b")));
+
+    // What was found by one of its keys goes on by all.
+    let found = steps.clone().map(|step| {
+        let first = step.keys[..1].to_vec();
+        let record = read_all.records[&first[0]].clone();
+        ExportedStep {
+            keys: first,
+            record,
+            ..step
+        }
+    });
+    let again = one.export(&all, &found).await.expect("written");
+    assert_eq!(again.digest, most.digest);
 
     // The same in another order is the same, and moves nothing.
     let turned: Vec<_> = steps.iter().rev().cloned().collect();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use oci::{Descriptor, Digest, ImageName, Manifest, MediaType, Reference};
 use serde_json::json;
 
-use super::scene::{Machine, Said, Server, chain, key, to_registry};
+use super::scene::{self, Machine, Said, Server, chain, key, to_registry};
 use crate::cache::remote::export::{ExportedStep, export_all};
 use crate::cache::remote::{CacheDestination, CacheSource, CacheTarget};
 
@@ -37,7 +37,7 @@ async fn a_cache_goes_by_a_registry() {
         .await
         .expect("readable")
         .expect("there");
-    assert_eq!(read.records[&key("b")], steps[1].record);
+    assert_eq!(read.records[&key("b")], scene::read("b", &steps[1]));
 
     // Another repository of the same registry: nothing is uploaded but the
     // list, though the other machine has no layer.
@@ -156,7 +156,7 @@ async fn an_inline_cache_refers_to_its_image() {
         .await
         .expect("readable")
         .expect("there");
-    assert_eq!(read.records[&key("a")], steps[0].record);
+    assert_eq!(read.records[&key("a")], scene::read("a", &steps[0]));
     assert!(!read.records.contains_key(&key("b")));
 
     // Somebody makes an index of two such images.

@@ -81,12 +81,28 @@ pub(super) fn step(
             diff_id: Digest::sha256(format!("the tar of {word}").as_bytes()),
         }),
         warnings: Vec::new(),
+        keys: Vec::new(),
     };
     ExportedStep {
-        keys: vec![key(word), key(&format!("the content of {word}"))],
+        keys: keys(word),
         record,
         place,
         of_result,
+    }
+}
+
+/// The keys of a step, as a cache has them.
+pub(super) fn keys(word: &str) -> Vec<Digest> {
+    let mut keys = vec![key(word), key(&format!("the content of {word}"))];
+    keys.sort();
+    keys
+}
+
+/// What a step is known by where it was read.
+pub(super) fn read(word: &str, step: &ExportedStep) -> Record {
+    Record {
+        keys: keys(word),
+        ..step.record.clone()
     }
 }
 

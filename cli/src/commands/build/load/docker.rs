@@ -136,19 +136,13 @@ impl Docker {
         let connected = UnixStream::connect(&self.socket).await;
         let stream = connected.map_err(|error| unreachable(&self.socket, &error))?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-        let asked = async {
+        // It ends when the sender is gone, with the answer read.
+        let asked = async move {
             let answer = sender.send_request(request).await?;
             read(answer).await
         };
-        // The connection moves the bytes of both ways, and ends after them.
-        tokio::pin!(connection);
-        tokio::select! {
-            answer = asked => answer,
-            ended = &mut connection => {
-                ended?;
-                Err(anyhow!("docker ended the connection without an answer"))
-            }
-        }
+        let (answer, _ended) = tokio::join!(asked, connection);
+        answer
     }
 }
 
