@@ -107,6 +107,13 @@ pub enum Event<'a> {
         /// One line, without its end; what is no UTF-8 is replaced.
         line: &'a str,
     },
+    /// A cache elsewhere was looked for.
+    Imported {
+        /// What it is called.
+        name: &'a str,
+        /// How many steps it has; 0 where there is none yet.
+        steps: usize,
+    },
     /// A step has to be done, and this is why.
     Missed {
         /// Which of the steps.

@@ -166,7 +166,9 @@ impl Builder {
                 if !result.trim().is_empty() {
                     run(self.command().args(["rmi", "--force", &self.result()]))?;
                 }
-                run(self.command().args(["builder", "prune", "--all", "--force"]))?;
+                run(self
+                    .command()
+                    .args(["builder", "prune", "--all", "--force"]))?;
             }
         }
         Ok(())

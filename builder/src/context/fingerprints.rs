@@ -114,7 +114,7 @@ impl Fingerprints {
         if locked(&self.changes).forgotten.contains(&inode) {
             return None;
         }
-        record.digest()
+        Some(record.digest())
     }
 
     /// Remembers the digest of a file that was read after a moment, and was at

@@ -46,6 +46,11 @@ impl Unusual {
         &'a self,
         taken: &'a [EntryPath],
     ) -> impl Iterator<Item = (&'a EntryPath, Why)> {
+        // Mostly nothing is, of very many.
+        let taken = match self.files.is_empty() {
+            true => &[],
+            false => taken,
+        };
         taken
             .iter()
             .filter_map(|path| self.files.get(path).map(|why| (path, *why)))

@@ -157,6 +157,12 @@ impl Recipe {
         })
     }
 
+    /// Says whether the content of all files is known.
+    pub(crate) fn is_digested(&self) -> bool {
+        let is_open = |item: &Item| matches!(item.content, Content::Place { digest: None, .. });
+        !self.items.values().any(is_open)
+    }
+
     /// Digests entries, each field behind its length, so that no two lists of
     /// entries are the same bytes.
     fn digest_with(

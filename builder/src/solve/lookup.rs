@@ -143,7 +143,7 @@ impl Run<'_> {
         let is_known = lookup
             .files
             .as_ref()
-            .is_some_and(|files| files.key().is_some());
+            .is_some_and(Recipe::is_digested);
         if is_known || memory.has_shape(&shape).await? {
             self.complete(&mut lookup, shelf).await?;
             if let Some(key) = &lookup.key {

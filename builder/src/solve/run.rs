@@ -250,6 +250,12 @@ impl<'a> Run<'a> {
         };
         self.finish(Outcome::Base);
         for step in &planned.steps {
+            // To wait for others is no part of the step.
+            for from in std::iter::once(&step.from).chain(&step.mounts) {
+                if let CopyFrom::Stage(stage) = from {
+                    self.build.done(*stage).await?;
+                }
+            }
             self.begin(&planned.name, &step.instruction.text);
             let span = step.instruction.span;
             let below = stage.layers.len();

@@ -63,7 +63,7 @@ async fn a_miss_names_what_changed() {
     scene.write("src/a", "1");
     scene.write("src/b", "1");
     told(&scene, dockerfile).await;
-    assert_eq!(scene.missed(), ["the file `c` is new"]);
+    assert_eq!(scene.missed(), ["the file `b` has another content"]);
 
     let mut request = scene.request(dockerfile);
     request.epoch = 1;

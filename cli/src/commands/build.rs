@@ -1,6 +1,5 @@
 //! `wharf build`.
 
-mod cache_mounts;
 mod caching;
 mod call;
 mod compression;
@@ -135,7 +134,7 @@ pub(crate) struct Arguments {
     caching: caching::Flags,
 
     #[command(flatten)]
-    cache_mounts: cache_mounts::CacheMounts,
+    cache_mounts: caching::mounts::CacheMounts,
 
     #[command(flatten)]
     reach: Reach,
@@ -389,5 +388,5 @@ fn tell(built: &Built, building: &Building, global: &Global) {
         }
     ));
     caching::tell(&built.caches);
-    cache_mounts::tell(&built.cache_mounts);
+    caching::mounts::tell(&built.cache_mounts);
 }

@@ -37,8 +37,7 @@ fn filled(options: &str) -> Option<Home> {
 }
 
 /// What is there of the cache `k` as it was filled.
-const LOOK: &str =
-    "stat -c '%n %F %a %u:%g %h' /k /k/a /k/d /k/d/b /k/l; head -n9 /k/d/b; readlink /k/l; echo z > /z";
+const LOOK: &str = "stat -c '%n %F %a %u:%g %h' /k /k/a /k/d /k/d/b /k/l; head -n9 /k/d/b; readlink /k/l; echo z > /z";
 
 fn said(ended: &Ended) -> Vec<String> {
     ended.ok();
@@ -107,7 +106,9 @@ fn every_sandbox_makes_and_takes_the_same_artefact() {
             continue;
         }
         let blobs = fs_err::read_dir(home.path(&format!("kept{number}/blobs/sha256")));
-        let names = blobs.expect("there").map(|blob| blob.expect("there").file_name());
+        let names = blobs
+            .expect("there")
+            .map(|blob| blob.expect("there").file_name());
         let mut names: Vec<_> = names.collect();
         names.sort();
         artefacts.insert(names);
@@ -155,11 +156,19 @@ fn a_key_file_finds_its_own_cache_and_else_the_newest() {
     let keyed = |lock: &str| format!("{at},key={lock}");
     for (name, word) in [("one.lock", "one"), ("two.lock", "two")] {
         home.write(name, word);
-        say(&home, "target=/k", &format!("echo {word} > /k/w; echo y > /y"));
+        say(
+            &home,
+            "target=/k",
+            &format!("echo {word} > /k/w; echo y > /y"),
+        );
         elsewhere(&home, &["--cache-mount-to", &keyed(name)]).ok();
     }
     home.write("three.lock", "three");
-    say(&home, "target=/k,sharing=private", "head -n9 /k/w; echo z > /z");
+    say(
+        &home,
+        "target=/k,sharing=private",
+        "head -n9 /k/w; echo z > /z",
+    );
     for (lock, expected) in [("one", "one"), ("two", "two"), ("three", "two")] {
         let from = keyed(&format!("{lock}.lock"));
         let built = elsewhere(&home, &["--cache-mount-from", &from]);
@@ -180,11 +189,19 @@ fn what_does_not_fit_is_left_out() {
     };
     let blocks = "dd if=/dev/zero bs=1k count=3 of=/k/";
     let make = |name: &str| format!("{blocks}{name} 2>/dev/null");
-    say(&home, "target=/k", &format!("{} && {} && {}", make("a"), make("b"), make("c")));
+    say(
+        &home,
+        "target=/k",
+        &format!("{} && {} && {}", make("a"), make("b"), make("c")),
+    );
     let to = "type=local,dest=kept,quota=7000";
     elsewhere(&home, &[]).ok();
     // The next command uses two of three.
-    say(&home, "target=/k", "dd if=/k/b of=/k/c 2>/dev/null; echo y > /y");
+    say(
+        &home,
+        "target=/k",
+        "dd if=/k/b of=/k/c 2>/dev/null; echo y > /y",
+    );
     let built = build(&home, &["--cache-mount-to", to]);
     built.ok();
     assert!(
@@ -222,7 +239,9 @@ fn what_is_damaged_is_an_empty_cache_and_a_warning() {
     let built = elsewhere(&home, &small);
     assert_eq!(said(&built), Vec::<String>::new());
     assert!(
-        built.stderr.contains("can not be read: the artefact unpacks to more than its quota"),
+        built
+            .stderr
+            .contains("can not be read: the artefact unpacks to more than its quota"),
         "{}",
         built.stderr
     );
@@ -239,7 +258,9 @@ fn what_is_damaged_is_an_empty_cache_and_a_warning() {
     let built = elsewhere(&home, &from);
     assert_eq!(said(&built), Vec::<String>::new());
     assert!(
-        built.stderr.contains("warning: the cache `/k` can not be filled from `oci:kept:mount-"),
+        built
+            .stderr
+            .contains("warning: the cache `/k` can not be filled from `oci:kept:mount-"),
         "{}",
         built.stderr
     );
@@ -259,9 +280,9 @@ fn where_a_cache_can_not_go_decides_whether_the_build_failed() {
     let built = elsewhere(&home, &["--cache-mount-to", to]);
     assert_ne!(built.code, Some(0));
     assert!(
-        built.stderr.contains(
-            "error: the image is built, but its cache `/k` can not go to `taken`\n"
-        ),
+        built
+            .stderr
+            .contains("error: the image is built, but its cache `/k` can not go to `taken`\n"),
         "{}",
         built.stderr
     );
@@ -269,7 +290,9 @@ fn where_a_cache_can_not_go_decides_whether_the_build_failed() {
     let built = elsewhere(&home, &["--cache-mount-to", &ignored]);
     built.ok();
     assert!(
-        built.stderr.contains("warning: the cache `/k` can not go to `taken`: "),
+        built
+            .stderr
+            .contains("warning: the cache `/k` can not go to `taken`: "),
         "{}",
         built.stderr
     );

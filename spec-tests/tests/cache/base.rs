@@ -14,8 +14,32 @@ use tar::{EntryType, Header};
 
 /// The commands that tests use.
 const COMMANDS: &[&str] = &[
-    "cat", "chmod", "chown", "cp", "date", "dd", "echo", "env", "id", "ln", "ls", "mkdir", "mv", "pwd", "rm",
-    "sed", "seq", "sh", "sha256sum", "sleep", "stat", "sync", "test", "touch", "true", "wc",
+    "cat",
+    "chmod",
+    "chown",
+    "cp",
+    "date",
+    "dd",
+    "echo",
+    "env",
+    "id",
+    "ln",
+    "ls",
+    "mkdir",
+    "mv",
+    "pwd",
+    "rm",
+    "sed",
+    "seq",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "stat",
+    "sync",
+    "test",
+    "touch",
+    "true",
+    "wc",
 ];
 
 /// Returns busybox, where it is installed.
@@ -42,7 +66,11 @@ pub(crate) fn make(layout: &Path) {
         image(layout, (tag, day), config, layers)
     };
     let more = tar_of(&[("etc/more", "more\n")]);
-    let linked = link("place", "elsewhere", tar_of(&[("elsewhere/kept", "kept\n")]));
+    let linked = link(
+        "place",
+        "elsewhere",
+        tar_of(&[("elsewhere/kept", "kept\n")]),
+    );
     let manifests = [
         image("1", &plain, 1, &[(&root, packed)]),
         image("relabelled", &labelled, 2, &[(&root, packed)]),
@@ -81,7 +109,11 @@ fn image(
     });
     let layers = layers.iter().map(|(tar, level)| {
         let packed = pack(tar, *level);
-        put(layout, "application/vnd.oci.image.layer.v1.tar+gzip", &packed)
+        put(
+            layout,
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            &packed,
+        )
     });
     let manifest = json!({
         "schemaVersion": 2,
@@ -126,9 +158,19 @@ fn root() -> Vec<u8> {
             .expect("a vector takes all");
     }
     let users = "root:x:0:0::/:/bin/sh\napp:x:1000:1000::/srv:/bin/sh\n";
-    add(&mut builder, EntryType::Regular, "etc/passwd", users.as_bytes());
+    add(
+        &mut builder,
+        EntryType::Regular,
+        "etc/passwd",
+        users.as_bytes(),
+    );
     let groups = "root:x:0:\napp:x:1000:\n";
-    add(&mut builder, EntryType::Regular, "etc/group", groups.as_bytes());
+    add(
+        &mut builder,
+        EntryType::Regular,
+        "etc/group",
+        groups.as_bytes(),
+    );
     builder.into_inner().expect("a vector takes all")
 }
 

@@ -40,24 +40,6 @@ impl Case {
         self
     }
 
-    /// Has other files.
-    pub(crate) const fn on(mut self, files: &'static [Change]) -> Self {
-        self.files = files;
-        self
-    }
-
-    /// Has other changes.
-    pub(crate) const fn with(mut self, changes: &'static [Change]) -> Self {
-        self.changes = changes;
-        self
-    }
-
-    /// Makes other steps run.
-    pub(crate) const fn making(mut self, runs: &'static [&'static str]) -> Self {
-        self.runs = runs;
-        self
-    }
-
     /// Builds, changes, builds, and compares with a build that has no cache.
     ///
     /// # Panics

@@ -115,16 +115,24 @@ impl Change {
                 symlink(target, at(path))
             }
             Self::Archive(path, files) => fs_err::write(at(path), base::tar_of(files)),
-            Self::Mode(path, mode) => fs_err::set_permissions(at(path), Permissions::from_mode(mode)),
-            Self::Touch(path, seconds) => {
-                set_time(&at(path), SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+            Self::Mode(path, mode) => {
+                fs_err::set_permissions(at(path), Permissions::from_mode(mode))
             }
+            Self::Touch(path, seconds) => set_time(
+                &at(path),
+                SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+            ),
             Self::Owner(path, id) => chown(at(path), Some(id), Some(id)),
             Self::Attribute(path, name, value) => {
-                let done = rustix::fs::setxattr(at(path), name, value.as_bytes(), XattrFlags::empty());
+                let done =
+                    rustix::fs::setxattr(at(path), name, value.as_bytes(), XattrFlags::empty());
                 Ok(done?)
             }
-            Self::Swap(..) | Self::Flags(_) | Self::Base(_) | Self::Variable(..) | Self::Umask(_) => Ok(()),
+            Self::Swap(..)
+            | Self::Flags(_)
+            | Self::Base(_)
+            | Self::Variable(..)
+            | Self::Umask(_) => Ok(()),
         }
     }
 }

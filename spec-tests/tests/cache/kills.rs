@@ -91,7 +91,9 @@ fn a_killed_build_does_no_harm_to_what_was_there() {
     let span = start.elapsed();
     for round in 0..ROUNDS {
         let mut other = call.clone();
-        other.dockerfile = call.dockerfile.replace("seq 1 20000", &format!("seq 1 {}", 20001 + round));
+        other.dockerfile = call
+            .dockerfile
+            .replace("seq 1 20000", &format!("seq 1 {}", 20001 + round));
         let part = (f64::from(round + 1) * GOLDEN).fract();
         cut(&scene, "home", &other, span.mul_f64(part));
         let came = archive(&scene, "home", &other, "");

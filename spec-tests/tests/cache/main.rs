@@ -3,10 +3,6 @@
 //!
 //! [`cases`] are tables of changes; [`kills`] and [`together`] are builds that are cut off
 //! and builds at the same time.
-#![expect(
-    clippy::print_stderr,
-    reason = "a test's progress is read by people when it fails"
-)]
 
 mod base;
 mod case;

@@ -72,7 +72,10 @@ impl Scene {
 
     /// Starts a build.
     pub(crate) fn start(&self, home: &str, call: &Call, further: &str) -> Started {
-        let (log, out) = (self.at(&format!("{home}.log")), self.at(&format!("{home}.out")));
+        let (log, out) = (
+            self.at(&format!("{home}.log")),
+            self.at(&format!("{home}.out")),
+        );
         self.start_at(home, call, further, (log, out))
     }
 
@@ -104,7 +107,10 @@ impl Scene {
         command
             .current_dir(self.root.path())
             .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
             .env("HOME", self.root.path())
             .env("WHARF_HOME", self.at(home))
             .env("TMPDIR", self.root.path());
@@ -157,7 +163,11 @@ impl Started {
 
     /// Kills it, and says whether it was still there.
     pub(crate) fn kill(&mut self) -> bool {
-        let is_there = self.child.try_wait().expect("it can be waited for").is_none();
+        let is_there = self
+            .child
+            .try_wait()
+            .expect("it can be waited for")
+            .is_none();
         let _ = self.child.kill();
         let _ = self.child.wait();
         is_there

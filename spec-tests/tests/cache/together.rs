@@ -20,10 +20,7 @@ COPY --from=one /w /w
 RUN echo LAST > /last
 "#;
 
-const FILES: &[Change] = &[
-    Change::Write("d/a", "a\n"),
-    Change::Write("d/b", "b\n"),
-];
+const FILES: &[Change] = &[Change::Write("d/a", "a\n"), Change::Write("d/b", "b\n")];
 
 #[test]
 fn two_of_the_same() {
@@ -37,7 +34,10 @@ fn two_that_differ_at_the_end() {
 
 #[test]
 fn two_that_differ_at_the_start() {
-    check(&[("seq 1 20000", "seq 1 20001"), ("seq 1 20000", "seq 1 20002")]);
+    check(&[
+        ("seq 1 20000", "seq 1 20001"),
+        ("seq 1 20000", "seq 1 20002"),
+    ]);
 }
 
 #[test]
@@ -72,7 +72,10 @@ fn check(edits: &[(&str, &str)]) {
             scene.start_at(&home, call, "", (at("log"), at("out")))
         };
         let mut started: Vec<Started> = calls.iter().enumerate().map(start).collect();
-        let came: Vec<String> = started.iter_mut().map(|build| build.wait().digest).collect();
+        let came: Vec<String> = started
+            .iter_mut()
+            .map(|build| build.wait().digest)
+            .collect();
         assert_eq!(came, wanted, "round {round}");
     }
 }

@@ -158,7 +158,7 @@ pub(super) async fn deliver(
     let sent = CacheSent {
         digest: written.manifest.descriptor().digest,
         steps: written.steps,
-        left_out: steps.len().saturating_sub(written.steps),
+        left_out: steps.len().saturating_sub(entries.len()) + written.left_out,
         blobs_sent: tally.sent,
         bytes_sent: tally.bytes,
         blobs_mounted: tally.mounted,

@@ -52,6 +52,8 @@ pub(super) struct Written {
     pub(super) config: Bytes,
     /// How many steps it has.
     pub(super) steps: usize,
+    /// How many there is no room for.
+    pub(super) left_out: usize,
 }
 
 /// What a manifest is written from, in this order.
@@ -109,7 +111,11 @@ pub(super) fn write(
     entries: &[Entry],
     subject: Option<&Descriptor>,
 ) -> Result<Written, ManifestError> {
-    let (steps, layers) = select(entries);
+    let Selected {
+        steps,
+        layers,
+        left_out,
+    } = select(entries);
     let places: BTreeMap<Digest, usize> = layers.keys().copied().zip(0..).collect();
     let mut forms: Vec<StepForm> = steps
         .into_iter()
@@ -141,38 +147,52 @@ pub(super) fn write(
         manifest: Manifest::parse(manifest, &media_type)?,
         config,
         steps,
+        left_out,
     })
+}
+
+/// Is what there is room for.
+#[derive(Default)]
+struct Selected<'a> {
+    steps: Vec<(Vec<Digest>, &'a Record)>,
+    layers: BTreeMap<Digest, Descriptor>,
+    left_out: usize,
 }
 
 /// Chooses the entries that there is room for, each key once, and their
 /// layers.
-fn select(entries: &[Entry]) -> (Vec<(Vec<Digest>, &Record)>, BTreeMap<Digest, Descriptor>) {
-    let (mut steps, mut layers) = (Vec::new(), BTreeMap::new());
+fn select(entries: &[Entry]) -> Selected<'_> {
+    let mut selected = Selected::default();
     let (mut seen, mut room) = (BTreeSet::new(), CONFIG_LIMIT.saturating_sub(1024));
     for entry in entries {
         let unseen = entry.keys.iter().filter(|key| !seen.contains(*key));
         let keys: Vec<Digest> = unseen.take(KEYS_LIMIT).copied().collect();
-        let layer = entry.record.layer.as_ref().map(portable);
-        let is_new = matches!(&layer, Some(layer) if !layers.contains_key(&layer.digest));
-        if keys.is_empty() || layer.as_ref().is_some_and(|layer| !is_usable(layer)) {
+        // Another has come to the same, such as for another platform.
+        if keys.is_empty() {
             continue;
         }
+        let layer = entry.record.layer.as_ref().map(portable);
+        let layers = &selected.layers;
+        let is_new = layer
+            .as_ref()
+            .is_some_and(|layer| !layers.contains_key(&layer.digest));
+        let is_full = is_new && layers.len() >= LAYERS_LIMIT;
         // With the number of a layer that takes the most digits, and a comma.
         let bytes: Bytes = json(&form(keys.clone(), &entry.record, |_| Some(LAYERS_LIMIT)));
-        let Some(left) = room.checked_sub(bytes.len() + 1) else {
+        let left = room.checked_sub(bytes.len() + 1);
+        let (Some(left), true, false) = (left, layer.as_ref().is_none_or(is_usable), is_full)
+        else {
+            selected.left_out += 1;
             continue;
         };
-        if is_new && layers.len() >= LAYERS_LIMIT {
-            continue;
-        }
         room = left;
         seen.extend(keys.iter().copied());
         if let Some(layer) = layer {
-            layers.insert(layer.digest, layer);
+            selected.layers.insert(layer.digest, layer);
         }
-        steps.push((keys, &entry.record));
+        selected.steps.push((keys, &entry.record));
     }
-    (steps, layers)
+    selected
 }
 
 fn form(keys: Vec<Digest>, record: &Record, place: impl Fn(&Digest) -> Option<usize>) -> StepForm {

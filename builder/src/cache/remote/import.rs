@@ -27,13 +27,26 @@ pub(crate) async fn import_all(
 ) -> Vec<Imported> {
     let reading = sources.iter().map(|source| import(images, source));
     let mut all = Vec::new();
-    for read in futures_util::future::join_all(reading).await {
+    let read = futures_util::future::join_all(reading).await;
+    for (source, read) in sources.iter().zip(read) {
         match read {
-            Ok(imported) => all.extend(imported),
+            Ok(imported) => {
+                let name = source.to_string();
+                let steps = imported.as_ref().map_or(0, steps);
+                progress.note(&Event::Imported { name: &name, steps });
+                all.extend(imported);
+            }
             Err(error) => warn(&error, progress),
         }
     }
     all
+}
+
+/// Counts the steps of a cache, each of which has several keys.
+fn steps(imported: &Imported) -> usize {
+    let records = imported.records.values();
+    let steps: BTreeSet<&Vec<Digest>> = records.map(|record| &record.keys).collect();
+    steps.len()
 }
 
 /// Warns of what could not be done, with all its causes in one line.

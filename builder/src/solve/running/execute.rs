@@ -33,8 +33,8 @@ impl Run<'_> {
     /// Gives a sandbox for a command, best one that has the file system of the
     /// stage.
     async fn sandbox(&self, chain: &Chain) -> Result<Lease<'_>, Error> {
-        let (lease, is_new) = self.build.works.sandboxes.take(chain).await?;
-        if is_new {
+        let (lease, is_first) = self.build.works.sandboxes.take(chain).await?;
+        if is_first {
             let tier = locked(&lease.sandbox).tier().name();
             self.note(&Event::Sandboxed { tier });
         }

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use layer::{EntryPath, Operation, Tree};
 use sandbox::{Ended, Kept};
 
 use crate::error::{Error, ErrorKind};
-use crate::events::Progress;
 use crate::pack::layers::locked;
 use crate::plan::excerpt;
 use crate::request::OciRuntime;
@@ -30,7 +28,6 @@ use crate::step::run::user::User;
 
 /// Is a command that is to be run, with what it needs.
 pub(super) struct Job {
-    pub(super) progress: Arc<dyn Progress>,
     pub(super) sandbox: Sandbox,
     pub(super) chain: Chain,
     /// What gives a directory over others the root of the file system.
@@ -140,7 +137,6 @@ impl Run<'_> {
         let platform = &stage.configured.config.platform;
         let caching = self.caching(platform, asked.0, &sandbox).await;
         Ok(Job {
-            progress: Arc::clone(&self.request().progress),
             root: root.ok_or_else(|| Error::new(ErrorKind::Step, "the stage has no files"))?,
             stubs: stubs::stubs(tree, &targets, self.time()?)?,
             time: times(self.time()?),

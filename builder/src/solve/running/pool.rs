@@ -1,5 +1,6 @@
 //! The sandboxes of a build: one for each command that is run at a time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::blocking;
@@ -16,6 +17,8 @@ pub(crate) type Sandbox = Arc<Mutex<Snapshots>>;
 pub(crate) struct Sandboxes {
     running: Running,
     idle: Mutex<Vec<Sandbox>>,
+    /// Whether one was made.
+    has_made: AtomicBool,
     /// Held by who has layers unpacked, so that no two unpack the same one.
     pub(super) unpacking: tokio::sync::Mutex<()>,
 }
@@ -33,12 +36,13 @@ impl Sandboxes {
         Self {
             running,
             idle: Mutex::default(),
+            has_made: AtomicBool::new(false),
             unpacking: tokio::sync::Mutex::default(),
         }
     }
 
     /// Gives a sandbox that nobody uses, best one that has the file system of
-    /// this chain, or else part of it; and whether it was made for that.
+    /// this chain, or else part of it; and whether it is the first one.
     pub(super) async fn take(&self, chain: &Chain) -> Result<(Lease<'_>, bool), Error> {
         let found = {
             let mut idle = locked(&self.idle);
@@ -48,16 +52,17 @@ impl Sandboxes {
             });
             best.map(|at| idle.swap_remove(at))
         };
-        let (sandbox, is_new) = match found {
+        let (sandbox, is_first) = match found {
             Some(sandbox) => (sandbox, false),
             None => {
                 let running = self.running.clone();
                 let snapshots = blocking::run(move || Snapshots::start(&running)).await?;
-                (Arc::new(Mutex::new(snapshots)), true)
+                let is_first = !self.has_made.swap(true, Ordering::Relaxed);
+                (Arc::new(Mutex::new(snapshots)), is_first)
             }
         };
         let pool = self;
-        Ok((Lease { sandbox, pool }, is_new))
+        Ok((Lease { sandbox, pool }, is_first))
     }
 }
 

@@ -1,6 +1,8 @@
 //! `--cache-from` and `--cache-to`: caches on other machines, as docker's
 //! buildx has them named.
 
+pub(super) mod mounts;
+
 use std::path::PathBuf;
 
 use builder::{

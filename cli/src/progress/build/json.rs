@@ -154,6 +154,7 @@ fn told(event: &Event<'_>, took: Duration) -> Option<(&'static str, Value)> {
             let said = json!({ "step": step, "stream": stream, "line": line });
             ("output", said)
         }
+        Event::Imported { name, steps } => ("imported", json!({ "name": name, "steps": steps })),
         Event::Finished { step, outcome } => ("finished", finished(*step, *outcome, took)),
         Event::Warned { message, hint } => ("warned", json!({ "message": message, "hint": hint })),
         _ => return None,

@@ -40,6 +40,8 @@ pub(super) struct Lines {
     running: BTreeMap<usize, Running>,
     /// What is fetched, which may take several attempts.
     fetching: BTreeMap<String, Option<ProgressBar>>,
+    /// In which sandbox commands are run, once it was said.
+    tier: Option<TierName>,
     bars: Option<Bars>,
 }
 
@@ -64,6 +66,7 @@ impl Lines {
             stages: 0,
             running: BTreeMap::new(),
             fetching: BTreeMap::new(),
+            tier: None,
             bars: None,
         }
     }
@@ -127,7 +130,11 @@ impl Lines {
                 size,
             } => self.advance(*step, "packing", (*position, *size)),
             Event::Verifying => self.say("building once more, to compare"),
-            Event::Sandboxed { tier } => self.say(&sandboxed(*tier)),
+            // Each of several has its own, and all are alike.
+            Event::Sandboxed { tier } if self.tier != Some(*tier) => {
+                self.tier = Some(*tier);
+                self.say(&sandboxed(*tier));
+            }
             Event::Unpacking { step, digest } => {
                 self.line(*step, &format!("unpacking {}", short(digest)));
             }
@@ -136,6 +143,13 @@ impl Lines {
                 let line = line.trim_start();
                 self.line(*step, line);
                 self.message(*step, line.trim_start_matches("| "));
+            }
+            Event::Imported { name, steps: 0 } => {
+                self.say(&format!("{MARGIN}cache `{name}` has nothing yet"));
+            }
+            Event::Imported { name, steps } => {
+                let steps = crate::report::count(*steps, "step");
+                self.say(&format!("{MARGIN}cache `{name}` has {steps}"));
             }
             Event::Finished { step, outcome } => self.finish(*step, *outcome),
             Event::Warned { message, hint } => {

@@ -18,7 +18,7 @@ const SLOWEST: usize = 3;
 const NAMED: Duration = Duration::from_millis(100);
 
 /// The most that is shown of an instruction, in characters.
-const TEXT: usize = 60;
+const TEXT: usize = 40;
 
 /// The instructions that do more than note something.
 const WORK: [&str; 4] = ["RUN", "COPY", "ADD", "WORKDIR"];

@@ -17,7 +17,11 @@ const fn argument(dockerfile: &'static str, runs: &'static [&'static str]) -> Ca
 }
 
 /// A word of the Dockerfile is another one.
-const fn word(dockerfile: &'static str, changes: &'static [Change], runs: &'static [&'static str]) -> Case {
+const fn word(
+    dockerfile: &'static str,
+    changes: &'static [Change],
+    runs: &'static [&'static str],
+) -> Case {
     Case {
         dockerfile,
         files: &[Write("f", "1"), Write("g", "2")],

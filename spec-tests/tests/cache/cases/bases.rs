@@ -12,11 +12,31 @@ const ON: Case = Case {
 const fn base(tag: &'static str, runs: &'static [&'static str]) -> Case {
     // A slice of something that is not a constant can not be kept.
     match tag.as_bytes() {
-        b"relabelled" => Case { changes: &[Base("relabelled")], runs, ..ON },
-        b"repacked" => Case { changes: &[Base("repacked")], runs, ..ON },
-        b"variable" => Case { changes: &[Base("variable")], runs, ..ON },
-        b"user" => Case { changes: &[Base("user")], runs, ..ON },
-        b"more" => Case { changes: &[Base("more")], runs, ..ON },
+        b"relabelled" => Case {
+            changes: &[Base("relabelled")],
+            runs,
+            ..ON
+        },
+        b"repacked" => Case {
+            changes: &[Base("repacked")],
+            runs,
+            ..ON
+        },
+        b"variable" => Case {
+            changes: &[Base("variable")],
+            runs,
+            ..ON
+        },
+        b"user" => Case {
+            changes: &[Base("user")],
+            runs,
+            ..ON
+        },
+        b"more" => Case {
+            changes: &[Base("more")],
+            runs,
+            ..ON
+        },
         _ => ON,
     }
 }

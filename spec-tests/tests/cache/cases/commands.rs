@@ -5,7 +5,11 @@ use crate::change::Change;
 use crate::change::Change::{Swap, Write};
 
 /// An instruction between a copy and a command.
-const fn between(dockerfile: &'static str, changes: &'static [Change], runs: &'static [&'static str]) -> Case {
+const fn between(
+    dockerfile: &'static str,
+    changes: &'static [Change],
+    runs: &'static [&'static str],
+) -> Case {
     Case {
         dockerfile,
         files: &[Write("f", "1")],
@@ -95,11 +99,9 @@ table! {
         &["COPY"],
     );
     a_text_becomes_a_file => between(
-        "FROM base\nCOPY <<f /x\n1f\nRUN ls > /y\n",
-        &[Swap("COPY <<f /x\n1f\n", "COPY f /x\n")],
-        &[],
-    ).of("FROM base\nCOPY <<f /x\n1\nf\nRUN ls > /y\n").with(
+        "FROM base\nCOPY <<f /x\n1\nf\nRUN ls > /y\n",
         &[Swap("COPY <<f /x\n1\nf\n", "COPY f /x\n"), Write("f", "1\n")],
+        &[],
     );
 
     a_label => unseen("FROM base\nLABEL a=1\nRUN env > /x\n", &[Swap("a=1", "a=2")]);
@@ -112,10 +114,10 @@ table! {
     a_trigger => unseen("FROM base\nONBUILD RUN a\nRUN env > /x\n", &[Swap("RUN a", "RUN b")]);
 
     the_user => between(
-        "FROM base\nCOPY f /f\nUSER 7\nRUN id > /tmp/x\nCOPY f /g\n",
+        "FROM base\nRUN chmod 1777 /tmp\nCOPY f /f\nUSER 7\nRUN id > /tmp/x\nCOPY f /g\n",
         &[Swap("USER 7", "USER 8")],
-        &["RUN"],
-    ).of("FROM base\nRUN chmod 1777 /tmp\nCOPY f /f\nUSER 7\nRUN id > /tmp/x\nCOPY f /g\n").making(&["RUN id"]);
+        &["RUN id"],
+    );
     the_group => between(
         "FROM base\nRUN chmod 1777 /tmp\nUSER 7:7\nRUN id > /tmp/x\n",
         &[Swap("USER 7:7", "USER 7:8")],

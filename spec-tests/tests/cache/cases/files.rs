@@ -3,7 +3,8 @@
 use crate::case::{Case, PLAIN, table};
 use crate::change::Change;
 use crate::change::Change::{
-    Attribute, Flags, Folder, Link, Mode, Owner, Remove, Rename, Replace, Sneak, Touch, Umask, Write,
+    Attribute, Flags, Folder, Link, Mode, Owner, Remove, Rename, Replace, Sneak, Touch, Umask,
+    Write,
 };
 
 /// A directory is copied between two commands; the last does not see it, and is after it.

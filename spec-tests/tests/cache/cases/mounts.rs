@@ -5,7 +5,11 @@ use crate::change::Change;
 use crate::change::Change::{Flags, Rename, Swap, Write};
 
 /// A command with a mount.
-const fn mount(dockerfile: &'static str, changes: &'static [Change], runs: &'static [&'static str]) -> Case {
+const fn mount(
+    dockerfile: &'static str,
+    changes: &'static [Change],
+    runs: &'static [&'static str],
+) -> Case {
     Case {
         dockerfile,
         files: &[
@@ -22,7 +26,8 @@ const fn mount(dockerfile: &'static str, changes: &'static [Change], runs: &'sta
 }
 
 const BIND: &str = "FROM base\nRUN --mount=target=/m,source=d ls /m > /x\n";
-const SECRET: &str = "FROM base\nRUN --mount=type=secret,id=s,target=/m wc -c /m > /dev/null; echo > /x\n";
+const SECRET: &str =
+    "FROM base\nRUN --mount=type=secret,id=s,target=/m wc -c /m > /dev/null; echo > /x\n";
 const CACHE: &str = "FROM base\nRUN --mount=type=cache,target=/c touch /c/x; echo > /x\n";
 const TMPFS: &str = "FROM base\nRUN --mount=type=tmpfs,target=/m,size=1048576 echo > /x\n";
 
@@ -49,13 +54,14 @@ table! {
         &["RUN echo"],
     );
     the_files_of_a_context => Case {
+        files: &[Write("../more/a", "1")],
         flags: "--build-context more=more",
         ..mount(
             "FROM base\nRUN --mount=from=more,target=/m ls /m > /x\n",
             &[Write("../more/a", "2")],
             &["RUN"],
         )
-    }.on(&[Write("../more/a", "1")]);
+    };
 
     /// Neither its content nor how it came to be.
     a_cache => mount(CACHE, &[Swap("RUN", "LABEL a=b\nRUN")], &[]);

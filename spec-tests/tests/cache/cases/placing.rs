@@ -6,7 +6,11 @@ use crate::change::Change::{Archive, Base, Mode, Rename, Swap, Write};
 
 const COPY: Case = Case {
     dockerfile: "FROM base\nCOPY d /d\nRUN echo after > /after\n",
-    files: &[Write("d/a", "1"), Write("d/b.md", "1"), Write("d/sub/c", "1")],
+    files: &[
+        Write("d/a", "1"),
+        Write("d/b.md", "1"),
+        Write("d/sub/c", "1"),
+    ],
     ..PLAIN
 };
 

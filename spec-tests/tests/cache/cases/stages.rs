@@ -10,7 +10,11 @@ const TWO: &str = "FROM base AS made\nCOPY f g /\nRUN cat /f /g > /both\n\
 const THREE: &str = "FROM base AS one\nRUN echo 1 > /x\nFROM base AS two\nCOPY f /f\nRUN echo 2 > /x\n\
                      FROM base\nCOPY --from=one /x /1\nCOPY --from=two /x /2\nRUN ls > /list\n";
 
-const fn stages(dockerfile: &'static str, changes: &'static [Change], runs: &'static [&'static str]) -> Case {
+const fn stages(
+    dockerfile: &'static str,
+    changes: &'static [Change],
+    runs: &'static [&'static str],
+) -> Case {
     Case {
         dockerfile,
         files: &[Write("f", "1"), Write("g", "1")],
@@ -116,10 +120,10 @@ table! {
         &[],
     );
     a_stage_is_divided => stages(
-        "FROM base\nCOPY f /f\nRUN cp /f /x\n",
-        &[Swap("RUN", "FROM 0 AS rest\nRUN")],
+        "FROM base AS start\nCOPY f /f\nRUN cp /f /x\n",
+        &[Swap("RUN", "FROM start AS rest\nRUN")],
         &[],
-    ).of("FROM base AS start\nCOPY f /f\nRUN cp /f /x\n").with(&[Swap("RUN", "FROM start AS rest\nRUN")]);
+    );
     /// What a stage is built upon counts for its commands.
     the_stage_below => stages(
         "FROM base AS a\nCOPY f /f\nFROM a AS b\nRUN ls > /x\nFROM a AS c\nCOPY --from=b /x /taken\nCOPY g /g\n",

@@ -1,7 +1,5 @@
 //! Caches in registries: the real one, where it was built.
 
-#![expect(clippy::print_stdout, reason = "a test that can not run says so")]
-
 use ::image::{Origin, Place, Sent};
 use bytes::Bytes;
 use oci::{Descriptor, Digest, ImageName, Manifest, MediaType, Reference};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use builder::{Built, BuiltImage, Rooted};
-use image::{CopyOptions, Place, Progress, Replacement};
+use image::{CopyOptions, Place, Progress, Replacement, Silent};
 use oci::Platform;
 
 use super::{Destination, Kind, Output, Shape};
@@ -35,13 +35,13 @@ impl Writing<'_> {
     pub(in super::super) fn write(&self, output: &Output) -> anyhow::Result<()> {
         match (output.kind, &output.destination) {
             (Kind::Oci(_) | Kind::Docker, Destination::Path(path)) => {
-                self.copy(&self.place(output.kind, path))
+                self.copy(&self.place(output.kind, path), self.counted())
             }
             (Kind::Oci(_) | Kind::Docker, Destination::Stdout) => {
                 // An archive knows where things are in it only at its end.
                 let directory = self.private()?;
                 let path = directory.path().join("image.tar");
-                self.copy(&self.place(output.kind, &path))?;
+                self.copy(&self.place(output.kind, &path), self.counted())?;
                 let mut file = fs_err::File::open(&path)?;
                 std::io::copy(&mut file, &mut std::io::stdout().lock())?;
                 Ok(())
@@ -59,7 +59,7 @@ impl Writing<'_> {
     pub(in super::super) fn docker(&self) -> anyhow::Result<(tempfile::TempDir, PathBuf)> {
         let directory = self.private()?;
         let path = directory.path().join("image.tar");
-        self.copy(&self.place(Kind::Docker, &path))?;
+        self.copy(&self.place(Kind::Docker, &path), Arc::new(Silent))?;
         Ok((directory, path))
     }
 
@@ -145,15 +145,19 @@ impl Writing<'_> {
         }
     }
 
-    fn copy(&self, to: &Place) -> anyhow::Result<()> {
-        let from = self.built.names.first().cloned();
-        let from = from.context("the image has no name in the library")?;
-        let moving = Moving {
+    /// Has the bytes of a copy counted.
+    fn counted(&self) -> Arc<dyn Progress> {
+        Arc::new(Moving {
             building: Arc::clone(self.building),
             way: Way::Written,
-            shown: Arc::new(image::Silent),
-        };
-        let options = options(self.built, Arc::new(moving));
+            shown: Arc::new(Silent),
+        })
+    }
+
+    fn copy(&self, to: &Place, progress: Arc<dyn Progress>) -> anyhow::Result<()> {
+        let from = self.built.names.first().cloned();
+        let from = from.context("the image has no name in the library")?;
+        let options = options(self.built, progress);
         wait(async {
             let images = &self.reached.images;
             let copied = images.copy(&Place::Library(from), to, &options).await;

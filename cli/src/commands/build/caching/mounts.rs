@@ -9,7 +9,7 @@ use builder::{
 };
 use oci::Digest;
 
-use crate::commands::build::caching::Fields;
+use super::Fields;
 use crate::places;
 use crate::progress;
 use crate::report::{WithHint as _, count, missing, say, usage};
@@ -35,7 +35,7 @@ const KEY_LIMIT: u64 = 256 * 1024 * 1024;
 
 impl CacheMounts {
     /// Reads the flags.
-    pub(super) fn mounts(&self) -> anyhow::Result<MountCaches> {
+    pub(crate) fn mounts(&self) -> anyhow::Result<MountCaches> {
         let from = self.cache_mount_from.iter();
         let from = from.map(|text| source(text).hint(SOURCE));
         let to = self.cache_mount_to.iter();
@@ -48,7 +48,7 @@ impl CacheMounts {
 }
 
 /// Tells of the caches that went to other machines.
-pub(super) fn tell(exported: &[MountExported]) {
+pub(crate) fn tell(exported: &[MountExported]) {
     for one in exported {
         let what = match one.sent {
             0 => "is there already".to_owned(),
@@ -239,14 +239,38 @@ mod tests {
     fn what_is_wrong_is_refused() {
         for (text, expected) in [
             ("ref=shop", "a `--cache-mount-to` has no `type`"),
-            ("type=local,src=d", "a `--cache-mount-to` of this type needs `dest`"),
-            ("type=registry,ref=shop,mode=max", "a `--cache-mount-to` of this type can not have `mode`"),
-            ("type=registry,ref=a:5000/shop:1", "`a:5000/shop:1` has a tag or a digest, and cache mounts get tags of their own"),
-            ("type=local,dest=d,quota=2G", "`quota=2G` is no size, as `2GiB` is"),
-            ("type=local,dest=d,quota=-1", "`quota=-1` is no size, as `2GiB` is"),
-            ("type=local,dest=d,quota=99999999TiB", "`quota=99999999TiB` is no size, as `2GiB` is"),
-            ("type=local,dest=d,key=/nowhere", "there is no key file `/nowhere`"),
-            ("type=gha", "caches of the type `gha` are not supported: a registry or a directory can have them"),
+            (
+                "type=local,src=d",
+                "a `--cache-mount-to` of this type needs `dest`",
+            ),
+            (
+                "type=registry,ref=shop,mode=max",
+                "a `--cache-mount-to` of this type can not have `mode`",
+            ),
+            (
+                "type=registry,ref=a:5000/shop:1",
+                "`a:5000/shop:1` has a tag or a digest, and cache mounts get tags of their own",
+            ),
+            (
+                "type=local,dest=d,quota=2G",
+                "`quota=2G` is no size, as `2GiB` is",
+            ),
+            (
+                "type=local,dest=d,quota=-1",
+                "`quota=-1` is no size, as `2GiB` is",
+            ),
+            (
+                "type=local,dest=d,quota=99999999TiB",
+                "`quota=99999999TiB` is no size, as `2GiB` is",
+            ),
+            (
+                "type=local,dest=d,key=/nowhere",
+                "there is no key file `/nowhere`",
+            ),
+            (
+                "type=gha",
+                "caches of the type `gha` are not supported: a registry or a directory can have them",
+            ),
         ] {
             let refused = flags(&[], &[text]).expect_err(text);
             assert_eq!(refused.root_cause().to_string(), expected);
