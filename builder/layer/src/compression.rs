@@ -161,10 +161,7 @@ mod tests {
     fn names_tell_ways_apart() {
         assert_eq!(Compression::default().name(), "gzip-5");
         assert_eq!(Compression::of(Method::Zstd).name(), "zstd-3");
-        assert_eq!(
-            Compression::of(Method::Uncompressed).name(),
-            "uncompressed"
-        );
+        assert_eq!(Compression::of(Method::Uncompressed).name(), "uncompressed");
         let least = Compression::at(Method::Gzip, 0).expect("a level");
         assert_eq!(least.name(), "gzip-0");
     }

@@ -39,8 +39,8 @@ use crate::report::{self, say};
 
 use self::call::Call;
 pub(crate) use self::context::{DOCKERFILE_LIMIT, read_stdin};
-pub(crate) use self::docker::explain;
 use self::deliver::Delivery;
+pub(crate) use self::docker::explain;
 use self::load::Loader;
 use self::output::{Stdout, Writing};
 use self::push::Targets;
@@ -79,6 +79,10 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     labels: labels::Labels,
+
+    /// Tell of each step that is done, and not cached, what changed since an earlier build
+    #[arg(long)]
+    explain_cache: bool,
 
     /// How it is shown how the build comes on [default: $BUILDKIT_PROGRESS, else auto]
     #[arg(long, value_name = "MODE")]
@@ -170,7 +174,11 @@ pub(crate) fn run(
         quiet: form.is_silent(),
         ..global.clone()
     };
-    let building = Arc::new(Building::new(environment, form));
+    let building = match arguments.explain_cache {
+        true => Building::new(environment, form).explaining(),
+        false => Building::new(environment, form),
+    };
+    let building = Arc::new(building);
     let done = make(environment, global, arguments, &building);
     if let Err(error) = &done {
         building.clear();
@@ -197,6 +205,10 @@ fn make(
     }
     let request = Request {
         names: targets.names.clone(),
+        sending: match arguments.verify {
+            true => Vec::new(),
+            false => targets.repositories(),
+        },
         running: arguments.running.running(environment, &reached.config)?,
         ..requested(environment, arguments, Arc::clone(building))?
     };
@@ -230,9 +242,7 @@ fn make(
         quiet: global.quiet,
     };
     delivery.deliver(&outputs, loader.as_ref(), &targets)?;
-    arguments
-        .results
-        .write(environment, (&prepared, &built))?;
+    arguments.results.write(environment, (&prepared, &built))?;
     building.sum_up();
     drop(prepared);
     let digest = built.descriptor.digest.to_string();
@@ -343,6 +353,7 @@ fn build(
         if !global.quiet {
             diagnostics::warn(&prepared, &built);
         }
+        results::tell_warnings(building, (&prepared, &built));
         Ok((prepared, built))
     })
 }
@@ -371,7 +382,11 @@ fn tell(built: &Built, building: &Building, global: &Global) {
     if global.quiet {
         return;
     }
-    let layers: Vec<_> = built.images.iter().flat_map(|image| &image.layers).collect();
+    let layers: Vec<_> = built
+        .images
+        .iter()
+        .flat_map(|image| &image.layers)
+        .collect();
     let size: u64 = layers.iter().map(|layer| layer.descriptor.size).sum();
     let layers = match layers.len() {
         1 => "1 layer".to_owned(),

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use self::json::Json;
 use self::lines::Lines;
-pub(crate) use self::tally::Way;
 use self::tally::Tally;
+pub(crate) use self::tally::Way;
 use super::Form;
 use crate::environment::Environment;
 use crate::report::say;
@@ -43,7 +43,9 @@ impl Building {
         let shown = match form {
             Form::Quiet | Form::None => Shown::Nobody,
             Form::Lines => Shown::Lines(Lines::alone()),
-            Form::Bars => Shown::Lines(Lines::over_bars(environment.variable("NO_COLOR").is_none())),
+            Form::Bars => {
+                Shown::Lines(Lines::over_bars(environment.variable("NO_COLOR").is_none()))
+            }
             Form::Json => Shown::Json(Json::default()),
         };
         Self {
@@ -53,6 +55,14 @@ impl Building {
                 shown,
             }),
         }
+    }
+
+    /// Says of each step that is done why that is.
+    pub(crate) fn explaining(self) -> Self {
+        if let Shown::Lines(lines) = &mut self.locked().shown {
+            lines.explain();
+        }
+        self
     }
 
     /// Gives the form in which it shows.

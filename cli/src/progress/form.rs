@@ -63,7 +63,11 @@ impl Form {
             }
             (Some(given), _) => given,
             (None, Some(text)) => Mode::from_str(text, false)
-                .map_err(|_names_none| usage(format!("`{VARIABLE}` is `{text}`, which is no way to show progress")))
+                .map_err(|_names_none| {
+                    usage(format!(
+                        "`{VARIABLE}` is `{text}`, which is no way to show progress"
+                    ))
+                })
                 .hint("it is `auto`, `plain`, `tty`, `quiet`, `rawjson` or `none`")?,
             (None, None) => Mode::Auto,
         };

@@ -211,7 +211,10 @@ fn an_image_is_pushed_by_its_digest_alone() {
     let place = format!("docker://{}/shop@{digest}", registry.host);
     let manifest = raw(&home, "manifest", &place);
     assert_eq!(oci::Digest::sha256(&manifest).to_string(), digest);
-    let tags = home.wharf(&["inspect", &format!("docker://{}/shop:latest", registry.host)]);
+    let tags = home.wharf(&[
+        "inspect",
+        &format!("docker://{}/shop:latest", registry.host),
+    ]);
     assert_eq!(tags.code, Some(3), "{}", tags.stderr);
 }
 
@@ -340,10 +343,14 @@ fn annotations_and_labels_are_where_they_were_asked_for() {
     assert_eq!(index["annotations"], json!({ "b": "c" }));
     assert_eq!(index["manifests"][0]["annotations"], json!({ "d": "e" }));
     assert_eq!(index["manifests"][1].get("annotations"), None);
-    for (number, expected) in [(0, json!({ "a": "all" })), (1, json!({ "a": "all", "b": "c" }))] {
+    for (number, expected) in [
+        (0, json!({ "a": "all" })),
+        (1, json!({ "a": "all", "b": "c" })),
+    ] {
         let digest = index["manifests"][number]["digest"].as_str();
         let hex = digest.expect("a text").trim_start_matches("sha256:");
-        let blob = |hex: &str| json_of(read(&home, &format!("layout/blobs/sha256/{hex}")).as_bytes());
+        let blob =
+            |hex: &str| json_of(read(&home, &format!("layout/blobs/sha256/{hex}")).as_bytes());
         let manifest = blob(hex);
         assert_eq!(manifest["annotations"], expected);
         let config = manifest["config"]["digest"].as_str().expect("a text");
@@ -425,13 +432,20 @@ fn docker_is_given_the_image_through_its_socket() {
     let running = daemon(&socket, "{\"stream\":\"Loaded image: shop:1\\n\"}\n");
     let built = build(
         &home,
-        &["--load", "-t", "shop:1", "-t", "shop:2", "--metadata-file=m"],
+        &[
+            "--load",
+            "-t",
+            "shop:1",
+            "-t",
+            "shop:2",
+            "--metadata-file=m",
+        ],
     );
     let digest = built.ok().trim().to_owned();
     assert!(
-        built.stderr.contains(
-            "\nloaded into docker: docker.io/library/shop:1, docker.io/library/shop:2\n"
-        ),
+        built
+            .stderr
+            .contains("\nloaded into docker: docker.io/library/shop:1, docker.io/library/shop:2\n"),
         "{}",
         built.stderr
     );
@@ -446,7 +460,10 @@ fn docker_is_given_the_image_through_its_socket() {
     );
     let config = format!(
         "sha256:{}",
-        list[0]["Config"].as_str().expect("a text").trim_end_matches(".json")
+        list[0]["Config"]
+            .as_str()
+            .expect("a text")
+            .trim_end_matches(".json")
     );
     let metadata = json_of(read(&home, "m").as_bytes());
     assert_eq!(metadata["containerimage.config.digest"], config);
@@ -494,7 +511,10 @@ fn podman_is_given_the_image_where_there_is_no_docker() {
     let archive = entries(&fs_err::read(home.path("archive")).expect("copied"));
     assert_eq!(json_of(&archive["manifest.json"])[0]["RepoTags"], json!([]));
 
-    home.write("bin/podman", "#!/bin/sh\necho 'Error: no room' >&2; exit 125\n");
+    home.write(
+        "bin/podman",
+        "#!/bin/sh\necho 'Error: no room' >&2; exit 125\n",
+    );
     let refused = build(&home, &["-q", "--load=podman"]);
     let said = refused.failed(1);
     assert!(
@@ -504,7 +524,10 @@ fn podman_is_given_the_image_where_there_is_no_docker() {
     );
     let refused = build(&home, &["--load=docker"]);
     let said = refused.failed(3);
-    assert!(said.starts_with("error: docker does not answer at `"), "{said}");
+    assert!(
+        said.starts_with("error: docker does not answer at `"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -517,13 +540,19 @@ fn progress_is_shown_as_it_was_asked_for() {
         (vec!["-q", "--progress=rawjson"], ""),
     ] {
         let built = build(&home, &flags);
-        assert_eq!((built.ok(), built.stderr.as_str()), (digest.as_str(), expected));
+        assert_eq!(
+            (built.ok(), built.stderr.as_str()),
+            (digest.as_str(), expected)
+        );
     }
     let none = build(&home, &["--progress=none"]);
     assert_eq!(none.ok(), digest);
     let lines: Vec<&str> = none.stderr.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[1].starts_with("built `localhost/untagged@"), "{lines:?}");
+    assert!(
+        lines[1].starts_with("built `localhost/untagged@"),
+        "{lines:?}"
+    );
     assert!(
         build(&home, &["--progress=tty"])
             .failed(2)
@@ -543,7 +572,7 @@ fn progress_is_shown_as_it_was_asked_for() {
     let kinds: Vec<String> = events
         .iter()
         .map(kind)
-        .filter(|kind| !["indexing", "packing"].contains(&kind.as_str()))
+        .filter(|kind| !["indexing", "packing", "missed"].contains(&kind.as_str()))
         .collect();
     assert_eq!(
         kinds,
@@ -566,6 +595,23 @@ fn progress_is_shown_as_it_was_asked_for() {
     assert_eq!(summary["bytesRead"], 8);
     assert_eq!(summary["bytesWritten"], packed["size"]);
     assert_eq!(summary["stepsCached"], 0);
+    assert_eq!(of("missed")["step"], 2);
+
+    home.set("BUILDKIT_PROGRESS", "plain");
+    home.write("c/a", "other\n");
+    let explained = build(&home, &["--explain-cache"]);
+    explained.ok();
+    let why = "\n#2 done, since the file `a` has another content\n";
+    assert!(explained.stderr.contains(why), "{}", explained.stderr);
+    home.set("BUILDKIT_PROGRESS", "rawjson");
+
+    home.write("c/Dockerfile", "FROM scratch\ncopy a /a\n");
+    let warned = build(&home, &[]);
+    let mut lines = warned.stderr.lines().map(|line| json_of(line.as_bytes()));
+    let diagnostic = lines.find(|event| event["event"] == "diagnostic");
+    let diagnostic = diagnostic.expect("instructions are not written alike");
+    assert_eq!(diagnostic["code"], "ConsistentInstructionCasing");
+    assert_eq!(diagnostic["line"], 2);
 
     home.write("c/Dockerfile", "FROM scratch\nCOPY none /\n");
     let failed = build(&home, &[]);

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use rustix::fs::{CWD, Timespec, Timestamps, XattrFlags};
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::sample::path;
 
 /// Is what happens to a file, and its name.

@@ -139,7 +139,7 @@ impl Run<'_> {
         // As long as this is held, nobody stops the command.
         drop(stop);
         told.and(also)?;
-        let (prepared, ended) = ran?;
+        let (prepared, ended) = ran.map_err(|error| self.foreign(stage, error))?;
         if let Some(error) = failed(ended, &self.request().running.limits, &last) {
             let error = self.foreign(stage, error);
             blocking::run(move || locked(&sandbox).discard(&prepared)).await?;
@@ -154,7 +154,8 @@ impl Run<'_> {
             &self.request().build_platform,
             &stage.configured.config.platform,
         );
-        if error.hint().is_some() || here.architecture == there.architecture {
+        let is_odd = error.kind() == ErrorKind::Command && error.hint().is_none();
+        if !is_odd || here.architecture == there.architecture {
             return error;
         }
         error.with_hint(format!(

@@ -439,7 +439,7 @@ mod tests {
             ),
         ] {
             let refused = flags(&[], &[text]).expect_err(text);
-            assert_eq!(refused.to_string(), expected);
+            assert_eq!(refused.root_cause().to_string(), expected);
         }
         let digest = format!("type=registry,ref=a@sha256:{}", "0".repeat(64));
         assert!(flags(&[], &[&digest]).is_err());

@@ -83,8 +83,16 @@ mod tests {
     #[test]
     fn what_there_is_not_is_refused() {
         for (compression, level, message) in [
-            (None, Some(10), "`--compression-level 10`: gzip has the levels 0 to 9"),
-            (Some(Name::Zstd), Some(0), "`--compression-level 0`: zstd has the levels 1 to 22"),
+            (
+                None,
+                Some(10),
+                "`--compression-level 10`: gzip has the levels 0 to 9",
+            ),
+            (
+                Some(Name::Zstd),
+                Some(0),
+                "`--compression-level 0`: zstd has the levels 1 to 22",
+            ),
             (
                 Some(Name::Uncompressed),
                 Some(1),

@@ -50,6 +50,21 @@ impl Targets {
             pushed: once(pushed),
         })
     }
+
+    /// Gives the places that layers are sent to before the image is: one name
+    /// for each repository.
+    pub(super) fn repositories(&self) -> Vec<ImageName> {
+        let mut all: Vec<ImageName> = Vec::new();
+        for (name, _) in &self.pushed {
+            let is_same = |other: &ImageName| {
+                other.registry() == name.registry() && other.repository() == name.repository()
+            };
+            if !all.iter().any(is_same) {
+                all.push(name.clone());
+            }
+        }
+        all
+    }
 }
 
 /// Gives the names of `-t`, where something is pushed under them.

@@ -15,6 +15,7 @@ use oci::ImageName;
 use serde_json::{Map, Value, json};
 
 use crate::environment::Environment;
+use crate::progress::Building;
 use crate::report::{WithHint as _, usage};
 
 /// The variable that has the warnings in the metadata too, as with buildx.
@@ -167,6 +168,22 @@ pub(super) fn metadata(built: &Built, warnings: Option<Value>) -> Value {
     Value::Object(all)
 }
 
+/// Tells programs what there is to say of the Dockerfile.
+pub(super) fn tell_warnings(building: &Building, (prepared, built): (&Prepared, &Built)) {
+    let bytes = &prepared.dockerfile().bytes;
+    for warning in &built.warnings {
+        let before = bytes.get(..warning.span.start).unwrap_or(bytes);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let said = json!({
+            "code": warning.code,
+            "line": line,
+            "message": warning.message,
+            "hint": warning.hint,
+        });
+        building.tell("diagnostic", &said);
+    }
+}
+
 /// Says what there is to say of the Dockerfile, as BuildKit does: texts are in
 /// base64.
 fn warnings(prepared: &Prepared, built: &Built) -> Value {
@@ -232,7 +249,10 @@ mod tests {
         };
         let shown = path.display();
         results.metadata_file = Some(path.clone());
-        assert_eq!(refused(&results), format!("two results go to the file `{shown}`"));
+        assert_eq!(
+            refused(&results),
+            format!("two results go to the file `{shown}`")
+        );
         results.metadata_file = Some(directory.path().to_owned());
         let shown = directory.path().display();
         assert_eq!(refused(&results), format!("`{shown}` is a directory"));

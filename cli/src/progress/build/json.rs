@@ -155,6 +155,17 @@ fn told(event: &Event<'_>, took: Duration) -> Option<(&'static str, Value)> {
             ("output", said)
         }
         Event::Imported { name, steps } => ("imported", json!({ "name": name, "steps": steps })),
+        Event::Missed { step, changes } => {
+            let changes = changes
+                .iter()
+                .map(|change| json!({ "subject": change.subject, "text": change.to_string() }));
+            let changes: Vec<Value> = changes.collect();
+            ("missed", json!({ "step": step, "changes": changes }))
+        }
+        Event::Sent { digest, bytes } => (
+            "sent",
+            json!({ "digest": digest.to_string(), "bytes": bytes }),
+        ),
         Event::Finished { step, outcome } => ("finished", finished(*step, *outcome, took)),
         Event::Warned { message, hint } => ("warned", json!({ "message": message, "hint": hint })),
         _ => return None,

@@ -42,6 +42,8 @@ pub(super) struct Lines {
     fetching: BTreeMap<String, Option<ProgressBar>>,
     /// In which sandbox commands are run, once it was said.
     tier: Option<TierName>,
+    /// Whether it is said why a step is done.
+    explains: bool,
     bars: Option<Bars>,
 }
 
@@ -67,6 +69,7 @@ impl Lines {
             running: BTreeMap::new(),
             fetching: BTreeMap::new(),
             tier: None,
+            explains: false,
             bars: None,
         }
     }
@@ -78,6 +81,11 @@ impl Lines {
             bars: Some(Bars { all, coloured }),
             ..Self::alone()
         }
+    }
+
+    /// Says why a step is done, from now on.
+    pub(super) fn explain(&mut self) {
+        self.explains = true;
     }
 
     /// Takes away what changes.
@@ -150,6 +158,11 @@ impl Lines {
             Event::Imported { name, steps } => {
                 let steps = crate::report::count(*steps, "step");
                 self.say(&format!("{MARGIN}cache `{name}` has {steps}"));
+            }
+            Event::Missed { step, changes } if self.explains => {
+                for change in *changes {
+                    self.line(*step, &format!("done, since {change}"));
+                }
             }
             Event::Finished { step, outcome } => self.finish(*step, *outcome),
             Event::Warned { message, hint } => {
@@ -390,7 +403,12 @@ mod tests {
     fn each_step_has_a_line_of_its_own_while_it_runs() {
         let mut lines = Lines::over_bars(false);
         let hidden = ProgressDrawTarget::hidden();
-        lines.bars.as_ref().expect("bars").all.set_draw_target(hidden);
+        lines
+            .bars
+            .as_ref()
+            .expect("bars")
+            .all
+            .set_draw_target(hidden);
         lines.note(&Event::Planned {
             stages: 2,
             steps: 5,

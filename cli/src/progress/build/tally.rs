@@ -109,6 +109,7 @@ impl Tally {
                 self.read(Reading::Url((*url).to_owned()), *position);
             }
             Event::Finished { step, outcome } => self.finish(*step, *outcome),
+            Event::Sent { bytes, .. } => self.summary.sent += bytes,
             Event::Verifying => self.is_again = true,
             _ => {}
         }
@@ -309,7 +310,9 @@ mod tests {
         summary.took = Duration::from_millis(1250);
         assert_eq!(
             summary.lines(),
-            ["cached 2 of 4 steps, 1.00 KiB of 4.00 KiB; read 132 B, wrote 4.00 KiB, sent 7 B in 1.2 s"]
+            [
+                "cached 2 of 4 steps, 1.00 KiB of 4.00 KiB; read 132 B, wrote 4.00 KiB, sent 7 B in 1.2 s"
+            ]
         );
         let json = summary.to_json();
         assert_eq!(json["stepsCached"], 2);
@@ -329,7 +332,13 @@ mod tests {
             is_cached: false,
         };
         let mut summary = Summary {
-            done: vec![done(2, 99), done(3, 200), done(4, 3000), done(5, 200), done(6, 150)],
+            done: vec![
+                done(2, 99),
+                done(3, 200),
+                done(4, 3000),
+                done(5, 200),
+                done(6, 150),
+            ],
             ..Summary::default()
         };
         assert_eq!(
@@ -342,9 +351,6 @@ mod tests {
             ["cached 0 of 1 step, 0 B of 0 B; read 0 B, wrote 0 B, sent 0 B in 0.0 s"]
         );
         summary.done.clear();
-        assert_eq!(
-            summary.lines(),
-            ["read 0 B, wrote 0 B, sent 0 B in 0.0 s"]
-        );
+        assert_eq!(summary.lines(), ["read 0 B, wrote 0 B, sent 0 B in 0.0 s"]);
     }
 }

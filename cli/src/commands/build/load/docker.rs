@@ -84,7 +84,9 @@ impl Docker {
         let shown = self.socket.display();
         let answer = answer.map_err(|_elapsed| {
             let seconds = PING.as_secs();
-            missing(format!("docker does not answer at `{shown}` for {seconds} s"))
+            missing(format!(
+                "docker does not answer at `{shown}` for {seconds} s"
+            ))
         })??;
         match answer.0.is_success() {
             true => Ok(()),
@@ -115,7 +117,8 @@ impl Docker {
         let (status, said) = self.send(request).await?;
         if !status.is_success() {
             let refusal = serde_json::from_slice::<Refusal>(&said);
-            let said = refusal.map_or_else(|_text| shown(&said), |refusal| one_line(&refusal.message));
+            let said =
+                refusal.map_or_else(|_text| shown(&said), |refusal| one_line(&refusal.message));
             return Err(anyhow!("it answered with {status}: {said}"));
         }
         // What goes wrong later is said in the answer.
@@ -167,7 +170,9 @@ fn request(method: Method, path: &str) -> hyper::http::request::Builder {
 /// Reads an answer, which is short.
 async fn read(answer: Response<Incoming>) -> anyhow::Result<(hyper::StatusCode, Bytes)> {
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
+    let body = Limited::new(answer.into_body(), ANSWER_LIMIT)
+        .collect()
+        .await;
     let body = body.map_err(|error| anyhow!(error).context("can not read what docker says"))?;
     Ok((status, body.to_bytes()))
 }

@@ -36,8 +36,8 @@ fn the_daemon_is_where_the_environment_says() {
     ] {
         let found = Docker::find(&Environment::of(&[("DOCKER_HOST", host)]));
         let said = found.err().map(|error| error.root_cause().to_string());
-        let expected =
-            expected.map(|host| format!("`DOCKER_HOST` is `{host}`, and no socket of this machine"));
+        let expected = expected
+            .map(|host| format!("`DOCKER_HOST` is `{host}`, and no socket of this machine"));
         assert_eq!(said, expected);
     }
 }
@@ -53,9 +53,15 @@ fn where_there_is_neither_both_are_named() {
     let start = "`--load` finds neither docker nor podman: ";
     assert!(said.starts_with(start), "{said}");
     assert!(said.contains(&socket.display().to_string()), "{said}");
-    assert!(said.ends_with("and there is no program `podman` in `PATH`"), "{said}");
+    assert!(
+        said.ends_with("and there is no program `podman` in `PATH`"),
+        "{said}"
+    );
     let error = choose(&environment, Choice::Auto).err().expect("neither");
-    assert_eq!(format!("{:?}", failure(&error)), format!("{:?}", std::process::ExitCode::from(3)));
+    assert_eq!(
+        format!("{:?}", failure(&error)),
+        format!("{:?}", std::process::ExitCode::from(3))
+    );
 
     // With a program there is podman; a file that can not be run is none.
     let program = directory.path().join("podman");

@@ -110,7 +110,10 @@ fn what_is_no_output_is_refused() {
             "type=oci,tar=false,dest=-",
             "a directory can not go to standard output, but an archive can",
         ),
-        ("type=oci,dest", "`--output type=oci,dest` has `dest` without a `=`"),
+        (
+            "type=oci,dest",
+            "`--output type=oci,dest` has `dest` without a `=`",
+        ),
         (
             "type=oci,\"dest=a",
             "`--output type=oci,\"dest=a` has a quote without end",
