@@ -17,6 +17,6 @@ pub(crate) mod trace;
 
 pub(crate) use definition::{Definition, InputKind};
 pub use explain::{Change, ChangeKind};
-pub(crate) use memory::{Imported, Known, Memory};
-pub(crate) use record::{Record, Warning};
+pub(crate) use memory::{Known, Memory};
+pub(crate) use record::Warning;
 pub(crate) use trace::{TracedStep, Traces};

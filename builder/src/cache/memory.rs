@@ -31,6 +31,9 @@ pub(crate) struct Memory {
 pub(crate) struct Known {
     pub(crate) record: Record,
     pub(crate) place: Place,
+    /// Whether another cache says so: then this machine does not keep it, and so
+    /// does not believe it in builds that know nothing of that cache.
+    pub(crate) is_foreign: bool,
 }
 
 /// Is a cache that was read: what steps came to, by their keys.
@@ -38,10 +41,15 @@ pub(crate) struct Known {
 pub(crate) struct Imported {
     /// Where its blobs are.
     pub(crate) place: Place,
-    /// What the user calls it.
-    pub(crate) name: String,
     /// What it knows.
     pub(crate) records: BTreeMap<Digest, Record>,
+}
+
+impl Known {
+    /// Is a layer of the library that a step made here, or that it made none.
+    pub(crate) fn here(layer: Option<&LayerOf>) -> Self {
+        known(Record::of(layer, Vec::new()))
+    }
 }
 
 impl Memory {
@@ -56,9 +64,9 @@ impl Memory {
         }
     }
 
-    /// Says whether earlier builds count.
-    pub(crate) fn is_used(&self) -> bool {
-        self.mode == Cache::Use
+    /// Says whether there are caches of other machines.
+    pub(crate) fn has_imported(&self) -> bool {
+        !self.imported.is_empty()
     }
 
     /// Waits until nobody else looks for this step or does it, and keeps others
@@ -111,8 +119,7 @@ impl Memory {
         known.record.keys = keys.to_vec();
         for key in keys {
             locked(&self.own).insert(*key, known.clone());
-            // What lies elsewhere may be gone tomorrow.
-            if self.mode == Cache::Apart || !is_here(&known.place) {
+            if self.mode == Cache::Apart || known.is_foreign {
                 continue;
             }
             let record = known.record.to_bytes().into();
@@ -137,12 +144,16 @@ impl Memory {
     /// Takes a step over from another cache: its layer stays where it is until
     /// somebody needs it, if that is a registry.
     async fn imported(&self, imported: &Imported, record: &Record) -> Result<Known, Error> {
+        let here = Known {
+            is_foreign: true,
+            ..known(record.clone())
+        };
         let Some(layer) = &record.layer else {
-            return Ok(known(record.clone()));
+            return Ok(here);
         };
         let layer = layer.layer();
         if self.has(&layer).await? {
-            return Ok(known(record.clone()));
+            return Ok(here);
         }
         if let Place::Registry(name) = &imported.place {
             let origin = Origin {
@@ -156,6 +167,7 @@ impl Memory {
         Ok(Known {
             record: record.clone(),
             place: imported.place.clone(),
+            is_foreign: true,
         })
     }
 }
@@ -166,9 +178,6 @@ fn known(record: Record) -> Known {
     Known {
         place: here(&digest.unwrap_or_else(|| Digest::sha256(b""))),
         record,
+        is_foreign: false,
     }
-}
-
-fn is_here(place: &Place) -> bool {
-    matches!(place, Place::Library(_))
 }

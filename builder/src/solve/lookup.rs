@@ -1,18 +1,17 @@
 //! Steps that may have been done before: what each is made of, looking for
 //! what it came to, and keeping that.
 
-use oci::{Algorithm, Digest, Hasher};
+use oci::{Algorithm, Descriptor, Digest, Hasher};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::cache::remote::ExportedStep;
-use crate::cache::{Change, ChangeKind, Definition, InputKind, Known, Record, TracedStep, Warning};
+use crate::cache::{Change, ChangeKind, Definition, InputKind, Known, TracedStep, Warning};
 use crate::error::Error;
 use crate::events::{Event, Outcome};
 use crate::pack::contents::Shelf;
 use crate::pack::layers::locked;
 use crate::pack::recipe::Recipe;
 use crate::request::{Cache, Modes, Xattrs};
-use crate::solve::here;
 use crate::solve::run::Run;
 use crate::solve::stage::{Placed, StageState};
 
@@ -56,6 +55,27 @@ pub(super) enum Packing {
     Cached,
     /// It was made.
     Packed,
+}
+
+/// Is what a step came to.
+pub(super) struct Packed {
+    /// The layer, where there was anything to put into one.
+    pub(super) known: Option<Known>,
+    pub(super) packing: Packing,
+    /// The key of what is in the layer, for caches elsewhere: the library has
+    /// it under another name.
+    pub(super) content: Option<Digest>,
+}
+
+impl Packed {
+    /// Is what a command came to.
+    pub(super) fn of(known: Option<Known>, packing: Packing) -> Self {
+        Self {
+            known,
+            packing,
+            content: None,
+        }
+    }
 }
 
 /// Digests some layers, for the name of what they make.
@@ -225,18 +245,23 @@ impl Run<'_> {
         for Warning { message, hint } in &found.record.warnings {
             self.note(&Event::Warned { message, hint });
         }
-        let Some(layer) = &found.record.layer else {
+        let Some(placed) = self.placed_of(found) else {
             return Outcome::CachedNothing;
         };
-        let mut layer = layer.layer();
+        let Descriptor { digest, size, .. } = placed.layer.descriptor;
+        stage.layers.push(placed);
+        Outcome::Cached { digest, size }
+    }
+
+    /// Gives the layer of a result, with where it is.
+    pub(super) fn placed_of(&self, known: &Known) -> Option<Placed> {
+        let mut layer = known.record.layer.as_ref()?.layer();
         // The bytes are the same in both formats.
         layer.descriptor.media_type = self.layer_type();
-        let (digest, size) = (layer.descriptor.digest, layer.descriptor.size);
-        stage.layers.push(Placed {
+        Some(Placed {
             layer,
-            place: found.place.clone(),
-        });
-        Outcome::Cached { digest, size }
+            place: known.place.clone(),
+        })
     }
 
     /// Keeps what a step came to under its keys: its own, and further ones.
@@ -244,21 +269,24 @@ impl Run<'_> {
         &self,
         mut lookup: Lookup,
         mut keys: Vec<Digest>,
-        (known, packing): (Option<Known>, Packing),
+        packed: Packed,
     ) -> Result<Outcome, Error> {
+        let Packed {
+            known,
+            packing,
+            content,
+        } = packed;
         if packing == Packing::Packed {
             self.explain_miss(&mut lookup).await;
         }
         self.trace(&lookup);
         let warnings = std::mem::take(&mut *locked(&self.warned));
-        let mut known = known.unwrap_or_else(|| Known {
-            record: Record::default(),
-            place: here(&Digest::sha256(b"")),
-        });
+        let mut known = known.unwrap_or_else(|| Known::here(None));
         known.record.warnings = warnings;
         keys.extend(lookup.key);
         keys.extend(lookup.shape);
         self.memory().note(&keys, &known).await?;
+        keys.extend(content);
         self.hand_on(keys, &known);
         let Some(layer) = &known.record.layer else {
             return Ok(Outcome::NoLayer);

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore, SemaphorePermit, wat
 
 use crate::cache::mounts::Ledger;
 use crate::cache::remote::ExportedStep;
-use crate::cache::{Known, Memory, Record, Traces, Warning};
+use crate::cache::{Known, Memory, Traces, Warning};
 use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
@@ -21,16 +21,16 @@ use crate::fetch;
 use crate::image::ImageConfig;
 use crate::image::base::BaseImage;
 use crate::pack::contents::Shelf;
-use crate::pack::layers::{Layers, locked};
+use crate::pack::layers::{Layers, locked, packed_as};
 use crate::pack::recipe::Recipe;
 use crate::plan::{Base, CopyFrom, ImageName, Plan, Step, excerpt};
 use crate::request::Request;
 use crate::solve::bases::Bases;
 use crate::solve::files::placed;
-use crate::solve::lookup::Packing;
+use crate::solve::lookup::{Packed, Packing};
 use crate::solve::running::Sandboxes;
 use crate::solve::stage::{Placed, StageState};
-use crate::solve::{BuiltLayer, BuiltStep, created, here};
+use crate::solve::{BuiltLayer, BuiltStep, created};
 
 /// Is what the builds for all platforms share.
 pub(crate) struct Works<'a> {
@@ -400,50 +400,70 @@ impl<'a> Run<'a> {
         Ok(outcome)
     }
 
-    /// Makes the layer of a recipe, and puts it onto a stage; `None` where
-    /// there is nothing to put into one.
+    /// Makes the layer of a recipe, and puts it onto a stage, if there is
+    /// anything to put into one.
     pub(super) async fn pack(
         &self,
         stage: &mut StageState,
         recipe: &mut Recipe,
         shelf: &mut Shelf,
-    ) -> Result<(Option<Known>, Packing), Error> {
+    ) -> Result<Packed, Error> {
         if recipe.is_empty() {
-            return Ok((None, Packing::Cached));
+            return Ok(Packed::of(None, Packing::Cached));
         }
         if let Some(tree) = &stage.tree {
             recipe.enclose(tree);
         }
-        let media_type = self.layer_type();
-        let layers = self.layers();
-        let (layer, packing) = match layers.find(recipe, shelf, &media_type).await? {
-            Some(layer) => (layer, Packing::Cached),
-            None => {
-                let _turn = self.turn().await?;
-                self.unpack(recipe, shelf).await?;
-                let step = self.step;
-                let layer = layers.make(step, recipe, shelf, &media_type).await?;
-                self.build.works.packed.fetch_add(1, Ordering::Relaxed);
-                (layer, Packing::Packed)
+        let (known, packing) = self.found_or_made(recipe, shelf).await?;
+        if let Some(placed) = self.placed_of(&known) {
+            let origin = self.origin(&placed)?;
+            if let Some(tree) = &mut stage.tree {
+                recipe.settle(tree, origin);
             }
-        };
-        let placed = Placed {
-            place: here(&layer.descriptor.digest),
-            layer,
-        };
-        let origin = self.origin(&placed)?;
-        if let Some(tree) = &mut stage.tree {
-            recipe.settle(tree, origin);
+            stage.layers.push(placed);
         }
-        let known = Known {
-            record: Record::of(Some(&placed.layer), Vec::new()),
-            place: placed.place.clone(),
-        };
-        stage.layers.push(placed);
         if stage.tree.is_some() {
             stage.seen = stage.layers.len();
         }
-        Ok((Some(known), packing))
+        Ok(Packed {
+            known: Some(known),
+            packing,
+            content: self.content_key(recipe),
+        })
+    }
+
+    /// Finds the layer of a recipe by its content, or makes it.
+    async fn found_or_made(
+        &self,
+        recipe: &mut Recipe,
+        shelf: &mut Shelf,
+    ) -> Result<(Known, Packing), Error> {
+        let (layers, media_type) = (self.layers(), self.layer_type());
+        if let Some(layer) = layers.find(recipe, shelf, &media_type).await? {
+            return Ok((Known::here(Some(&layer)), Packing::Cached));
+        }
+        if self.memory().has_imported() {
+            self.unpack(recipe, shelf).await?;
+            let (digested, _) = layers.digest(std::mem::take(recipe), shelf).await?;
+            *recipe = digested;
+            if let Some(key) = self.content_key(recipe)
+                && let Some(known) = self.memory().find(&key).await?
+            {
+                return Ok((known, Packing::Cached));
+            }
+        }
+        let _turn = self.turn().await?;
+        self.unpack(recipe, shelf).await?;
+        let layer = layers.make(self.step, recipe, shelf, &media_type).await?;
+        self.build.works.packed.fetch_add(1, Ordering::Relaxed);
+        Ok((Known::here(Some(&layer)), Packing::Packed))
+    }
+
+    /// Gives the key of the layer that a recipe makes, where the content of all
+    /// its files is known.
+    fn content_key(&self, recipe: &Recipe) -> Option<Digest> {
+        let compression = self.request().compression;
+        recipe.key().map(|key| packed_as(compression, key))
     }
 
     /// Gives the type of the layers that are made.

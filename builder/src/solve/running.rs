@@ -18,14 +18,13 @@ use oci::Digest;
 use sandbox::{Probe, TierName};
 
 use crate::blocking;
-use crate::cache::{Known, Record};
+use crate::cache::Known;
 use crate::error::{Error, ErrorKind};
 use crate::events::Outcome;
 use crate::pack::layers::packed_as;
 use crate::plan::{CopyFrom, Step, excerpt};
 use crate::request::{Grant, Reach, RunNetwork, Running, SandboxChoice};
-use crate::solve::here;
-use crate::solve::lookup::Packing;
+use crate::solve::lookup::{Packed, Packing};
 use crate::solve::run::Run;
 use crate::solve::stage::StageState;
 use crate::step::owner::Names;
@@ -80,7 +79,7 @@ impl Run<'_> {
         let key = self.key_of(stage, &command);
         if let Some(found) = self.memory().find(&key).await? {
             let outcome = self.take(stage, &found);
-            self.keep(lookup, Vec::new(), (Some(found), Packing::Cached))
+            self.keep(lookup, Vec::new(), Packed::of(Some(found), Packing::Cached))
                 .await?;
             return Ok(outcome);
         }
@@ -88,11 +87,9 @@ impl Run<'_> {
         let turn = self.turn().await?;
         let layer = self.execute(stage, command).await?;
         drop(turn);
-        let known = layer.map(|layer| Known {
-            place: here(&layer.descriptor.digest),
-            record: Record::of(Some(&layer), Vec::new()),
-        });
-        self.keep(lookup, vec![key], (known, Packing::Packed)).await
+        let known = layer.as_ref().map(|layer| Known::here(Some(layer)));
+        let packed = Packed::of(known, Packing::Packed);
+        self.keep(lookup, vec![key], packed).await
     }
 
     /// Expands the mounts of a command.

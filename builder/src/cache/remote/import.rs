@@ -86,7 +86,6 @@ pub(crate) async fn import(
     };
     Ok(Some(Imported {
         place,
-        name: source.to_string(),
         records,
     }))
 }
