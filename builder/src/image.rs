@@ -4,6 +4,7 @@
 mod annotations;
 pub(crate) mod base;
 mod config;
+pub(crate) mod export;
 mod manifest;
 
 pub use annotations::{Annotations, PlatformAnnotations};

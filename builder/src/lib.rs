@@ -13,7 +13,6 @@ mod cache;
 mod context;
 mod error;
 mod events;
-mod export;
 mod fetch;
 mod image;
 mod pack;
@@ -47,8 +46,8 @@ pub use crate::cache::{Change, ChangeKind};
 pub use crate::context::ContextSource;
 pub use crate::error::{Error, ErrorKind, Mistaken};
 pub use crate::events::{Event, Outcome, Progress, Silent, Source, Stream};
-pub use crate::export::{Exported, Rooted, export_directory, export_tar};
 pub use crate::fetch::Network;
+pub use crate::image::export::{Exported, Rooted, export_directory, export_tar};
 pub use crate::image::{Annotations, Format, PlatformAnnotations};
 pub use crate::prepare::{Prepared, SourceText};
 pub use crate::request::{

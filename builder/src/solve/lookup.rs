@@ -160,10 +160,7 @@ impl Run<'_> {
             is_explained: false,
             _flight: Some(flight),
         };
-        let is_known = lookup
-            .files
-            .as_ref()
-            .is_some_and(Recipe::is_digested);
+        let is_known = lookup.files.as_ref().is_some_and(Recipe::is_digested);
         if is_known || memory.has_shape(&shape).await? {
             self.complete(&mut lookup, shelf).await?;
             if let Some(key) = &lookup.key {

@@ -1,5 +1,8 @@
 //! Images in places: looking at them, copying, naming and removing them.
 
+pub(crate) mod delivery;
+pub(crate) mod send;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,6 +10,7 @@ use bytes::Bytes;
 use client::Client;
 use oci::{Config, Descriptor, Digest, ImageName, Manifest, ManifestKind, MediaType, Tag};
 
+use self::send::Sending;
 use crate::blocking;
 use crate::copy::{Copied, CopyOptions, Job};
 use crate::docker::{self, DockerSource};
@@ -17,7 +21,6 @@ use crate::place::Place;
 use crate::plan::Plan;
 use crate::platform::{PlatformChoice, check, select};
 use crate::registry::{RegistrySource, RegistryTarget};
-use crate::send::Sending;
 use crate::source::{self, Blamed, BlobStream, Child, Source, of_source};
 use crate::tape::Tape;
 use crate::target::Target;
@@ -192,8 +195,7 @@ impl Images {
             Place::OciArchive { file, tag } => layout::archive(job, file, &label(tag)).await,
             Place::DockerArchive { file, name } => {
                 let name = name.clone().or_else(|| name_of(from));
-                let names: Vec<ImageName> =
-                    name.into_iter().chain(options.names.clone()).collect();
+                let names: Vec<ImageName> = name.into_iter().chain(options.names.clone()).collect();
                 docker::save(job, file, &names, self.unpacked).await
             }
         }

@@ -29,7 +29,6 @@
 
 mod blocking;
 mod copy;
-mod delivery;
 mod docker;
 mod error;
 mod file;
@@ -41,19 +40,18 @@ mod plan;
 mod platform;
 mod progress;
 mod registry;
-mod send;
 mod source;
 mod tape;
 mod target;
 
 pub use copy::{AT_ONCE, Copied, CopyOptions};
-pub use delivery::Delivery;
 pub use error::{End, Error, ErrorKind};
 pub use file::Replacement;
+pub use images::delivery::Delivery;
+pub use images::send::Sent;
 pub use images::{Images, Inspected, UNPACKED_LIMIT};
 pub use library::{Incoming, Library, Named, Origin, Topic};
 pub use place::{Bare, Place, PlaceError};
 pub use platform::{PlatformChoice, PlatformError};
 pub use progress::{Event, How, Progress, Silent};
-pub use send::Sent;
 pub use source::BlobStream;

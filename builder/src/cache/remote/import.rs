@@ -84,10 +84,7 @@ pub(crate) async fn import(
         Kind::Image => referring(images, &place, &found, source).await?,
         other => return Err(refused(other, source)),
     };
-    Ok(Some(Imported {
-        place,
-        records,
-    }))
+    Ok(Some(Imported { place, records }))
 }
 
 async fn look(

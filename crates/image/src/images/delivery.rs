@@ -12,11 +12,11 @@ use oci::{Algorithm, Descriptor, Digest, Manifest, Reference, Tag};
 
 use crate::error::{Error, ErrorKind};
 use crate::images::Images;
+use crate::images::send::Sent;
 use crate::layout::{self, Label, LayoutTarget};
 use crate::place::Place;
 use crate::progress::Silent;
 use crate::registry::RegistryTarget;
-use crate::send::Sent;
 use crate::source::{Child, Pieces, Source};
 use crate::target::{Feed, Target};
 
