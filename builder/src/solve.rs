@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use ::image::{Images, Library, Place};
 use bytes::Bytes;
 use dockerfile::{Diagnostic, Ignore, Severity};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use oci::{Config, Descriptor, Digest, ImageName, Platform};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -37,6 +37,7 @@ use crate::request::{Cache, Request, SandboxChoice};
 use crate::verify::{self, Report};
 
 use self::keeping::{compose_image, keep};
+use self::planning::Planned;
 use self::run::{Build, Works};
 use self::running::Sandboxes;
 use self::stage::StageState;
@@ -116,7 +117,7 @@ pub struct BuiltStep {
 
 /// Is what the walks over the plans of all platforms came to.
 struct Walked {
-    images: Vec<(StageState, Vec<BuiltStep>)>,
+    images: LastStages,
     /// What steps came to, for caches elsewhere.
     exported: Vec<ExportedStep>,
     /// How many layers were made.
@@ -273,7 +274,6 @@ async fn walk(
     // What is built once more is only compared.
     let sends = request.cache != Cache::Apart && !request.sending.is_empty();
     let (outgoing, layers) = mpsc::unbounded_channel();
-    let outgoing = sends.then_some(outgoing);
     let works = Works {
         request,
         layers: Layers::new(images, library, request),
@@ -284,7 +284,7 @@ async fn walk(
         told_of_users: AtomicBool::new(false),
         packed: AtomicUsize::new(0),
         cache_mounts: Arc::clone(cache_mounts),
-        outgoing: Mutex::new(outgoing),
+        outgoing: Mutex::new(sends.then_some(outgoing)),
     };
     let context = Filtered {
         opened: prepared.context.clone(),
@@ -294,43 +294,51 @@ async fn walk(
             .as_ref()
             .map_or_else(String::new, |file| file.name.clone()),
     };
-    let mut builds = Vec::with_capacity(planned.len());
-    let mut before = 0;
-    for (planned, platform) in planned.iter_mut().zip(&request.platforms) {
-        let label = match request.platforms.len() {
-            1 => String::new(),
-            _ => format!("{platform} "),
-        };
-        let plan = (&planned.plan, std::mem::take(&mut planned.bases));
-        let files = (&context, &prepared.contexts);
-        builds.push(Build::new(&works, plan, files, (label, before)));
-        before += planned.plan.steps();
-    }
-    let building = async {
-        let done = futures_util::future::try_join_all(builds.iter().map(Build::stages)).await;
-        locked(&works.outgoing).take();
-        done
-    };
-    let sending = async { Ok(send_all(request, images, layers).await) };
-    let done = futures_util::future::try_join(building, sending).await;
+    let files = (&context, &prepared.contexts);
+    let all = all_stages(&works, &mut planned, files);
+    let sending = send_all(request, images, layers);
+    let done = futures_util::future::try_join(all, sending.map(Ok)).await;
     // Of a build that failed too: its steps were done.
     works.traces.save().await;
-    let (done, ()) = done.map_err(|error| error.after(warnings.clone()))?;
-    let exported = builds
-        .iter()
-        .map(|build| std::mem::take(&mut *locked(&build.exported)));
-    let exported = exported.flatten().collect();
-    let images = done
-        .iter()
-        .zip(&builds)
-        .map(|(last, build)| (last.state.clone(), build.steps()));
+    let ((images, exported), ()) = done.map_err(|error| error.after(warnings.clone()))?;
     Ok(Walked {
-        images: images.collect(),
+        images,
         exported,
         packed: works.packed.load(Ordering::Relaxed),
         warnings,
         ignore_warnings,
     })
+}
+
+/// Is what the last stages became, and what was done for them.
+type LastStages = Vec<(StageState, Vec<BuiltStep>)>;
+
+/// Does all stages for all platforms, and gives what the last ones became, and
+/// what steps came to, for caches elsewhere.
+async fn all_stages(
+    works: &Works<'_>,
+    planned: &mut [Planned],
+    files: (&Filtered, &BTreeMap<String, Filtered>),
+) -> Result<(LastStages, Vec<ExportedStep>), Error> {
+    let platforms = &works.request.platforms;
+    let mut builds = Vec::with_capacity(planned.len());
+    let mut before = 0;
+    for (planned, platform) in planned.iter_mut().zip(platforms) {
+        let label = match platforms.len() {
+            1 => String::new(),
+            _ => format!("{platform} "),
+        };
+        let plan = (&planned.plan, std::mem::take(&mut planned.bases));
+        builds.push(Build::new(works, plan, files, (label, before)));
+        before += planned.plan.steps();
+    }
+    let done = futures_util::future::try_join_all(builds.iter().map(Build::stages)).await;
+    // There will be no more layers to send.
+    locked(&works.outgoing).take();
+    let last = done?.into_iter().zip(&builds);
+    let images = last.map(|(last, build)| (last.state.clone(), build.steps()));
+    let exported = builds.iter().flat_map(Build::take_exported);
+    Ok((images.collect(), exported.collect()))
 }
 
 /// Names what is built, so that builds of it can be compared.

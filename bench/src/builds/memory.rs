@@ -30,7 +30,7 @@ pub(super) fn run(directory: &Path) -> Result<String, Error> {
         eprintln!("making a file of 2 GiB");
         context::make_large(&tree.join(format!("{stage}")), (stage, BLOCKS))?;
         text += &format!("FROM scratch AS s{stage}\nCOPY {stage} /{stage}\n");
-        last += &format!("COPY --from=s{stage} /{stage} /srv/{stage}\n");
+        last += &format!("COPY --from=s{stage} /{stage} /{stage}\n");
     }
     let dockerfile = directory.join("Dockerfile.large");
     fs_err::write(&dockerfile, text + &last)?;

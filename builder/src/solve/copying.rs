@@ -71,9 +71,9 @@ impl Run<'_> {
         if let Some(outcome) = self.take_found(stage, &lookup) {
             return Ok(outcome);
         }
-        let from = (number, from);
+        let instruction = (copy, adds, number, from);
         let mut recipe = self
-            .placed_files(stage, (copy, adds), from, (&texts, &sources), &mut shelf)
+            .placed_files(stage, instruction, (&texts, &sources), &mut shelf)
             .await?;
         let packed = self.pack(stage, &mut recipe, &mut shelf).await?;
         self.learn(&mut lookup, &recipe, &shelf).await?;
@@ -85,8 +85,7 @@ impl Run<'_> {
     async fn placed_files(
         &self,
         stage: &mut StageState,
-        (copy, adds): (&Copy, bool),
-        (number, from): (usize, &CopyFrom),
+        (copy, adds, number, from): (&Copy, bool, usize, &CopyFrom),
         (texts, sources): (&Texts, &[Source]),
         shelf: &mut Shelf,
     ) -> Result<Recipe, Error> {

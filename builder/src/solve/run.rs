@@ -201,6 +201,11 @@ impl<'a> Build<'a> {
         done.ok().and_then(|done| done.clone()).ok_or_else(lost)
     }
 
+    /// Gives what the steps came to, once.
+    pub(crate) fn take_exported(&self) -> Vec<ExportedStep> {
+        std::mem::take(&mut *locked(&self.exported))
+    }
+
     /// Lists what was done, in the order of the plan.
     pub(crate) fn steps(&self) -> Vec<BuiltStep> {
         let done = self.stages.iter().filter_map(|slot| slot.borrow().clone());

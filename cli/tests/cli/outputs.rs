@@ -532,7 +532,7 @@ fn podman_is_given_the_image_where_there_is_no_docker() {
 
 #[test]
 fn progress_is_shown_as_it_was_asked_for() {
-    let mut home = furnished();
+    let home = furnished();
     let digest = build(&home, &["-q"]).ok().to_owned();
     for (flags, expected) in [
         (vec!["--progress=quiet"], ""),
@@ -559,6 +559,16 @@ fn progress_is_shown_as_it_was_asked_for() {
             .starts_with("error: `--progress=tty` needs a terminal on standard error\n")
     );
 
+}
+
+/// Names the kind of an event.
+fn kind(event: &Value) -> String {
+    event["event"].as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn programs_are_told_everything() {
+    let mut home = furnished();
     home.set("BUILDKIT_PROGRESS", "rawjson");
     let told = build(&home, &["--no-cache", "-t", "shop:1", "-o", "out"]);
     told.ok();
@@ -568,7 +578,6 @@ fn progress_is_shown_as_it_was_asked_for() {
         .map(|line| json_of(line.as_bytes()))
         .collect();
     assert!(events.iter().all(|event| event["time"].is_u64()));
-    let kind = |event: &Value| event["event"].as_str().expect("a text").to_owned();
     let kinds: Vec<String> = events
         .iter()
         .map(kind)

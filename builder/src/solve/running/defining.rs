@@ -23,6 +23,47 @@ impl Run<'_> {
         (run, step): (&dockerfile::Run, &Step),
         written: &[(Mount, dockerfile::Span)],
     ) -> Result<(Definition, Brought), Error> {
+        let mut definition = self.defined_alone(stage, run)?;
+        let mut brought = BTreeMap::new();
+        for (at, (mount, span)) in written.iter().enumerate() {
+            let name = format!("mount {}", at + 1);
+            definition.add(InputKind::Mount, &name, format!("{mount:?}"));
+            if mount.kind == MountKind::Ssh {
+                let id = mount.id.as_deref().unwrap_or_default();
+                let has_agent = self.request().running.agents.contains_key(id);
+                definition.add(
+                    InputKind::Mount,
+                    format!("{name}, agent"),
+                    has_agent.to_string(),
+                );
+            }
+            let Some(from) = step.mounts.get(at).filter(|_| takes_files(mount)) else {
+                continue;
+            };
+            let name = format!("{name}, files");
+            match from {
+                CopyFrom::Context | CopyFrom::Files(_) => {
+                    let brings = self.brings(number, from, mount).await;
+                    let brings = brings.map_err(|error| error.at(*span))?;
+                    definition.add_digest(InputKind::File, name, brings.digest);
+                    brought.insert(at, brings);
+                }
+                _ => {
+                    let chain = self.chain_of(number, from).await;
+                    let chain = chain.map_err(|error| error.at(*span))?;
+                    definition.add_digest(InputKind::Source, name, chain);
+                }
+            }
+        }
+        Ok((definition, brought))
+    }
+
+    /// Defines a command without its mounts.
+    fn defined_alone(
+        &self,
+        stage: &StageState,
+        run: &dockerfile::Run,
+    ) -> Result<Definition, Error> {
         let mut definition = self.definition("RUN", Some(stage));
         let mut add = |kind, name: &str, value: &str| definition.add(kind, name, value);
         add(InputKind::Option, "format", &RUN_FORMAT.to_string());
@@ -61,41 +102,9 @@ impl Run<'_> {
         for (name, value) in environment {
             add(InputKind::Environment, name, value);
         }
-        let running = &self.request().running;
-        for (name, address) in &running.hosts {
+        for (name, address) in &self.request().running.hosts {
             add(InputKind::Host, name, &address.to_string());
         }
-        let mut brought = BTreeMap::new();
-        for (at, (mount, span)) in written.iter().enumerate() {
-            let name = format!("mount {}", at + 1);
-            definition.add(InputKind::Mount, &name, format!("{mount:?}"));
-            if mount.kind == MountKind::Ssh {
-                let id = mount.id.as_deref().unwrap_or_default();
-                let has_agent = running.agents.contains_key(id);
-                definition.add(
-                    InputKind::Mount,
-                    format!("{name}, agent"),
-                    has_agent.to_string(),
-                );
-            }
-            let Some(from) = step.mounts.get(at).filter(|_| takes_files(mount)) else {
-                continue;
-            };
-            let name = format!("{name}, files");
-            match from {
-                CopyFrom::Context | CopyFrom::Files(_) => {
-                    let brings = self.brings(number, from, mount).await;
-                    let brings = brings.map_err(|error| error.at(*span))?;
-                    definition.add_digest(InputKind::File, name, brings.digest);
-                    brought.insert(at, brings);
-                }
-                _ => {
-                    let chain = self.chain_of(number, from).await;
-                    let chain = chain.map_err(|error| error.at(*span))?;
-                    definition.add_digest(InputKind::Source, name, chain);
-                }
-            }
-        }
-        Ok((definition, brought))
+        Ok(definition)
     }
 }

@@ -93,6 +93,43 @@ fn told(event: &Event<'_>, took: Duration) -> Option<(&'static str, Value)> {
             "started",
             json!({ "step": step, "stage": stage, "text": text }),
         ),
+        Event::Packing {
+            step,
+            position,
+            size,
+        } => (
+            "packing",
+            json!({ "step": step, "position": position, "size": size }),
+        ),
+        Event::Verifying => ("verifying", json!({})),
+        Event::Sandboxed { tier } => {
+            let said = json!({ "sandbox": tier.to_string(), "tier": tier.number() });
+            ("sandboxed", said)
+        }
+        Event::Output { step, stream, line } => {
+            let stream = match stream {
+                Stream::Output => "output",
+                Stream::Errors => "errors",
+            };
+            let said = json!({ "step": step, "stream": stream, "line": line });
+            ("output", said)
+        }
+        Event::Missed { step, changes } => {
+            let changes = changes
+                .iter()
+                .map(|change| json!({ "subject": change.subject, "text": change.to_string() }));
+            let changes: Vec<Value> = changes.collect();
+            ("missed", json!({ "step": step, "changes": changes }))
+        }
+        Event::Finished { step, outcome } => ("finished", finished(*step, *outcome, took)),
+        Event::Warned { message, hint } => ("warned", json!({ "message": message, "hint": hint })),
+        _ => return of_content(event),
+    })
+}
+
+/// Does the same with what tells of content that is found or moved.
+fn of_content(event: &Event<'_>) -> Option<(&'static str, Value)> {
+    Some(match event {
         Event::Resolved {
             step,
             digest,
@@ -129,45 +166,15 @@ fn told(event: &Event<'_>, took: Duration) -> Option<(&'static str, Value)> {
         Event::CheckedOut { url, commit } => {
             ("checked-out", json!({ "url": url, "commit": commit }))
         }
-        Event::Packing {
-            step,
-            position,
-            size,
-        } => (
-            "packing",
-            json!({ "step": step, "position": position, "size": size }),
-        ),
-        Event::Verifying => ("verifying", json!({})),
-        Event::Sandboxed { tier } => {
-            let said = json!({ "sandbox": tier.to_string(), "tier": tier.number() });
-            ("sandboxed", said)
-        }
         Event::Unpacking { step, digest } => (
             "unpacking",
             json!({ "step": step, "digest": digest.to_string() }),
         ),
-        Event::Output { step, stream, line } => {
-            let stream = match stream {
-                Stream::Output => "output",
-                Stream::Errors => "errors",
-            };
-            let said = json!({ "step": step, "stream": stream, "line": line });
-            ("output", said)
-        }
         Event::Imported { name, steps } => ("imported", json!({ "name": name, "steps": steps })),
-        Event::Missed { step, changes } => {
-            let changes = changes
-                .iter()
-                .map(|change| json!({ "subject": change.subject, "text": change.to_string() }));
-            let changes: Vec<Value> = changes.collect();
-            ("missed", json!({ "step": step, "changes": changes }))
-        }
         Event::Sent { digest, bytes } => (
             "sent",
             json!({ "digest": digest.to_string(), "bytes": bytes }),
         ),
-        Event::Finished { step, outcome } => ("finished", finished(*step, *outcome, took)),
-        Event::Warned { message, hint } => ("warned", json!({ "message": message, "hint": hint })),
         _ => return None,
     })
 }
