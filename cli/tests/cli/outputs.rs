@@ -558,7 +558,6 @@ fn progress_is_shown_as_it_was_asked_for() {
             .failed(2)
             .starts_with("error: `--progress=tty` needs a terminal on standard error\n")
     );
-
 }
 
 /// Names the kind of an event.
