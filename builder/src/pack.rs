@@ -6,3 +6,4 @@ pub(crate) mod confirm;
 pub(crate) mod contents;
 pub(crate) mod layers;
 pub(crate) mod recipe;
+mod repack;

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use layer::Compression;
+use layer::{Compression, Method};
 use oci::{ImageName, Platform, Tag};
 
 use crate::cache::mounts::MountCaches;
@@ -16,6 +16,7 @@ use crate::context::ContextSource;
 use crate::events::Progress;
 use crate::fetch::Network;
 use crate::image::{Annotations, Format};
+use crate::pack::layers::PackedAs;
 
 pub use running::{Grant, OciRuntime, Reach, RunNetwork, Running, SandboxChoice, Secret};
 
@@ -82,6 +83,34 @@ impl Request {
     /// Gives the type of the layers that are made.
     pub(crate) fn layer_type(&self) -> oci::MediaType {
         self.format.layer(self.compression.method())
+    }
+
+    /// Says as what layers of the image are packed.
+    pub(crate) fn of_image(&self) -> PackedAs {
+        PackedAs {
+            media_type: self.layer_type(),
+            compression: self.compression,
+        }
+    }
+
+    /// Says whether layers of a type are compressed as those of the image are.
+    pub(crate) fn is_of_image(&self, media_type: &oci::MediaType) -> bool {
+        let method = self.compression.method();
+        [Format::Oci, Format::Docker]
+            .iter()
+            .any(|format| format.layer(method) == *media_type)
+    }
+
+    /// Says as what layers are packed that no image has: as quickly as can be,
+    /// since they are only read again here.
+    pub(crate) fn of_stage(&self) -> PackedAs {
+        match (self.compression.method(), Compression::at(Method::Zstd, 1)) {
+            (Method::Gzip, Ok(compression)) => PackedAs {
+                media_type: self.format.layer(Method::Zstd),
+                compression,
+            },
+            _ => self.of_image(),
+        }
     }
 
     /// Says how layers are compressed, where that is not as usual: then it

@@ -28,7 +28,9 @@ pub use live::{
     Performed, RECORDED_NODE, RECORDED_OWNER, Rights, Seen, SeenKind, Settlement, Skipped,
     Source as ChangeSource, diff, observe, operations, perform, remove, settle,
 };
-pub use pass::{Framing, LAYER_FORMAT, Packing, THREADS_LIMIT, Written, write_layer};
+pub use pass::{
+    Framing, LAYER_FORMAT, Packing, THREADS_LIMIT, Written, write_archive, write_layer,
+};
 pub use path::{EntryPath, PathError};
 pub use read::{decompress, decompress_archive};
 pub use time::Time;

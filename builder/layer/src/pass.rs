@@ -118,10 +118,42 @@ where
     W: Write,
     E: From<Error>,
 {
-    let Packing {
+    compressing(how.into(), out, |framing| {
+        let mut writer = Writer::new(framing);
+        let value = fill(&mut writer)?;
+        let (framing, index) = writer.finish()?;
+        Ok((framing.finish(index)?, value))
+    })
+}
+
+/// Writes an archive that is there already, byte for byte, as a compressed
+/// layer: what [`write_layer`] makes of the same entries. The index is empty.
+///
+/// # Errors
+///
+/// Fails with [`ErrorKind::Io`] when the archive can not be read or `out` not
+/// be written.
+pub fn write_archive<W: Write>(
+    how: impl Into<Packing>,
+    out: W,
+    archive: &mut impl io::Read,
+) -> Result<Written, Error> {
+    compressing(how.into(), out, |mut framing| {
+        io::copy(archive, &mut framing)
+            .map_err(|error| Error::io("can not pack a layer", error))?;
+        framing.finish(LayerIndex::default())
+    })
+}
+
+/// Has threads that compress for as long as something is written.
+fn compressing<W: Write, T, E: From<Error>>(
+    Packing {
         threads,
         compression,
-    } = how.into();
+    }: Packing,
+    out: W,
+    write: impl FnOnce(Framing<W>) -> Result<T, E>,
+) -> Result<T, E> {
     let threads = match compression.method() {
         // There is nothing to do for them.
         Method::Uncompressed => 1,
@@ -133,10 +165,7 @@ where
         for _ in 0..threads {
             start(scope, &queue, Compressor::new(compression)?)?;
         }
-        let mut writer = Writer::new(Framing::new(out, jobs, (threads, compression)));
-        let value = fill(&mut writer)?;
-        let (framing, index) = writer.finish()?;
-        Ok((framing.finish(index)?, value))
+        write(Framing::new(out, jobs, (threads, compression)))
     })
 }
 

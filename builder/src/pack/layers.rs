@@ -36,6 +36,22 @@ pub(crate) struct Layers {
     pub(crate) unpacked: Mutex<BTreeMap<Digest, Unpacked>>,
 }
 
+/// Says as what a layer is packed.
+#[derive(Debug, Clone)]
+pub(crate) struct PackedAs {
+    /// The type of the blob.
+    pub(crate) media_type: MediaType,
+    /// What it is compressed with.
+    pub(crate) compression: Compression,
+}
+
+impl PackedAs {
+    /// Gives the key of something that is packed so.
+    fn key(&self, key: Digest) -> Digest {
+        packed_as(self.compression, key)
+    }
+}
+
 /// What the library notes of a layer's index.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct IndexNote {
@@ -152,7 +168,7 @@ impl Layers {
         Ok(index)
     }
 
-    async fn keep_index(
+    pub(super) async fn keep_index(
         &self,
         layer: &Digest,
         diff_id: &Digest,
@@ -222,13 +238,13 @@ impl Layers {
         &self,
         recipe: &mut Recipe,
         shelf: &Shelf,
-        media_type: &MediaType,
+        kind: &PackedAs,
     ) -> Result<Option<LayerOf>, Error> {
         if self.cache != Cache::Use {
             return Ok(None);
         }
         if self
-            .noted_layer(&self.packed(recipe.shape()), media_type)
+            .noted_layer(&kind.key(recipe.shape()), &kind.media_type)
             .await?
             .is_none()
         {
@@ -238,7 +254,7 @@ impl Layers {
         // spare compressing them.
         *recipe = self.digested(std::mem::take(recipe), shelf).await?;
         match recipe.key() {
-            Some(key) => self.noted_layer(&self.packed(key), media_type).await,
+            Some(key) => self.noted_layer(&kind.key(key), &kind.media_type).await,
             None => Ok(None),
         }
     }
@@ -250,13 +266,13 @@ impl Layers {
         step: usize,
         recipe: &mut Recipe,
         shelf: &Shelf,
-        media_type: &MediaType,
+        kind: &PackedAs,
     ) -> Result<LayerOf, Error> {
         let before = Moment::now();
-        let written = self.write(step, recipe, shelf).await?;
+        let written = self.write(step, recipe, shelf, kind.compression).await?;
         confirm(recipe, &written.index, shelf, before)?;
         let layer = LayerOf {
-            descriptor: Descriptor::new(media_type.clone(), written.digest, written.size),
+            descriptor: Descriptor::new(kind.media_type.clone(), written.digest, written.size),
             diff_id: written.diff_id,
         };
         self.keep_index(&written.digest, &written.diff_id, &written.index)
@@ -272,16 +288,11 @@ impl Layers {
         };
         let note = Bytes::from(serde_json::to_vec(&note).unwrap_or_default());
         let keys = recipe.key().into_iter().chain([recipe.shape()]);
-        for about in &keys.map(|key| self.packed(key)).collect::<Vec<_>>() {
+        for about in &keys.map(|key| kind.key(key)).collect::<Vec<_>>() {
             let noted = self.library.note(Topic::Layers, about, note.clone()).await;
             noted.map_err(|error| Error::image("can not note what was packed", error))?;
         }
         Ok(layer)
-    }
-
-    /// Gives the key of something that is packed as this build does.
-    fn packed(&self, key: Digest) -> Digest {
-        packed_as(self.packing.compression, key)
     }
 
     /// Finds a layer by what it was made of.
@@ -332,13 +343,18 @@ impl Layers {
         step: usize,
         recipe: &mut Recipe,
         shelf: &Shelf,
+        compression: Compression,
     ) -> Result<layer::Written, Error> {
         let failed = |error| Error::image("can not keep the layer", error);
         let hasher = Hasher::unbroken(Algorithm::Sha256);
         let mut incoming = self.library.begin(hasher).await.map_err(failed)?;
         // Not copied: of a million files it is a gigabyte.
         let job = std::mem::take(recipe);
-        let (shelf, packing) = (shelf.clone(), self.packing);
+        let packing = Packing {
+            threads: self.packing.threads,
+            compression,
+        };
+        let shelf = shelf.clone();
         let progress = Arc::clone(&self.progress);
         let written = blocking::produce(
             move |outgoing| {

@@ -68,7 +68,7 @@ impl Run<'_> {
         if let Some(context) = &shelf.context {
             self.warn_of(context, &taken, &texts.how);
         }
-        if let Some(outcome) = self.take_found(stage, &lookup) {
+        if let Some(outcome) = self.take_found(stage, &mut lookup).await? {
             return Ok(outcome);
         }
         let instruction = (copy, adds, number, from);

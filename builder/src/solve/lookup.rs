@@ -183,12 +183,42 @@ impl Run<'_> {
     }
 
     /// Puts what was found onto a stage.
-    pub(super) fn take_found(&self, stage: &mut StageState, lookup: &Lookup) -> Option<Outcome> {
-        let found = lookup.found.as_ref()?;
+    pub(super) async fn take_found(
+        &self,
+        stage: &mut StageState,
+        lookup: &mut Lookup,
+    ) -> Result<Option<Outcome>, Error> {
+        let Some(found) = lookup.found.take() else {
+            return Ok(None);
+        };
         self.trace(lookup);
         let keys = lookup.key.iter().chain(&lookup.shape);
-        self.hand_on(keys.copied().collect(), found);
-        Some(self.take(stage, found))
+        let keys: Vec<Digest> = keys.copied().collect();
+        let found = self.proper(found, &keys).await?;
+        self.hand_on(keys, &found);
+        Ok(Some(self.take(stage, &found)))
+    }
+
+    /// Has the layer of a step be one of an image, if this stage is one of the
+    /// image: a stage that was none before may have packed it in its own way.
+    pub(super) async fn proper(&self, found: Known, keys: &[Digest]) -> Result<Known, Error> {
+        let Some(placed) = self.placed_of(&found) else {
+            return Ok(found);
+        };
+        let kind = self.request().of_image();
+        if !self.is_of_image() || placed.layer.descriptor.media_type == kind.media_type {
+            return Ok(found);
+        }
+        let _turn = self.turn().await?;
+        let (layers, layer) = (self.layers(), (&placed.layer, &placed.place));
+        let layer = layers.repack(self.step, layer, &kind).await?;
+        let mut proper = Known {
+            is_foreign: found.is_foreign,
+            ..Known::here(Some(&layer))
+        };
+        proper.record.warnings = found.record.warnings;
+        self.memory().note(keys, &proper).await?;
+        Ok(proper)
     }
 
     /// Says why a step was not found, before it is done.
@@ -253,8 +283,11 @@ impl Run<'_> {
     /// Gives the layer of a result, with where it is.
     pub(super) fn placed_of(&self, known: &Known) -> Option<Placed> {
         let mut layer = known.record.layer.as_ref()?.layer();
-        // The bytes are the same in both formats.
-        layer.descriptor.media_type = self.layer_type();
+        let request = self.request();
+        if request.is_of_image(&layer.descriptor.media_type) {
+            // The bytes are the same in both formats.
+            layer.descriptor.media_type = request.layer_type();
+        }
         Some(Placed {
             layer,
             place: known.place.clone(),

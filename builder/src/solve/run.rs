@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use ::image::Place;
 use dockerfile::Kind;
 use layer::Tree;
-use oci::{Descriptor, Digest, MediaType};
+use oci::{Descriptor, Digest};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore, SemaphorePermit, watch};
 
@@ -18,10 +18,10 @@ use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
 use crate::fetch;
-use crate::image::ImageConfig;
 use crate::image::base::BaseImage;
+use crate::image::{ImageConfig, LayerOf};
 use crate::pack::contents::Shelf;
-use crate::pack::layers::{Layers, locked, packed_as};
+use crate::pack::layers::{Layers, PackedAs, locked, packed_as};
 use crate::pack::recipe::Recipe;
 use crate::plan::{Base, CopyFrom, ImageName, Plan, Step, excerpt};
 use crate::request::Request;
@@ -433,7 +433,8 @@ impl<'a> Run<'a> {
         Ok(Packed {
             known: Some(known),
             packing,
-            content: self.content_key(recipe),
+            // What is packed for a stage alone is no other image's layer.
+            content: self.content_key(recipe).filter(|_| self.is_of_image()),
         })
     }
 
@@ -443,8 +444,8 @@ impl<'a> Run<'a> {
         recipe: &mut Recipe,
         shelf: &mut Shelf,
     ) -> Result<(Known, Packing), Error> {
-        let (layers, media_type) = (self.layers(), self.layer_type());
-        if let Some(layer) = layers.find(recipe, shelf, &media_type).await? {
+        let layers = self.layers();
+        if let Some(layer) = self.find_layer(recipe, shelf).await? {
             return Ok((Known::here(Some(&layer)), Packing::Cached));
         }
         if self.memory().has_imported() {
@@ -459,7 +460,9 @@ impl<'a> Run<'a> {
         }
         let _turn = self.turn().await?;
         self.unpack(recipe, shelf).await?;
-        let layer = layers.make(self.step, recipe, shelf, &media_type).await?;
+        let layer = layers
+            .make(self.step, recipe, shelf, &self.packed_as())
+            .await?;
         self.build.works.packed.fetch_add(1, Ordering::Relaxed);
         Ok((Known::here(Some(&layer)), Packing::Packed))
     }
@@ -471,9 +474,32 @@ impl<'a> Run<'a> {
         recipe.key().map(|key| packed_as(compression, key))
     }
 
-    /// Gives the type of the layers that are made.
-    pub(super) fn layer_type(&self) -> MediaType {
-        self.request().layer_type()
+    /// Finds a layer by its content: one of an image, or of a stage where this
+    /// is none of the image.
+    pub(super) async fn find_layer(
+        &self,
+        recipe: &mut Recipe,
+        shelf: &Shelf,
+    ) -> Result<Option<LayerOf>, Error> {
+        let (layers, request) = (self.layers(), self.request());
+        let found = layers.find(recipe, shelf, &request.of_image()).await?;
+        if found.is_some() || self.is_of_image() {
+            return Ok(found);
+        }
+        layers.find(recipe, shelf, &request.of_stage()).await
+    }
+
+    /// Says whether the image has the layers of this stage.
+    pub(super) fn is_of_image(&self) -> bool {
+        self.build.result.contains(&self.stage)
+    }
+
+    /// Says as what a layer of this stage is packed.
+    pub(super) fn packed_as(&self) -> PackedAs {
+        match self.is_of_image() {
+            true => self.request().of_image(),
+            false => self.request().of_stage(),
+        }
     }
 }
 

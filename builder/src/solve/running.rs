@@ -70,7 +70,7 @@ impl Run<'_> {
         let written = self.written(stage, run)?;
         let (definition, brought) = self.defined(number, stage, (run, step), &written).await?;
         let mut lookup = self.look_up(&definition).await?;
-        if let Some(outcome) = self.take_found(stage, &lookup) {
+        if let Some(outcome) = self.take_found(stage, &mut lookup).await? {
             return Ok(outcome);
         }
         self.see(stage).await?;
@@ -78,6 +78,7 @@ impl Run<'_> {
         let command = self.understood(number, stage, (run, step), asked).await?;
         let key = self.key_of(stage, &command);
         if let Some(found) = self.memory().find(&key).await? {
+            let found = self.proper(found, &[key]).await?;
             let outcome = self.take(stage, &found);
             self.keep(lookup, Vec::new(), Packed::of(Some(found), Packing::Cached))
                 .await?;

@@ -36,8 +36,8 @@ impl Run<'_> {
         let mut definition = self.definition("WORKDIR", Some(stage));
         definition.add(InputKind::Directory, "", path);
         definition.add(InputKind::User, "", &user);
-        let lookup = self.look_up(&definition).await?;
-        if let Some(outcome) = self.take_found(stage, &lookup) {
+        let mut lookup = self.look_up(&definition).await?;
+        if let Some(outcome) = self.take_found(stage, &mut lookup).await? {
             return Ok(outcome);
         }
         let mut recipe = self.directory(stage, path, &user).await?;

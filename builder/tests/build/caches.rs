@@ -322,3 +322,50 @@ async fn a_base_is_known_by_its_layers() {
     let config = inspected.config.expect("a config");
     assert!(String::from_utf8_lossy(&config).contains(r#""l":"two""#));
 }
+
+#[tokio::test]
+async fn a_stage_becomes_an_image_of_the_same_bytes_whenever_that_is() {
+    let dockerfile = "FROM scratch AS one\nCOPY big /in/\nWORKDIR /in/deep\n\
+        FROM scratch\nCOPY --from=one /in/big /out\n";
+    let furnish = |scene: &Scene| {
+        let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) / 7) as u8).collect();
+        scene.write("big", bytes);
+    };
+    let target = |scene: &Scene| {
+        let mut request = scene.request(dockerfile);
+        request.target = Some("one".to_owned());
+        request
+    };
+    let fresh = Scene::new();
+    furnish(&fresh);
+    let expected = fresh.run(target(&fresh)).await.expect("it can be built");
+    assert_eq!(fresh.told(), ["packed", "packed"]);
+
+    let scene = Scene::new();
+    furnish(&scene);
+    let whole = scene.build(dockerfile).await;
+    let one = &whole.images[0].steps[0];
+    let packed = one.layer.as_ref().expect("it made a layer");
+    // Nobody has it but wharf, so it need not be small.
+    assert_eq!(
+        packed.descriptor.media_type.to_string(),
+        "application/vnd.oci.image.layer.v1.tar+zstd"
+    );
+    let last = whole.images[0].layers.last().expect("a layer");
+    assert_eq!(
+        last.descriptor.media_type.to_string(),
+        "application/vnd.oci.image.layer.v1.tar+gzip"
+    );
+    for _ in 0..2 {
+        let one = scene.run(target(&scene)).await.expect("it can be built");
+        assert_eq!(scene.told(), ["cached", "cached"]);
+        assert_eq!(one.descriptor, expected.descriptor);
+    }
+    // And the other way about: what an image has serves a stage.
+    let again = scene.build(dockerfile).await;
+    assert_eq!(scene.told(), ["cached", "cached", "cached"]);
+    assert_eq!(again.descriptor, whole.descriptor);
+    let later = fresh.build(dockerfile).await;
+    assert_eq!(fresh.told(), ["cached", "cached", "packed"]);
+    assert_eq!(later.descriptor, whole.descriptor);
+}

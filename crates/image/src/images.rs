@@ -16,7 +16,7 @@ use crate::copy::{Copied, CopyOptions, Job};
 use crate::docker::{self, DockerSource};
 use crate::error::{End, Error, ErrorKind};
 use crate::layout::{self, Label, LayoutSource, LayoutTarget};
-use crate::library::{Library, LibrarySource, LibraryTarget};
+use crate::library::{Library, LibrarySource, LibraryTarget, Origin};
 use crate::place::Place;
 use crate::plan::Plan;
 use crate::platform::{PlatformChoice, check, select};
@@ -185,8 +185,24 @@ impl Images {
             }
             Place::Library(name) => {
                 let library = self.local()?.clone();
-                let name = name.clone();
-                job.run(&LibraryTarget { library, name }, at_once).await
+                let blobs = job.plan.blobs.iter().map(|needed| needed.descriptor.digest);
+                let blobs: Vec<Digest> = blobs.collect();
+                let target = LibraryTarget {
+                    library: library.clone(),
+                    name: name.clone(),
+                };
+                let copied = job.run(&target, at_once).await?;
+                // What is pushed there later has them taken over.
+                if let Place::Registry(from) = from {
+                    let origin = Origin {
+                        registry: from.registry().clone(),
+                        repository: from.repository().clone(),
+                    };
+                    for blob in &blobs {
+                        library.add_origin(blob, &origin).await?;
+                    }
+                }
+                Ok(copied)
             }
             Place::Layout { directory, tag } => {
                 let target = LayoutTarget::create(directory, label(tag)).await?;

@@ -234,13 +234,14 @@ impl Run<'_> {
 
     /// Finds or packs the layer of a recipe.
     async fn packed_layer(&self, recipe: &mut Recipe, shelf: &Shelf) -> Result<LayerOf, Error> {
-        let media_type = self.layer_type();
         let layers = self.layers();
-        if let Some(layer) = layers.find(recipe, shelf, &media_type).await? {
+        if let Some(layer) = self.find_layer(recipe, shelf).await? {
             return Ok(layer);
         }
         self.build.works.packed.fetch_add(1, Ordering::Relaxed);
-        layers.make(self.step, recipe, shelf, &media_type).await
+        layers
+            .make(self.step, recipe, shelf, &self.packed_as())
+            .await
     }
 }
 
