@@ -74,6 +74,16 @@ impl Definition {
         });
     }
 
+    /// Gives the key of the same step with whatever content of its files.
+    pub(crate) fn shape(&self, files: Digest) -> Digest {
+        let mut shaped = self.clone();
+        shaped
+            .inputs
+            .retain(|input| input.kind != InputKind::File || !input.name.is_empty());
+        shaped.add_digest(InputKind::File, "shape", files);
+        shaped.key()
+    }
+
     /// Gives the inputs, in their order.
     pub(crate) fn inputs(&self) -> &[Input] {
         &self.inputs

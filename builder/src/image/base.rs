@@ -144,7 +144,7 @@ fn read(name: &ImageName, inspected: image::Inspected) -> Result<BaseImage, Erro
 
 /// Copies a layer into the library: from a layout nothing could be fetched
 /// later.
-async fn take_in(
+pub(crate) async fn take_in(
     images: &Images,
     library: &Library,
     place: &Place,

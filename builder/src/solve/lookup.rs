@@ -1,6 +1,7 @@
 //! Steps that may have been done before: what each is made of, looking for
 //! what it came to, and keeping that.
 
+use ::image::Place;
 use oci::{Algorithm, Descriptor, Digest, Hasher};
 use tokio::sync::OwnedMutexGuard;
 
@@ -8,6 +9,8 @@ use crate::cache::remote::ExportedStep;
 use crate::cache::{Change, ChangeKind, Definition, InputKind, Known, TracedStep, Warning};
 use crate::error::Error;
 use crate::events::{Event, Outcome};
+use crate::image::LayerOf;
+use crate::image::base::take_in;
 use crate::pack::contents::Shelf;
 use crate::pack::layers::locked;
 use crate::pack::recipe::Recipe;
@@ -30,10 +33,16 @@ pub(super) struct Lookup {
     /// Whether it was said why it was not found.
     is_explained: bool,
     /// Nobody else does the same meanwhile.
-    _flight: Option<OwnedMutexGuard<()>>,
+    flight: Option<OwnedMutexGuard<()>>,
 }
 
 impl Lookup {
+    /// Gives the key of the step with whatever content of its files.
+    fn shape_key(&self) -> Option<Digest> {
+        let files = self.files.as_ref()?;
+        Some(self.definition.shape(files.shape()))
+    }
+
     /// Says that a step can not be looked for, nor kept.
     pub(super) fn nowhere(definition: Definition) -> Self {
         Self {
@@ -43,7 +52,7 @@ impl Lookup {
             files: None,
             shape: None,
             is_explained: false,
-            _flight: None,
+            flight: None,
         }
     }
 }
@@ -134,7 +143,7 @@ impl Run<'_> {
             files: None,
             shape: None,
             is_explained: false,
-            _flight: Some(flight),
+            flight: Some(flight),
         })
     }
 
@@ -146,26 +155,26 @@ impl Run<'_> {
         files: Recipe,
         shelf: &Shelf,
     ) -> Result<Lookup, Error> {
-        let mut shaped = definition.clone();
-        shaped.add_digest(InputKind::File, "shape", files.shape());
-        let shape = shaped.key();
         let memory = self.memory();
-        let flight = memory.flight(&shape).await;
+        let is_known = files.is_digested();
         let mut lookup = Lookup {
-            found: None,
-            definition,
-            key: None,
             files: Some(files),
-            shape: Some(shape),
-            is_explained: false,
-            _flight: Some(flight),
+            ..Lookup::nowhere(definition)
         };
-        let is_known = lookup.files.as_ref().is_some_and(Recipe::is_digested);
-        if is_known || memory.has_shape(&shape).await? {
+        if is_known {
             self.complete(&mut lookup, shelf).await?;
-            if let Some(key) = &lookup.key {
-                lookup.found = memory.find(key).await?;
+        } else if let Some(shape) = lookup.shape_key() {
+            lookup.shape = Some(shape);
+            lookup.flight = Some(memory.flight(&shape).await);
+            if memory.has_shape(&shape).await? {
+                self.complete(&mut lookup, shelf).await?;
             }
+        }
+        if let Some(key) = lookup.key {
+            if lookup.flight.is_none() {
+                lookup.flight = Some(memory.flight(&key).await);
+            }
+            lookup.found = memory.find(&key).await?;
         }
         Ok(lookup)
     }
@@ -194,31 +203,64 @@ impl Run<'_> {
         self.trace(lookup);
         let keys = lookup.key.iter().chain(&lookup.shape);
         let keys: Vec<Digest> = keys.copied().collect();
-        let found = self.proper(found, &keys).await?;
+        let Some(found) = self.proper(found, &keys).await? else {
+            return Ok(None);
+        };
         self.hand_on(keys, &found);
         Ok(Some(self.take(stage, &found)))
     }
 
-    /// Has the layer of a step be one of an image, if this stage is one of the
-    /// image: a stage that was none before may have packed it in its own way.
-    pub(super) async fn proper(&self, found: Known, keys: &[Digest]) -> Result<Known, Error> {
+    /// Has the layer of a step be one of an image, and where whoever has the
+    /// image finds it, if this stage is one of the image. `None` where another
+    /// cache promised what it does not have.
+    pub(super) async fn proper(
+        &self,
+        found: Known,
+        keys: &[Digest],
+    ) -> Result<Option<Known>, Error> {
         let Some(placed) = self.placed_of(&found) else {
-            return Ok(found);
+            return Ok(Some(found));
         };
-        let kind = self.request().of_image();
-        if !self.is_of_image() || placed.layer.descriptor.media_type == kind.media_type {
-            return Ok(found);
+        if !self.is_of_image() {
+            return Ok(Some(found));
         }
-        let _turn = self.turn().await?;
-        let (layers, layer) = (self.layers(), (&placed.layer, &placed.place));
-        let layer = layers.repack(self.step, layer, &kind).await?;
-        let mut proper = Known {
-            is_foreign: found.is_foreign,
-            ..Known::here(Some(&layer))
-        };
-        proper.record.warnings = found.record.warnings;
-        self.memory().note(keys, &proper).await?;
-        Ok(proper)
+        match self.made_proper(&found, &placed).await {
+            Ok(None) => Ok(Some(found)),
+            Ok(Some(layer)) => {
+                let mut proper = Known {
+                    is_foreign: found.is_foreign,
+                    ..Known::here(Some(&layer))
+                };
+                proper.record.warnings = found.record.warnings;
+                self.memory().note(keys, &proper).await?;
+                Ok(Some(proper))
+            }
+            Err(error) => {
+                let digest = placed.layer.descriptor.digest;
+                let message = format!("the layer `{digest}` of a cache can not be used: {error}");
+                self.warn(&message, "the step is done instead");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Packs a layer anew that a stage packed in its own way when it was none of
+    /// an image, and takes over one of a directory, which nobody asks later.
+    async fn made_proper(&self, found: &Known, placed: &Placed) -> Result<Option<LayerOf>, Error> {
+        let Placed { layer, place } = placed;
+        let kind = self.request().of_image();
+        let layers = self.layers();
+        if layer.descriptor.media_type != kind.media_type {
+            let _turn = self.turn().await?;
+            let layer = layers.repack(self.step, (layer, place), &kind).await?;
+            return Ok(Some(layer));
+        }
+        if !matches!(found.place, Place::Layout { .. }) {
+            return Ok(None);
+        }
+        let (images, library) = (&layers.images, &layers.library);
+        take_in(images, library, place, &layer.descriptor).await?;
+        Ok(Some(layer.clone()))
     }
 
     /// Says why a step was not found, before it is done.
@@ -314,7 +356,7 @@ impl Run<'_> {
         let mut known = known.unwrap_or_else(|| Known::here(None));
         known.record.warnings = warnings;
         keys.extend(lookup.key);
-        keys.extend(lookup.shape);
+        keys.extend(lookup.shape.or_else(|| lookup.shape_key()));
         self.memory().note(&keys, &known).await?;
         keys.extend(content);
         self.hand_on(keys, &known);

@@ -454,6 +454,7 @@ impl<'a> Run<'a> {
             *recipe = digested;
             if let Some(key) = self.content_key(recipe)
                 && let Some(known) = self.memory().find(&key).await?
+                && let Some(known) = self.proper(known, &[key]).await?
             {
                 return Ok((known, Packing::Cached));
             }

@@ -77,8 +77,9 @@ impl Run<'_> {
         let asked = (written, brought);
         let command = self.understood(number, stage, (run, step), asked).await?;
         let key = self.key_of(stage, &command);
-        if let Some(found) = self.memory().find(&key).await? {
-            let found = self.proper(found, &[key]).await?;
+        if let Some(found) = self.memory().find(&key).await?
+            && let Some(found) = self.proper(found, &[key]).await?
+        {
             let outcome = self.take(stage, &found);
             self.keep(lookup, Vec::new(), Packed::of(Some(found), Packing::Cached))
                 .await?;

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use builder::{Built, Cache, NamedContext};
+use builder::{
+    Built, Cache, CacheDestination, CacheExtent, CacheFailure, CacheSource, CacheTarget,
+    NamedContext,
+};
 use image::Place;
 use oci::Platform;
 
@@ -328,7 +331,9 @@ async fn a_stage_becomes_an_image_of_the_same_bytes_whenever_that_is() {
     let dockerfile = "FROM scratch AS one\nCOPY big /in/\nWORKDIR /in/deep\n\
         FROM scratch\nCOPY --from=one /in/big /out\n";
     let furnish = |scene: &Scene| {
-        let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) / 7) as u8).collect();
+        let bytes: Vec<u8> = (0..3_000_000_u32)
+            .map(|n| (n.wrapping_mul(n) / 7) as u8)
+            .collect();
         scene.write("big", bytes);
     };
     let target = |scene: &Scene| {
@@ -368,4 +373,61 @@ async fn a_stage_becomes_an_image_of_the_same_bytes_whenever_that_is() {
     let later = fresh.build(dockerfile).await;
     assert_eq!(fresh.told(), ["cached", "cached", "packed"]);
     assert_eq!(later.descriptor, whole.descriptor);
+}
+
+#[tokio::test]
+async fn what_a_directory_has_is_taken_over_or_done_again() {
+    let dockerfile = "FROM scratch AS one\nCOPY a /in/\nFROM scratch\n\
+        COPY --from=one /in/a /out\nCOPY b /\n";
+    let furnished = || {
+        let scene = Scene::new();
+        scene.write("a", "1");
+        scene.write("b", "2");
+        scene
+    };
+    let (first, tag) = (furnished(), builder::cache_tag());
+    let directory = first.home().join("cache");
+    let mut request = first.request(dockerfile);
+    request.caches.to = vec![CacheTarget {
+        destination: CacheDestination::Layout {
+            directory: directory.clone(),
+            tag: tag.clone(),
+        },
+        extent: CacheExtent::All,
+        failure: CacheFailure::Fails,
+    }];
+    let built = first.run(request).await.expect("it can be built");
+    let from = |scene: &Scene| {
+        let mut request = scene.request(dockerfile);
+        request.caches.from = vec![CacheSource::Layout {
+            directory: directory.clone(),
+            tag: tag.clone(),
+        }];
+        request
+    };
+    // Nobody could fetch the layers from that directory later.
+    let other = furnished();
+    let again = other.run(from(&other)).await.expect("it can be built");
+    assert_eq!(other.told(), ["cached", "cached", "cached"]);
+    assert_eq!(again.descriptor, built.descriptor);
+    for layer in &again.images[0].layers {
+        other.blob(&layer.descriptor.digest).await;
+    }
+    // What is not there, though it was promised, is made again.
+    let last = &built.images[0].layers[1].descriptor.digest;
+    fs_err::write(directory.join("blobs/sha256").join(last.hex()), "x").expect("writable");
+    let third = furnished();
+    let again = third.run(from(&third)).await.expect("it can be built");
+    assert_eq!(again.descriptor, built.descriptor);
+    let told = third.told();
+    assert_eq!(
+        told.iter().filter(|line| *line == "packed").count(),
+        1,
+        "{told:?}"
+    );
+    let warned = format!("warning: the layer `{last}` of a cache can not be used: ");
+    assert!(
+        told.iter().any(|line| line.starts_with(&warned)),
+        "{told:?}"
+    );
 }
