@@ -18,8 +18,8 @@ use crate::context::Filtered;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Outcome, Source};
 use crate::fetch;
+use crate::image::ImageConfig;
 use crate::image::base::BaseImage;
-use crate::image::{ImageConfig, LayerOf};
 use crate::pack::contents::Shelf;
 use crate::pack::layers::{Layers, PackedAs, locked, packed_as};
 use crate::pack::recipe::Recipe;
@@ -445,8 +445,8 @@ impl<'a> Run<'a> {
         shelf: &mut Shelf,
     ) -> Result<(Known, Packing), Error> {
         let layers = self.layers();
-        if let Some(layer) = self.find_layer(recipe, shelf).await? {
-            return Ok((Known::here(Some(&layer)), Packing::Cached));
+        if let Some(known) = self.find_layer(recipe, shelf).await? {
+            return Ok((known, Packing::Cached));
         }
         if self.memory().has_imported() {
             self.unpack(recipe, shelf).await?;
@@ -475,19 +475,21 @@ impl<'a> Run<'a> {
         recipe.key().map(|key| packed_as(compression, key))
     }
 
-    /// Finds a layer by its content: one of an image, or of a stage where this
-    /// is none of the image.
+    /// Finds a layer by its content, however it was packed; where this stage is
+    /// of the image it is then as an image has it.
     pub(super) async fn find_layer(
         &self,
         recipe: &mut Recipe,
         shelf: &Shelf,
-    ) -> Result<Option<LayerOf>, Error> {
-        let (layers, request) = (self.layers(), self.request());
-        let found = layers.find(recipe, shelf, &request.of_image()).await?;
-        if found.is_some() || self.is_of_image() {
-            return Ok(found);
+    ) -> Result<Option<Known>, Error> {
+        let request = self.request();
+        for kind in [request.of_image(), request.of_stage()] {
+            let found = self.layers().find(recipe, shelf, &kind).await?;
+            if let Some(layer) = found {
+                return self.proper(Known::here(Some(&layer)), &[]).await;
+            }
         }
-        layers.find(recipe, shelf, &request.of_stage()).await
+        Ok(None)
     }
 
     /// Says whether the image has the layers of this stage.

@@ -235,8 +235,9 @@ impl Run<'_> {
     /// Finds or packs the layer of a recipe.
     async fn packed_layer(&self, recipe: &mut Recipe, shelf: &Shelf) -> Result<LayerOf, Error> {
         let layers = self.layers();
-        if let Some(layer) = self.find_layer(recipe, shelf).await? {
-            return Ok(layer);
+        let found = self.find_layer(recipe, shelf).await?;
+        if let Some(placed) = found.and_then(|known| self.placed_of(&known)) {
+            return Ok(placed.layer);
         }
         self.build.works.packed.fetch_add(1, Ordering::Relaxed);
         layers
