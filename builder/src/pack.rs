@@ -5,5 +5,7 @@ mod checked;
 pub(crate) mod confirm;
 pub(crate) mod contents;
 pub(crate) mod layers;
+pub(crate) mod reading;
 pub(crate) mod recipe;
 mod repack;
+pub(crate) mod shared;

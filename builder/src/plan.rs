@@ -138,6 +138,12 @@ pub(crate) struct Step {
     pub(crate) is_of_image: bool,
 }
 
+impl Step {
+    fn is_command(&self) -> bool {
+        matches!(self.instruction.kind, Kind::Run(_))
+    }
+}
+
 /// Says where an instruction takes files from.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CopyFrom {
@@ -196,6 +202,22 @@ impl Plan {
     /// Counts the instructions.
     pub(crate) fn steps(&self) -> usize {
         self.stages.iter().map(|stage| 1 + stage.steps.len()).sum()
+    }
+
+    /// Says whether any command is to be run.
+    pub(crate) fn has_commands(&self) -> bool {
+        (0..self.stages.len()).any(|stage| self.runs(stage, 0))
+    }
+
+    /// Says whether a stage has a command from so many steps on, or a stage
+    /// that is on it has one.
+    pub(crate) fn runs(&self, stage: usize, first: usize) -> bool {
+        let steps = self.stages.get(stage).map(|stage| stage.steps.iter());
+        let mut rest = steps.into_iter().flatten().skip(first);
+        let mut others = self.stages.iter().enumerate();
+        rest.any(Step::is_command)
+            || others
+                .any(|(number, other)| other.base == Base::Stage(stage) && self.runs(number, 0))
     }
 }
 

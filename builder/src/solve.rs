@@ -31,6 +31,7 @@ use crate::error::{Error, ErrorKind, Mistaken};
 use crate::events::{Event, Progress};
 use crate::image::LayerOf;
 use crate::pack::layers::{Layers, locked};
+use crate::pack::reading::Content;
 use crate::plan::Plan;
 use crate::prepare::Prepared;
 use crate::request::{Cache, Request, SandboxChoice};
@@ -207,7 +208,7 @@ async fn evidence(
             let place = here(&built.descriptor.digest);
             layer = Some(verify::LayerEvidence {
                 diff_id: built.diff_id,
-                index: layers.index(0, &place, &of).await?,
+                index: layers.index(0, (&of, &place), Content::Passed).await?,
             });
         }
         all.push(verify::StepEvidence {

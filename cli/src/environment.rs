@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use client::Roots;
+
 use crate::report::{WithHint as _, usage};
 
 /// The environment variables that count, with what they say. Those of the
@@ -186,8 +188,8 @@ const STORE: &str = "run";
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
-    /// The certificates of the machine, once they were read.
-    roots: OnceLock<Vec<Vec<u8>>>,
+    /// The certificates of the machine.
+    roots: OnceLock<Roots>,
 }
 
 impl Environment {
@@ -243,16 +245,16 @@ impl Environment {
         self.variables.get(name).map(String::as_str)
     }
 
-    /// Gives the certificates that are trusted, each in DER; reading those of a
-    /// machine takes milliseconds, and is done once.
+    /// Gives the certificates that are trusted; all who ask have the same, so
+    /// that they are read once.
     pub(crate) fn roots(
         &self,
-        read: impl FnOnce() -> anyhow::Result<Vec<Vec<u8>>>,
-    ) -> anyhow::Result<Vec<Vec<u8>>> {
+        make: impl FnOnce() -> anyhow::Result<Roots>,
+    ) -> anyhow::Result<Roots> {
         if let Some(roots) = self.roots.get() {
             return Ok(roots.clone());
         }
-        let roots = read()?;
+        let roots = make()?;
         Ok(self.roots.get_or_init(|| roots).clone())
     }
 

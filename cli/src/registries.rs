@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use builder::Network;
 use client::{
-    Client, Credentials, Fallback, HostRule, Mirror, MirrorRule, Options, Proxies, Retries, Scheme,
-    Verification,
+    Client, Credentials, Fallback, HostRule, Mirror, MirrorRule, Options, Proxies, Retries, Roots,
+    Scheme, Verification,
 };
 use oci::{ImageName, RegistryHost, RepositoryName};
 use rustls::pki_types::CertificateDer;
@@ -75,7 +75,7 @@ fn options(
     certificates: &Path,
 ) -> anyhow::Result<Options> {
     let mut options = Options::new(USER_AGENT);
-    options.root_certificates = environment.roots(|| roots(environment))?;
+    options.roots = environment.roots(|| roots(environment))?;
     options.proxies = proxies(environment);
     options.retries = Retries {
         // The lower half is as random as the whole.
@@ -196,25 +196,29 @@ fn rule_of<'a>(rules: &'a mut Vec<HostRule>, registry: &RegistryHost) -> &'a mut
     &mut rules[index]
 }
 
-/// Reads the certificates that the machine trusts, or those that
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead.
-fn roots(environment: &Environment) -> anyhow::Result<Vec<Vec<u8>>> {
-    let path = |name| environment.variable(name).map(Path::new);
+/// Has the certificates be read that the machine trusts, or those that
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead, once they are needed.
+fn roots(environment: &Environment) -> anyhow::Result<Roots> {
+    let path = |name| environment.variable(name).map(PathBuf::from);
     let (file, directory) = (path("SSL_CERT_FILE"), path("SSL_CERT_DIR"));
-    let named = file.is_some() || directory.is_some();
-    let found = if named {
-        rustls_native_certs::load_certs_from_paths(file, directory)
-    } else {
-        rustls_native_certs::load_native_certs()
-    };
-    if named
-        && found.certs.is_empty()
-        && let Some(error) = found.errors.into_iter().next()
-    {
-        return Err(error)
-            .or_usage(|| "`SSL_CERT_FILE` and `SSL_CERT_DIR` name no certificates".to_owned());
+    let mut named = file.iter().chain(&directory).peekable();
+    if named.peek().is_some() && !named.any(|path| path.exists()) {
+        return Err(usage(
+            "`SSL_CERT_FILE` and `SSL_CERT_DIR` name what is not there",
+        ));
     }
-    Ok(found.certs.iter().map(|der| der.to_vec()).collect())
+    Ok(Roots::later(move || {
+        if file.is_none() && directory.is_none() {
+            let found = rustls_native_certs::load_native_certs();
+            return Ok(found.certs.iter().map(|der| der.to_vec()).collect());
+        }
+        let found =
+            rustls_native_certs::load_certs_from_paths(file.as_deref(), directory.as_deref());
+        if found.certs.is_empty() {
+            return Err("`SSL_CERT_FILE` and `SSL_CERT_DIR` name no certificates".into());
+        }
+        Ok(found.certs.iter().map(|der| der.to_vec()).collect())
+    }))
 }
 
 /// Reads the proxies; either case of the names is in use.
@@ -234,7 +238,7 @@ pub(crate) fn proxies(environment: &Environment) -> Proxies {
 /// Says how a build reaches URLs and git repositories.
 pub(crate) fn network(environment: &Environment) -> anyhow::Result<Network> {
     let mut network = Network::new(USER_AGENT);
-    network.root_certificates = environment.roots(|| roots(environment))?;
+    network.roots = environment.roots(|| roots(environment))?;
     network.proxies = proxies(environment);
     network.ssh_agent = environment.variable("SSH_AUTH_SOCK").map(PathBuf::from);
     if let Some(path) = environment.variable("PATH") {

@@ -29,7 +29,8 @@ pub use live::{
     Source as ChangeSource, diff, observe, operations, perform, remove, settle,
 };
 pub use pass::{
-    Framing, LAYER_FORMAT, Packing, THREADS_LIMIT, Written, write_archive, write_layer,
+    Framing, LAYER_FORMAT, Packing, Plain, THREADS_LIMIT, Written, write_archive, write_layer,
+    write_layer_and,
 };
 pub use path::{EntryPath, PathError};
 pub use read::{decompress, decompress_archive};

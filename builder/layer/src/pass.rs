@@ -71,6 +71,8 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Framing<W> {
     out: W,
+    /// Where the archive goes as it is.
+    plain: Option<Plain>,
     compression: Compression,
     /// The part of the archive that is to be the next block.
     block: Vec<u8>,
@@ -82,6 +84,22 @@ pub struct Framing<W> {
     spare: Vec<Vec<u8>>,
     diff_id: Hasher,
     digest: Hasher,
+}
+
+/// Takes an archive before it is compressed.
+pub struct Plain(Box<dyn Write + Send>);
+
+impl Plain {
+    /// Has it be written here too.
+    pub fn to(plain: impl Write + Send + 'static) -> Self {
+        Self(Box::new(plain))
+    }
+}
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Plain").finish()
+    }
 }
 
 /// Is a block to be compressed.
@@ -118,7 +136,26 @@ where
     W: Write,
     E: From<Error>,
 {
-    compressing(how.into(), out, |framing| {
+    write_layer_and(how, (out, None), fill)
+}
+
+/// Does so, and writes the archive before it is compressed elsewhere besides,
+/// for who needs it at once.
+///
+/// # Errors
+///
+/// Fails as [`write_layer`] does, and with [`ErrorKind::Io`] when the archive
+/// can not be written.
+pub fn write_layer_and<W, T, E>(
+    how: impl Into<Packing>,
+    (out, plain): (W, Option<Plain>),
+    fill: impl FnOnce(&mut Writer<Framing<W>>) -> Result<T, E>,
+) -> Result<(Written, T), E>
+where
+    W: Write,
+    E: From<Error>,
+{
+    compressing(how.into(), (out, plain), |framing| {
         let mut writer = Writer::new(framing);
         let value = fill(&mut writer)?;
         let (framing, index) = writer.finish()?;
@@ -138,7 +175,7 @@ pub fn write_archive<W: Write>(
     out: W,
     archive: &mut impl io::Read,
 ) -> Result<Written, Error> {
-    compressing(how.into(), out, |mut framing| {
+    compressing(how.into(), (out, None), |mut framing| {
         io::copy(archive, &mut framing)
             .map_err(|error| Error::io("can not pack a layer", error))?;
         framing.finish(LayerIndex::default())
@@ -151,7 +188,7 @@ fn compressing<W: Write, T, E: From<Error>>(
         threads,
         compression,
     }: Packing,
-    out: W,
+    out: (W, Option<Plain>),
     write: impl FnOnce(Framing<W>) -> Result<T, E>,
 ) -> Result<T, E> {
     let threads = match compression.method() {
@@ -192,9 +229,14 @@ fn start<'scope>(
 }
 
 impl<W: Write> Framing<W> {
-    fn new(out: W, jobs: Sender<Job>, (threads, compression): (usize, Compression)) -> Self {
+    fn new(
+        (out, plain): (W, Option<Plain>),
+        jobs: Sender<Job>,
+        (threads, compression): (usize, Compression),
+    ) -> Self {
         Self {
             out,
+            plain,
             compression,
             block: Vec::with_capacity(compression.block()),
             jobs,
@@ -219,6 +261,9 @@ impl<W: Write> Framing<W> {
             .spare
             .pop()
             .unwrap_or_else(|| Vec::with_capacity(self.compression.block()));
+        if let Some(Plain(plain)) = &mut self.plain {
+            plain.write_all(&self.block)?;
+        }
         let block = std::mem::replace(&mut self.block, next);
         let (done, result) = mpsc::sync_channel(1);
         self.jobs

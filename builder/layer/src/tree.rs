@@ -5,6 +5,7 @@ mod resolve;
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 
 use oci::Digest;
 
@@ -16,6 +17,9 @@ pub(crate) use apply::Effect;
 pub use resolve::{Follow, ResolveError, Resolved};
 
 /// Is a file system: what layers make, or what a directory has.
+///
+/// A clone costs nothing: it has its directories in common with the original,
+/// until one of the two changes what is in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     root: Node,
@@ -34,7 +38,7 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {
     /// A directory, and what is in it by name.
-    Directory(BTreeMap<Box<[u8]>, Node>),
+    Directory(Arc<BTreeMap<Box<[u8]>, Node>>),
     /// A regular file.
     File(File),
     /// A symbolic link.
@@ -113,7 +117,7 @@ impl Node {
     pub fn directory(metadata: Metadata) -> Self {
         Self {
             metadata,
-            kind: NodeKind::Directory(BTreeMap::new()),
+            kind: NodeKind::Directory(Arc::default()),
         }
     }
 
@@ -131,9 +135,10 @@ impl Node {
         }
     }
 
+    /// Gives the same, to be changed, for this tree alone.
     fn children_mut(&mut self) -> Option<&mut BTreeMap<Box<[u8]>, Node>> {
         match &mut self.kind {
-            NodeKind::Directory(children) => Some(children),
+            NodeKind::Directory(children) => Some(Arc::make_mut(children)),
             _ => None,
         }
     }

@@ -183,7 +183,7 @@ pub(super) fn look(archive: Arc<Archive>, look: &Look) -> Result<Context, Error>
         let kind = match &node.kind {
             NodeKind::Directory(children) => {
                 note(&mut unusual, &path, children, look);
-                NodeKind::Directory(BTreeMap::new())
+                NodeKind::Directory(Arc::default())
             }
             kind => kind.clone(),
         };

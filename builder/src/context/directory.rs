@@ -110,7 +110,7 @@ fn follow(directory: &Directory, path: &EntryPath) -> Result<Option<(EntryPath, 
             let Some(found) = found else { break };
             let metadata = Metadata::default();
             let kind = match found.kind {
-                FoundKind::Directory => NodeKind::Directory(BTreeMap::new()),
+                FoundKind::Directory => NodeKind::Directory(Arc::default()),
                 FoundKind::Symlink => NodeKind::Symlink {
                     target: directory
                         .link(&at)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::Proxies;
+use client::{Proxies, Roots};
 use reqwest::{NoProxy, Proxy};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -30,9 +30,8 @@ pub struct Network {
     pub user_agent: String,
     /// The proxies on the way.
     pub proxies: Proxies,
-    /// The certificates that are trusted, each in DER. One that can not be
-    /// read is left out, as stores of machines hold odd ones.
-    pub root_certificates: Vec<Vec<u8>>,
+    /// The certificates that are trusted.
+    pub roots: Roots,
     /// Where `git`, and what it needs, is looked for: directories with colons
     /// between them, as in `PATH`.
     pub search_path: OsString,
@@ -95,7 +94,7 @@ impl Network {
         Self {
             user_agent: user_agent.into(),
             proxies: Proxies::default(),
-            root_certificates: Vec::new(),
+            roots: Roots::default(),
             search_path: SEARCH_PATH.into(),
             ssh_agent: None,
             limits: Limits::USUAL,
@@ -110,7 +109,9 @@ impl Network {
         };
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(
-            self.root_certificates
+            self.roots
+                .get()
+                .map_err(failed)?
                 .iter()
                 .map(|certificate| CertificateDer::from(certificate.as_slice())),
         );
@@ -163,7 +164,7 @@ impl fmt::Debug for Network {
         f.debug_struct("Network")
             .field("user_agent", &self.user_agent)
             .field("proxies", &self.proxies)
-            .field("root_certificates", &self.root_certificates.len())
+            .field("roots", &self.roots)
             .field("search_path", &self.search_path)
             .field("ssh_agent", &self.ssh_agent)
             .finish_non_exhaustive()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ::image::Images;
 use layer::{Contents as _, Directory, Entry, EntryPath, Kind, Metadata, NodeKind, Tree};
@@ -16,6 +16,7 @@ use crate::events::Silent;
 use crate::image::LayerOf;
 use crate::pack::contents::Shelf;
 use crate::pack::layers::Layers;
+use crate::pack::shared::Shared;
 use crate::request::Cache;
 use crate::solve::{BuiltImage, here};
 
@@ -180,8 +181,8 @@ async fn whole(
         packing: NonZeroUsize::MIN.into(),
         cache: Cache::Use,
         progress: Arc::new(Silent),
-        indexes: Mutex::default(),
-        unpacked: Mutex::default(),
+        indexes: Shared::default(),
+        unpacked: Shared::default(),
     };
     let (mut tree, mut shelf) = (Tree::new(), Shelf::default());
     for (origin, built) in (1..).zip(&built.layers) {

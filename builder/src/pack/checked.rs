@@ -75,23 +75,53 @@ fn unreadable(layer: Digest, error: io::Error) -> Error {
     Error::caused(ErrorKind::Storage, context, error)
 }
 
-/// Writes what is read to a file, and tells the failures of the two apart.
-pub(super) fn pour(
-    plain: &mut impl Read,
-    file: &mut fs_err::File,
-    layer: Digest,
+/// Writes all of a layer to a file while it is taken, and tells the failures of
+/// the two apart.
+pub(super) fn pour<R: Read, T>(
+    plain: R,
+    (file, layer): (&mut fs_err::File, Digest),
     stored: impl Fn(io::Error) -> Error,
-) -> Result<(), Halt> {
-    let mut buffer = vec![0; PIECE];
-    loop {
-        let size = plain
-            .read(&mut buffer)
-            .map_err(|error| Halt::Content(unreadable(layer, error)))?;
-        let piece = buffer.get(..size).unwrap_or_default();
-        if piece.is_empty() {
-            return Ok(());
+    take: impl FnOnce(&mut Pouring<'_, R>) -> Result<T, Halt>,
+) -> Result<T, Halt> {
+    let mut pouring = Pouring {
+        plain,
+        file,
+        failed: None,
+    };
+    let taken = take(&mut pouring).and_then(|taken| {
+        let mut buffer = vec![0; PIECE];
+        loop {
+            match pouring.read(&mut buffer) {
+                Ok(0) => return Ok(taken),
+                Ok(_) => {}
+                Err(error) => return Err(Halt::Content(unreadable(layer, error))),
+            }
         }
-        io::Write::write_all(file, piece).map_err(|error| Halt::Other(stored(error)))?;
+    });
+    match pouring.failed.take() {
+        Some(error) => Err(Halt::Other(stored(error))),
+        None => taken,
+    }
+}
+
+/// Writes what is read to a file.
+pub(super) struct Pouring<'a, R> {
+    plain: R,
+    file: &'a mut fs_err::File,
+    /// Why it could not be written.
+    failed: Option<io::Error>,
+}
+
+impl<R: Read> Read for Pouring<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.plain.read(buffer)?;
+        let piece = buffer.get(..read).unwrap_or_default();
+        io::Write::write_all(self.file, piece).map_err(|error| {
+            let kind = error.kind();
+            self.failed = Some(error);
+            io::Error::from(kind)
+        })?;
+        Ok(read)
     }
 }
 

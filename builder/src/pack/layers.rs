@@ -1,15 +1,14 @@
-//! Layers on their way: indexes of those that are there, and new ones packed
-//! from recipes, each kept in the library under what it was made of.
+//! Layers on their way: new ones packed from recipes, each kept in the library
+//! under what it was made of.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use image::{Images, Library, Place, Topic};
-use layer::{Compression, ContentPlace, Contents, LayerIndex, Packing};
+use image::{Images, Library, Topic};
+use layer::{Compression, ContentPlace, Contents, LayerIndex, Packing, Plain};
 use oci::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 
 use crate::blocking;
@@ -17,10 +16,12 @@ use crate::context::Moment;
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress};
 use crate::image::LayerOf;
-use crate::pack::checked::{Halt, Tapped, pour, verified};
+use crate::pack::checked::Tapped;
 use crate::pack::confirm::confirm;
 use crate::pack::contents::{Shelf, Unpacked};
+use crate::pack::reading::{self, nameless, unkept};
 use crate::pack::recipe::{Content, Item, Recipe};
+use crate::pack::shared::Shared;
 use crate::request::{Cache, Request};
 
 /// Reads and makes layers.
@@ -32,8 +33,8 @@ pub(crate) struct Layers {
     pub(crate) cache: Cache,
     pub(crate) progress: Arc<dyn Progress>,
     /// What was read already, by the digest of the blob.
-    pub(crate) indexes: Mutex<BTreeMap<Digest, Arc<LayerIndex>>>,
-    pub(crate) unpacked: Mutex<BTreeMap<Digest, Unpacked>>,
+    pub(crate) indexes: Shared<Arc<LayerIndex>>,
+    pub(crate) unpacked: Shared<Unpacked>,
 }
 
 /// Says as what a layer is packed.
@@ -52,15 +53,6 @@ impl PackedAs {
     }
 }
 
-/// What the library notes of a layer's index.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct IndexNote {
-    /// The digest of the index.
-    index: Digest,
-    /// The digest of the layer, uncompressed.
-    diff_id: Digest,
-}
-
 /// What the library notes of a recipe, by its key; by its shape, that there
 /// is some layer of it.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -70,9 +62,27 @@ struct LayerNote {
     diff_id: Digest,
 }
 
-/// The largest index that is read, in bytes: of ten million files with short
-/// names.
-const INDEX_LIMIT: u64 = 2 * 1024 * 1024 * 1024;
+/// Is a file without a name that a layer goes to besides, as it is.
+#[derive(Debug, Clone)]
+struct Kept(Arc<fs_err::File>);
+
+impl Kept {
+    fn create(scratch: &Path) -> Result<Self, Error> {
+        let file = nameless(scratch).map_err(|error| unkept(scratch, error))?;
+        Ok(Self(Arc::new(file)))
+    }
+}
+
+impl io::Write for Kept {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(piece)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The bytes of a file that are hashed at once.
 const PIECE: usize = 128 * 1024;
 
@@ -89,148 +99,9 @@ impl Layers {
             },
             cache: request.cache,
             progress: Arc::clone(&request.progress),
-            indexes: Mutex::default(),
-            unpacked: Mutex::default(),
+            indexes: Shared::default(),
+            unpacked: Shared::default(),
         }
-    }
-
-    /// Gives what a layer says, from the library, or else by reading it once.
-    pub(crate) async fn index(
-        &self,
-        step: usize,
-        place: &Place,
-        layer: &LayerOf,
-    ) -> Result<Arc<LayerIndex>, Error> {
-        let digest = layer.descriptor.digest;
-        if let Some(index) = locked(&self.indexes).get(&digest) {
-            return Ok(Arc::clone(index));
-        }
-        let index = match self.noted_index(layer).await? {
-            Some(index) => index,
-            None => self.read_index(step, place, layer).await?,
-        };
-        let index = Arc::new(index);
-        locked(&self.indexes).insert(digest, Arc::clone(&index));
-        Ok(index)
-    }
-
-    /// Finds an index in the library. One that can not be read is made anew.
-    async fn noted_index(&self, layer: &LayerOf) -> Result<Option<LayerIndex>, Error> {
-        let failed = |error| Error::image("can not read the index of a layer", error);
-        let digest = layer.descriptor.digest;
-        let note = self
-            .library
-            .noted(Topic::Indexes, &digest)
-            .await
-            .map_err(failed)?;
-        let note = note.and_then(|note| serde_json::from_slice::<IndexNote>(&note).ok());
-        let Some(note) = note.filter(|note| note.diff_id == layer.diff_id) else {
-            return Ok(None);
-        };
-        let Ok(Some(bytes)) = self.library.read(&note.index, INDEX_LIMIT).await else {
-            return Ok(None);
-        };
-        blocking::run(move || Ok(LayerIndex::decode(&bytes).ok())).await
-    }
-
-    /// Reads a layer from its first to its last byte, for its index.
-    async fn read_index(
-        &self,
-        step: usize,
-        place: &Place,
-        layer: &LayerOf,
-    ) -> Result<LayerIndex, Error> {
-        let stream = self.stream(place, &layer.descriptor).await?;
-        let (size, digest) = (layer.descriptor.size, layer.descriptor.digest);
-        let progress = Arc::clone(&self.progress);
-        let diff_id = layer.diff_id;
-        let index = blocking::consume(stream, move |incoming| {
-            let mut position = 0;
-            let mut counted = Tapped::new(incoming, |piece| {
-                position += piece.len() as u64;
-                progress.note(&Event::Indexing {
-                    step,
-                    digest: &digest,
-                    position,
-                    size,
-                });
-            });
-            verified(&mut counted, digest, &diff_id, |plain| {
-                LayerIndex::read(plain).map_err(|error| {
-                    let context = format!("the layer `{digest}` can not be read");
-                    Halt::Content(Error::layer(context, error))
-                })
-            })
-        })
-        .await?;
-        self.keep_index(&layer.descriptor.digest, &layer.diff_id, &index)
-            .await?;
-        Ok(index)
-    }
-
-    pub(super) async fn keep_index(
-        &self,
-        layer: &Digest,
-        diff_id: &Digest,
-        index: &LayerIndex,
-    ) -> Result<(), Error> {
-        let failed = |error| Error::image("can not keep the index of a layer", error);
-        let index = self
-            .library
-            .keep(index.encode().into())
-            .await
-            .map_err(failed)?;
-        let note = IndexNote {
-            index,
-            diff_id: *diff_id,
-        };
-        let note = serde_json::to_vec(&note).unwrap_or_default();
-        self.library
-            .note(Topic::Indexes, layer, note.into())
-            .await
-            .map_err(failed)
-    }
-
-    /// Has the content of a layer at hand, uncompressed.
-    pub(crate) async fn unpack(
-        &self,
-        step: usize,
-        place: &Place,
-        layer: &LayerOf,
-    ) -> Result<Unpacked, Error> {
-        let digest = layer.descriptor.digest;
-        if let Some(unpacked) = locked(&self.unpacked).get(&digest) {
-            return Ok(unpacked.clone());
-        }
-        let index = self.index(step, place, layer).await?;
-        let stream = self.stream(place, &layer.descriptor).await?;
-        let scratch = self.scratch.clone();
-        let diff_id = layer.diff_id;
-        let file = blocking::consume(stream, move |mut incoming| {
-            let stored = |error| {
-                let context = format!("can not unpack a layer in `{}`", scratch.display());
-                Error::caused(ErrorKind::Storage, context, error)
-            };
-            let file = tempfile::tempfile_in(&scratch).map_err(stored)?;
-            let mut file = fs_err::File::from_parts(file, scratch.join("layer"));
-            verified(&mut incoming, digest, &diff_id, |plain| {
-                pour(plain, &mut file, digest, stored)
-            })?;
-            Ok(file)
-        })
-        .await?;
-        let unpacked = Unpacked {
-            file: Arc::new(file),
-            index,
-        };
-        locked(&self.unpacked).insert(digest, unpacked.clone());
-        Ok(unpacked)
-    }
-
-    async fn stream(&self, place: &Place, layer: &Descriptor) -> Result<image::BlobStream, Error> {
-        self.images.blob(place, layer).await.map_err(|error| {
-            Error::image(format!("can not read the layer `{}`", layer.digest), error)
-        })
     }
 
     /// Finds the layer of a recipe, if it was made before.
@@ -260,16 +131,22 @@ impl Layers {
     }
 
     /// Makes the layer of a recipe: its bytes are made once, and go to the
-    /// library as they are made.
+    /// library as they are made. Its content is at hand afterwards, if that is
+    /// wanted.
     pub(crate) async fn make(
         &self,
         step: usize,
-        recipe: &mut Recipe,
-        shelf: &Shelf,
+        (recipe, shelf): (&mut Recipe, &Shelf),
         kind: &PackedAs,
+        content: reading::Content,
     ) -> Result<LayerOf, Error> {
         let before = Moment::now();
-        let written = self.write(step, recipe, shelf, kind.compression).await?;
+        let kept = match content {
+            reading::Content::Passed => None,
+            reading::Content::Kept => Some(Kept::create(&self.scratch)?),
+        };
+        let how = (kind.compression, kept.clone());
+        let written = self.write(step, (recipe, shelf), how).await?;
         confirm(recipe, &written.index, shelf, before)?;
         let layer = LayerOf {
             descriptor: Descriptor::new(kind.media_type.clone(), written.digest, written.size),
@@ -277,7 +154,12 @@ impl Layers {
         };
         self.keep_index(&written.digest, &written.diff_id, &written.index)
             .await?;
-        locked(&self.indexes).insert(written.digest, Arc::new(written.index));
+        let index = Arc::new(written.index);
+        self.indexes.put(&written.digest, Arc::clone(&index));
+        if let Some(Kept(file)) = kept {
+            let unpacked = Unpacked { file, index };
+            self.unpacked.put(&written.digest, unpacked);
+        }
         if self.cache == Cache::Apart {
             return Ok(layer);
         }
@@ -341,9 +223,8 @@ impl Layers {
     async fn write(
         &self,
         step: usize,
-        recipe: &mut Recipe,
-        shelf: &Shelf,
-        compression: Compression,
+        (recipe, shelf): (&mut Recipe, &Shelf),
+        (compression, kept): (Compression, Option<Kept>),
     ) -> Result<layer::Written, Error> {
         let failed = |error| Error::image("can not keep the layer", error);
         let hasher = Hasher::unbroken(Algorithm::Sha256);
@@ -358,8 +239,9 @@ impl Layers {
         let progress = Arc::clone(&self.progress);
         let written = blocking::produce(
             move |outgoing| {
-                let out = (outgoing, progress.as_ref());
-                write(step, &job, &shelf, packing, out).map(|written| (written, job))
+                let out = (outgoing, kept.map(Plain::to));
+                let written = write(step, (&job, &shelf), (packing, out), progress.as_ref())?;
+                Ok((written, job))
             },
             async |piece| incoming.push(piece).await.map_err(failed),
         )
@@ -390,14 +272,13 @@ pub(crate) fn packed_as(compression: Compression, key: Digest) -> Digest {
 /// Writes the layer of a recipe. It blocks.
 fn write(
     step: usize,
-    recipe: &Recipe,
-    shelf: &Shelf,
-    packing: Packing,
-    (outgoing, progress): (&mut blocking::Outgoing, &dyn Progress),
+    (recipe, shelf): (&Recipe, &Shelf),
+    (packing, out): (Packing, (&mut blocking::Outgoing, Option<Plain>)),
+    progress: &dyn Progress,
 ) -> Result<layer::Written, Error> {
     let size = recipe.size();
     let mut position = 0;
-    let (written, ()) = layer::write_layer(packing, outgoing, |writer| {
+    let (written, ()) = layer::write_layer_and(packing, out, |writer| {
         fill(recipe, shelf, writer, &mut |piece| {
             position += piece as u64;
             progress.note(&Event::Packing {

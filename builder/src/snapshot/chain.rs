@@ -36,6 +36,13 @@ impl Chain {
         self.links.push(hasher.finish());
     }
 
+    /// Gives the chain of its lowest layers, so many of them.
+    pub(crate) fn below(&self, count: usize) -> Self {
+        Self {
+            links: self.links.iter().take(count).copied().collect(),
+        }
+    }
+
     /// Gives the names of its links, the lowest first.
     pub(crate) fn links(&self) -> &[Digest] {
         &self.links

@@ -96,7 +96,7 @@ impl Run<'_> {
             Some(context) => &context.tree,
             None => {
                 there = self.there(number, from).await?;
-                &*there
+                &there
             }
         };
         let explain = |failure| self.explain(failure, copy, sources, from);
@@ -246,25 +246,16 @@ impl Run<'_> {
 
     /// Gives the file system of a stage, once it is done, or of an image; of a
     /// context there is none.
-    pub(super) async fn there(&self, number: usize, from: &CopyFrom) -> Result<Arc<Tree>, Error> {
+    pub(super) async fn there(&self, number: usize, from: &CopyFrom) -> Result<Tree, Error> {
         match from {
             CopyFrom::Stage(stage) => {
-                let done = self.build.done(*stage).await?;
-                let layers = &done.state.layers;
-                let tree = done
-                    .tree
-                    .get_or_try_init(|| async { self.tree_of(layers).await.map(Arc::new) });
-                tree.await.map(Arc::clone)
+                let state = &self.build.done(*stage).await?.state;
+                self.tree_of(&state.layers, &[state.of_base, state.layers.len()])
+                    .await
             }
             CopyFrom::Image(name) => {
-                let base = self.base(name, number).await?;
-                let mut trees = self.build.trees.lock().await;
-                if let Some(tree) = trees.get(&base.digest) {
-                    return Ok(Arc::clone(tree));
-                }
-                let tree = Arc::new(self.tree_of(&placed(&base)).await?);
-                trees.insert(base.digest, Arc::clone(&tree));
-                Ok(tree)
+                let layers = placed(&self.base(name, number).await?);
+                self.tree_of(&layers, &[layers.len()]).await
             }
             CopyFrom::Context | CopyFrom::Files(_) => Err(no_file_system()),
         }

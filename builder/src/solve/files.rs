@@ -1,9 +1,10 @@
 //! The file systems of stages and images: as trees, and what is in their files.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ::image::Place;
-use layer::{NodeKind, Time, Tree};
+use layer::{LayerIndex, NodeKind, Time, Tree};
 
 use crate::blocking;
 use crate::error::{Error, ErrorKind};
@@ -11,7 +12,9 @@ use crate::image::LayerOf;
 use crate::image::base::BaseImage;
 use crate::pack::contents::Shelf;
 use crate::pack::layers::locked;
+use crate::pack::reading;
 use crate::pack::recipe::{Content, Recipe};
+use crate::snapshot::Chain;
 use crate::solve::here;
 use crate::solve::run::Run;
 use crate::solve::stage::{Placed, StageState};
@@ -34,6 +37,19 @@ impl Run<'_> {
             shelf.layers.insert(origin, unpacked);
         }
         Ok(())
+    }
+
+    /// Gives what a layer says. Its content is at hand if it had to be read for
+    /// that, and commands are to see it.
+    async fn index(&self, placed: &Placed) -> Result<Arc<LayerIndex>, Error> {
+        let Placed { layer, place } = placed;
+        let content = match self.plan().has_commands() {
+            true => reading::Content::Kept,
+            false => reading::Content::Passed,
+        };
+        self.layers()
+            .index(self.step, (layer, place), content)
+            .await
     }
 
     /// Gives the number by which trees know a layer.
@@ -60,20 +76,38 @@ impl Run<'_> {
         placed.cloned().ok_or_else(lost)
     }
 
-    /// Makes the file system of some layers.
-    pub(super) async fn tree_of(&self, layers: &[Placed]) -> Result<Tree, Error> {
-        let mut tree = Tree::new();
-        self.apply(&mut tree, layers).await?;
+    /// Makes the file system of some layers, from the one of the most of them
+    /// that is known. Those of so many layers as is said are for others too.
+    pub(super) async fn tree_of(&self, layers: &[Placed], kept: &[usize]) -> Result<Tree, Error> {
+        let chain = Chain::of(layers.iter().map(|placed| &placed.layer.descriptor.digest));
+        let links = chain.links();
+        let (mut tree, mut seen) = {
+            let trees = locked(&self.build.trees);
+            let mut known = links.iter().enumerate().rev();
+            let known = known.find_map(|(at, link)| Some((trees.get(link)?.clone(), at + 1)));
+            known.unwrap_or_default()
+        };
+        let ends = kept.iter().filter(|end| **end < layers.len());
+        let ends: BTreeSet<usize> = ends.copied().chain([layers.len()]).collect();
+        for end in ends {
+            if seen < end {
+                let new = layers.get(seen..end).unwrap_or_default();
+                self.apply(&mut tree, new).await?;
+                seen = end;
+                if let Some(link) = links.get(end - 1).filter(|_| kept.contains(&end)) {
+                    locked(&self.build.trees).insert(*link, tree.clone());
+                }
+            }
+        }
         Ok(tree)
     }
 
     /// Puts layers onto a file system.
-    async fn apply(&self, tree: &mut Tree, layers: &[Placed]) -> Result<(), Error> {
+    pub(super) async fn apply(&self, tree: &mut Tree, layers: &[Placed]) -> Result<(), Error> {
         for placed in layers {
-            let Placed { layer, place } = placed;
-            let index = self.layers().index(self.step, place, layer).await?;
+            let index = self.index(placed).await?;
             let origin = self.origin(placed)?;
-            let digest = layer.descriptor.digest;
+            let digest = placed.layer.descriptor.digest;
             tree.apply(origin, &index).map_err(|error| {
                 Error::layer(format!("the layer `{digest}` does not fit"), error)
             })?;
@@ -83,14 +117,15 @@ impl Run<'_> {
 
     /// Sees to it that the file system of a stage is known, all of it.
     pub(super) async fn see(&self, stage: &mut StageState) -> Result<(), Error> {
-        let mut tree = stage.tree.take().unwrap_or_else(|| {
-            stage.seen = 0;
-            Tree::new()
+        stage.tree = Some(match stage.tree.take() {
+            Some(mut tree) => {
+                let new = stage.layers.get(stage.seen..).unwrap_or_default();
+                self.apply(&mut tree, new).await?;
+                tree
+            }
+            None => self.tree_of(&stage.layers, &[stage.of_base]).await?,
         });
-        let new = stage.layers.get(stage.seen..).unwrap_or_default();
-        self.apply(&mut tree, new).await?;
         stage.seen = stage.layers.len();
-        stage.tree = Some(tree);
         Ok(())
     }
 
@@ -128,8 +163,8 @@ impl Run<'_> {
         else {
             return Ok(Vec::new());
         };
-        let Placed { layer, place } = self.placed(file.place.origin)?;
-        let index = self.layers().index(self.step, &place, &layer).await?;
+        let placed = self.placed(file.place.origin)?;
+        let index = self.index(&placed).await?;
         let record = usize::try_from(file.place.position)
             .ok()
             .and_then(|at| index.records().get(at));
@@ -140,6 +175,7 @@ impl Run<'_> {
             let message = format!("`{path}` of the image is too large to look up names in it");
             return Err(Error::new(ErrorKind::Step, message));
         }
+        let Placed { layer, place } = placed;
         let unpacked = self.layers().unpack(self.step, &place, &layer).await?;
         let (position, size, path) = (file.place.position, file.size, path.to_owned());
         blocking::run(move || {

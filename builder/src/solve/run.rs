@@ -9,7 +9,7 @@ use dockerfile::Kind;
 use layer::Tree;
 use oci::{Descriptor, Digest};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit, watch};
 
 use crate::cache::mounts::Ledger;
 use crate::cache::remote::ExportedStep;
@@ -22,6 +22,7 @@ use crate::image::ImageConfig;
 use crate::image::base::BaseImage;
 use crate::pack::contents::Shelf;
 use crate::pack::layers::{Layers, PackedAs, locked, packed_as};
+use crate::pack::reading;
 use crate::pack::recipe::Recipe;
 use crate::plan::{Base, CopyFrom, ImageName, Plan, Step, excerpt};
 use crate::request::Request;
@@ -85,8 +86,9 @@ pub(crate) struct Build<'a> {
     /// The stages, in the order of the plan, once they are done.
     pub(crate) stages: Vec<watch::Sender<Option<Arc<Done>>>>,
     pub(crate) bases: AsyncMutex<Bases>,
-    /// The file systems of images that are copied from, by manifest.
-    pub(crate) trees: AsyncMutex<BTreeMap<Digest, Arc<Tree>>>,
+    /// The file systems of bases, and of what is copied from, by the chain of
+    /// their layers.
+    pub(crate) trees: Mutex<BTreeMap<Digest, Tree>>,
     /// The layers that trees have content in; a tree knows one by its place
     /// here, counted from 1.
     pub(crate) origins: Mutex<Vec<Placed>>,
@@ -97,8 +99,6 @@ pub(crate) struct Done {
     pub(crate) state: StageState,
     /// What was done for it.
     pub(crate) steps: Vec<BuiltStep>,
-    /// Its file system, once somebody asked for it.
-    pub(super) tree: OnceCell<Arc<Tree>>,
 }
 
 /// Is a stage under way.
@@ -114,18 +114,6 @@ pub(crate) struct Run<'a> {
     done: Vec<BuiltStep>,
     /// What the step warned of that its record has to say again.
     pub(super) warned: Mutex<Vec<Warning>>,
-}
-
-impl Done {
-    fn new(mut state: StageState, steps: Vec<BuiltStep>) -> Self {
-        let is_whole = state.seen == state.layers.len();
-        let tree = state.tree.take().filter(|_| is_whole);
-        Self {
-            state,
-            steps,
-            tree: OnceCell::new_with(tree.map(Arc::new)),
-        }
-    }
 }
 
 impl<'a> Build<'a> {
@@ -151,7 +139,7 @@ impl<'a> Build<'a> {
                 .collect(),
             plan,
             bases: AsyncMutex::new(bases),
-            trees: AsyncMutex::default(),
+            trees: Mutex::default(),
             origins: Mutex::default(),
         }
     }
@@ -185,7 +173,10 @@ impl<'a> Build<'a> {
             warned: Mutex::default(),
         };
         let state = run.stage(number).await?;
-        let done = Done::new(state, run.done);
+        let done = Done {
+            state,
+            steps: run.done,
+        };
         if let Some(slot) = self.stages.get(number) {
             slot.send_replace(Some(Arc::new(done)));
         }
@@ -245,7 +236,7 @@ impl<'a> Run<'a> {
             Base::Stage(base) => {
                 let base = self.build.done(*base).await?;
                 self.begin(&planned.name, &planned.text);
-                StageState::on(&base.state, base.tree.get().map(|tree| (**tree).clone()))
+                StageState::on(&base.state)
             }
             other => {
                 self.begin(&planned.name, &planned.text);
@@ -461,8 +452,13 @@ impl<'a> Run<'a> {
         }
         let _turn = self.turn().await?;
         self.unpack(recipe, shelf).await?;
+        // A command that comes next has to see it.
+        let content = match self.plan().runs(self.stage, self.done.len() + 1) {
+            true => reading::Content::Kept,
+            false => reading::Content::Passed,
+        };
         let layer = layers
-            .make(self.step, recipe, shelf, &self.packed_as())
+            .make(self.step, (recipe, shelf), &self.packed_as(), content)
             .await?;
         self.build.works.packed.fetch_add(1, Ordering::Relaxed);
         Ok((Known::here(Some(&layer)), Packing::Packed))

@@ -38,9 +38,8 @@ impl StageState {
         }
     }
 
-    /// Starts from what another stage has become, and its whole file system if
-    /// that is known.
-    pub(crate) fn on(base: &Self, tree: Option<Tree>) -> Self {
+    /// Starts from what another stage has become.
+    pub(crate) fn on(base: &Self) -> Self {
         let mut config = base.configured.config.clone();
         // They were done here.
         config.config.on_build = None;
@@ -48,8 +47,8 @@ impl StageState {
             configured: Configured::new(config),
             of_base: base.layers.len(),
             layers: base.layers.clone(),
-            seen: tree.as_ref().map_or(0, |_| base.layers.len()),
-            tree,
+            tree: base.tree.clone(),
+            seen: base.seen,
         }
     }
 

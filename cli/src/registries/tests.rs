@@ -124,7 +124,16 @@ fn roots_are_those_that_are_named() {
     let der = certificate(directory.path(), "roots.pem");
     let path = directory.path().join("roots.pem");
     let named = environment(&[("SSL_CERT_FILE", path.to_str().expect("text"))]);
-    assert_eq!(roots(&named).expect("read"), [der]);
+    let roots_of = |named| roots(named).expect("there");
+    assert_eq!(roots_of(&named).get().expect("read"), [der]);
+    let empty = directory.path().join("empty.pem");
+    fs_err::write(&empty, "nothing").expect("written");
+    let empty = environment(&[("SSL_CERT_FILE", empty.to_str().expect("text"))]);
+    let error = roots_of(&empty).get().expect_err("there are none");
+    assert!(
+        error.to_string().contains("name no certificates"),
+        "{error}"
+    );
     let missing = environment(&[("SSL_CERT_FILE", "/nonexistent.pem")]);
     assert!(roots(&missing).is_err());
 }

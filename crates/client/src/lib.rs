@@ -37,6 +37,7 @@ mod options;
 mod progress;
 mod registry;
 mod repository;
+mod roots;
 mod source;
 mod transport;
 
@@ -50,4 +51,5 @@ pub use options::{
 pub use progress::{Event, Progress, Silent};
 pub use registry::{Access, Registry};
 pub use repository::{Blob, BlobStream, Fetched, Mounted, Pages, Repository};
+pub use roots::Roots;
 pub use source::{Once, Replay, Source, SourceStream};

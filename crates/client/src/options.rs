@@ -10,6 +10,7 @@ use oci::{RegistryHost, RepositoryName};
 
 use crate::credentials::{Anonymous, Credentials};
 use crate::error::BoxError;
+use crate::roots::Roots;
 
 /// Says everything a [`crate::Client`] has to know.
 #[derive(Clone)]
@@ -26,9 +27,8 @@ pub struct Options {
     pub mirrors: Vec<MirrorRule>,
     /// The proxies on the way.
     pub proxies: Proxies,
-    /// The certificates that are trusted everywhere, each in DER. One that
-    /// can not be read is left out, as stores of machines hold odd ones.
-    pub root_certificates: Vec<Vec<u8>>,
+    /// The certificates that are trusted everywhere.
+    pub roots: Roots,
     /// How failures that may pass are met.
     pub retries: Retries,
 }
@@ -42,7 +42,7 @@ impl Options {
             hosts: Vec::new(),
             mirrors: Vec::new(),
             proxies: Proxies::default(),
-            root_certificates: Vec::new(),
+            roots: Roots::default(),
             retries: Retries::default(),
         }
     }
@@ -55,7 +55,7 @@ impl fmt::Debug for Options {
             .field("hosts", &self.hosts)
             .field("mirrors", &self.mirrors)
             .field("proxies", &self.proxies)
-            .field("root_certificates", &self.root_certificates.len())
+            .field("roots", &self.roots)
             .field("retries", &self.retries)
             .finish_non_exhaustive()
     }

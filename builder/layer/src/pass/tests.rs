@@ -276,7 +276,7 @@ fn what_is_under_way_is_bounded() {
         let most = std::thread::scope(|scope| {
             let compressor = Compressor::new(compression).expect("set up");
             start(scope, &queue, compressor).expect("a thread");
-            let mut framing = Framing::new(io::sink(), jobs, (1, compression));
+            let mut framing = Framing::new((io::sink(), None), jobs, (1, compression));
             let piece = vec![7; 100_000];
             let most = (0..1000).map(|_| {
                 framing.write_all(&piece).expect("a sink");
@@ -299,7 +299,7 @@ fn a_thread_that_panics_is_an_error_and_no_wait() {
         let job = queue.recv().expect("a job");
         assert!(job.block.is_empty(), "it panics with the job in its hand");
     });
-    let mut framing = Framing::new(io::sink(), jobs, (1, Compression::default()));
+    let mut framing = Framing::new((io::sink(), None), jobs, (1, Compression::default()));
     framing.write_all(&[7; 10]).expect("it is not a block yet");
     let error = framing.drain().expect_err("nobody compresses");
     assert_eq!(error.to_string(), "a thread that compresses has stopped");

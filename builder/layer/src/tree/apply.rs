@@ -158,8 +158,7 @@ impl Tree {
             },
         };
         let metadata = metadata.clone();
-        self.imply_parents(path)?;
-        self.insert(path, Node { metadata, kind })
+        self.put(path, Node { metadata, kind })
     }
 
     /// Makes a directory, or has one that is there take new metadata; what is
@@ -170,10 +169,7 @@ impl Tree {
                 node.metadata = metadata.clone();
                 Ok(())
             }
-            _ => {
-                self.imply_parents(path)?;
-                self.insert(path, Node::directory(metadata.clone()))
-            }
+            _ => self.put(path, Node::directory(metadata.clone())),
         }
     }
 
@@ -186,36 +182,39 @@ impl Tree {
                 return Err(Error::new(ErrorKind::Invalid, message));
             }
         };
-        self.imply_parents(path)?;
-        self.insert(path, node)
+        self.put(path, node)
     }
 
-    /// Makes the directories on the way that no layer has, as all who unpack
-    /// layers do. A file in the way is replaced by one.
-    fn imply_parents(&mut self, path: &EntryPath) -> Result<(), Error> {
-        check_depth(path)?;
-        let mut node = &mut self.root;
+    /// Puts a node at a path, and makes the directories on the way that no
+    /// layer has, as all who unpack layers do. A file in the way is replaced by
+    /// one.
+    fn put(&mut self, path: &EntryPath, put: Node) -> Result<(), Error> {
         let mut names: Vec<&[u8]> = path.names().collect();
-        names.pop();
-        for name in names {
-            let Some(children) = node.children_mut() else {
-                let message = format!("`{path}` is in something that is no directory");
-                return Err(Error::new(ErrorKind::Invalid, message));
-            };
-            let implied = || {
-                Node::directory(Metadata {
-                    mode: IMPLIED_MODE,
-                    ..Metadata::default()
-                })
-            };
-            let child = children.entry(name.into()).or_insert_with(implied);
-            if !child.is_directory() {
-                *child = implied();
-            }
-            node = child;
-        }
+        let Some(last) = names.pop() else {
+            return self.insert(path, put);
+        };
+        check_depth(path)?;
+        let parent = names.into_iter().try_fold(&mut self.root, implied);
+        let children = parent.and_then(Node::children_mut).ok_or_else(|| {
+            let message = format!("`{path}` is in something that is no directory");
+            Error::new(ErrorKind::Invalid, message)
+        })?;
+        children.insert(last.into(), put);
         Ok(())
     }
+}
+
+/// Gives a directory in another one, which is made where there is none.
+fn implied<'a>(node: &'a mut Node, name: &[u8]) -> Option<&'a mut Node> {
+    let children = node.children_mut()?;
+    if !children.get(name).is_some_and(Node::is_directory) {
+        let made = Node::directory(Metadata {
+            mode: IMPLIED_MODE,
+            ..Metadata::default()
+        });
+        children.insert(name.into(), made);
+    }
+    children.get_mut(name)
 }
 
 #[cfg(test)]

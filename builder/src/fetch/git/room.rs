@@ -69,6 +69,9 @@ impl Room {
             let message = format!("git can not work in `{}`", scratch.display());
             Error::caused(ErrorKind::Storage, message, error)
         };
+        let roots = network.roots.get().map_err(|error| {
+            Error::caused(ErrorKind::Fetch, "no connection can be set up", error)
+        })?;
         let directory = tempfile::Builder::new()
             .prefix("git-")
             .permissions(std::fs::Permissions::from_mode(0o700))
@@ -76,14 +79,13 @@ impl Room {
             .map_err(stored)?;
         let room = Self {
             directory,
-            has_roots: !network.root_certificates.is_empty(),
+            has_roots: !roots.is_empty(),
         };
         fs_err::create_dir(room.home()).map_err(stored)?;
         fs_err::create_dir(room.files()).map_err(stored)?;
         fs_err::write(room.settings(), SETTINGS).map_err(stored)?;
         if room.has_roots {
-            let roots = pem(&network.root_certificates);
-            fs_err::write(room.home().join(ROOTS_FILE), roots).map_err(stored)?;
+            fs_err::write(room.home().join(ROOTS_FILE), pem(roots)).map_err(stored)?;
         }
         Ok(room)
     }

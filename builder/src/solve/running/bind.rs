@@ -66,7 +66,7 @@ impl Run<'_> {
             }
             _ => {
                 there = self.there(number, from).await?;
-                &*there
+                &there
             }
         };
         let (recipe, shape) = below(tree, mount)?;

@@ -16,6 +16,7 @@ use crate::events::{Event, Stream};
 use crate::image::LayerOf;
 use crate::pack::contents::{Brought, Shelf};
 use crate::pack::layers::locked;
+use crate::pack::reading;
 use crate::pack::recipe::{Content, Item, Recipe};
 use crate::snapshot::{Chain, Prepared};
 use crate::solve::here;
@@ -50,9 +51,9 @@ impl Run<'_> {
         let _alone = self.build.works.sandboxes.unpacking.lock().await;
         let (asked, of) = (Arc::clone(sandbox), chain.clone());
         let missing = blocking::run(move || locked(&asked).missing(&of)).await?;
-        let Some(last) = missing.last() else {
+        if missing.is_empty() {
             return Ok(());
-        };
+        }
         let wanted = stage.layers.iter().enumerate();
         let wanted = wanted.filter(|(at, _)| missing.contains(at));
         // Fetched, checked and decompressed some at a time; they are put into
@@ -62,33 +63,34 @@ impl Run<'_> {
             .map(|(_, placed)| layers.unpack(step, &placed.place, &placed.layer))
             .buffered(LAYERS_AT_ONCE)
             .collect::<Vec<_>>();
-        let mut contents = contents.await.into_iter();
-        let (mut tree, mut below) = (Tree::new(), Chain::default());
-        for (at, placed) in stage.layers.iter().enumerate().take(last + 1) {
-            let digest = placed.layer.descriptor.digest;
-            let index = self
-                .layers()
-                .index(self.step, &placed.place, &placed.layer)
-                .await?;
-            let fitting = |error| Error::layer(format!("the layer `{digest}` does not fit"), error);
-            below.push(&placed.layer.diff_id);
-            if missing.contains(&at)
-                && let Some(content) = contents.next().transpose()?
-            {
-                self.note(&Event::Unpacking {
-                    step,
-                    digest: &digest,
-                });
-                let operations = layer::operations(&tree, &index).map_err(fitting)?;
-                let (sandbox, chain) = (Arc::clone(sandbox), below.clone());
-                blocking::run(move || {
-                    let content = content.file.file().as_fd();
-                    locked(&sandbox).unpack(&chain, operations, content)
-                })
-                .await?;
+        let contents = contents.await;
+        let (mut tree, mut seen) = (Tree::new(), 0);
+        for (at, content) in missing.into_iter().zip(contents) {
+            let (Some(below), Some(placed)) = (stage.layers.get(..at), stage.layers.get(at)) else {
+                continue;
+            };
+            if seen == 0 {
+                tree = self.tree_of(below, &[stage.of_base]).await?;
+            } else {
+                let new = below.get(seen..).unwrap_or_default();
+                self.apply(&mut tree, new).await?;
             }
-            let origin = self.origin(placed)?;
-            tree.apply(origin, &index).map_err(fitting)?;
+            seen = at;
+            let content = content?;
+            let digest = placed.layer.descriptor.digest;
+            self.note(&Event::Unpacking {
+                step,
+                digest: &digest,
+            });
+            let operations = layer::operations(&tree, &content.index).map_err(|error| {
+                Error::layer(format!("the layer `{digest}` does not fit"), error)
+            })?;
+            let (sandbox, chain) = (Arc::clone(sandbox), chain.below(at + 1));
+            blocking::run(move || {
+                let content = content.file.file().as_fd();
+                locked(&sandbox).unpack(&chain, operations, content)
+            })
+            .await?;
         }
         Ok(())
     }
@@ -241,7 +243,13 @@ impl Run<'_> {
         }
         self.build.works.packed.fetch_add(1, Ordering::Relaxed);
         layers
-            .make(self.step, recipe, shelf, &self.packed_as())
+            .make(
+                self.step,
+                (recipe, shelf),
+                &self.packed_as(),
+                // It is in a directory already.
+                reading::Content::Passed,
+            )
             .await
     }
 }

@@ -232,7 +232,7 @@ impl Work<'_> {
         let NodeKind::Directory(children) = &at.node.kind else {
             return Ok(());
         };
-        for (name, child) in children {
+        for (name, child) in children.as_ref() {
             let Some((wanted, is_wanted)) = at.wanted.enter(name) else {
                 continue;
             };

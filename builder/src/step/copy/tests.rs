@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use layer::{ContentPlace, Entry, Kind, Metadata, Node, NodeKind};
 
@@ -66,7 +67,7 @@ fn tree(lines: &[&str]) -> Tree {
             let twin = tree.node(&path(twin)).expect("there").clone();
             (name, twin)
         } else if what.ends_with('/') {
-            (what, node(0o755, NodeKind::Directory(BTreeMap::new())))
+            (what, node(0o755, NodeKind::Directory(Arc::default())))
         } else {
             (what, node(0o644, file(number)))
         };

@@ -29,8 +29,8 @@ const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 pub(super) fn clients(
     options: &Options,
 ) -> Result<(reqwest::Client, HashMap<RegistryHost, reqwest::Client>), OptionsError> {
-    let roots = tls::roots(&options.root_certificates);
-    let default = tls::config(roots.clone(), &[], Verification::Full)
+    let roots = &options.roots;
+    let default = tls::config(roots, &[], Verification::Full)
         .map_err(OptionsError::Setup)
         .and_then(|tls| build(options, tls))?;
     let mut special = HashMap::new();
@@ -38,12 +38,12 @@ pub(super) fn clients(
         if rule.certificates.is_empty() && rule.verification == Verification::Full {
             continue;
         }
-        let tls = tls::config(roots.clone(), &rule.certificates, rule.verification).map_err(
-            |source| OptionsError::Certificate {
+        let tls = tls::config(roots, &rule.certificates, rule.verification).map_err(|source| {
+            OptionsError::Certificate {
                 registry: rule.registry.clone(),
                 source,
-            },
-        )?;
+            }
+        })?;
         let client = build(options, tls)?;
         // Of several rules for one registry the first counts.
         special.entry(rule.registry.clone()).or_insert(client);

@@ -1,7 +1,7 @@
 //! Whom a connection trusts. The provider of cryptography is handed over
 //! explicitly; no process-wide default is set or read.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -9,18 +9,13 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
 
 use crate::error::BoxError;
 use crate::options::Verification;
-
-/// Reads the certificates that are trusted everywhere.
-pub(crate) fn roots(certificates: &[Vec<u8>]) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates.iter().cloned().map(CertificateDer::from));
-    roots
-}
+use crate::roots::Roots;
 
 /// Builds the configuration of a connection.
 ///
@@ -28,31 +23,23 @@ pub(crate) fn roots(certificates: &[Vec<u8>]) -> RootCertStore {
 ///
 /// Fails when one of `own` is no certificate.
 pub(crate) fn config(
-    mut roots: RootCertStore,
+    roots: &Roots,
     own: &[Vec<u8>],
     verification: Verification,
 ) -> Result<ClientConfig, BoxError> {
-    let mut pinned = Vec::new();
-    for certificate in own.iter().cloned().map(CertificateDer::from) {
-        roots.add(certificate.clone())?;
-        pinned.push(certificate);
+    let own: Vec<_> = own.iter().cloned().map(CertificateDer::from).collect();
+    let mut trusted = RootCertStore::empty();
+    for certificate in &own {
+        trusted.add(certificate.clone())?;
     }
     let provider = Arc::new(ring::default_provider());
     let judge = match verification {
         Verification::Skip => Judge::Nobody,
-        // Without any root there is nothing to verify with, and the builder
-        // would refuse; every certificate is refused then.
-        Verification::Full if roots.is_empty() => Judge::Roots {
-            roots: None,
-            pinned,
-        },
-        Verification::Full => Judge::Roots {
-            roots: Some(
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                    .build()?,
-            ),
-            pinned,
-        },
+        Verification::Full => Judge::Roots(Trust {
+            roots: roots.clone(),
+            own,
+            chains: OnceLock::new(),
+        }),
     };
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
@@ -78,10 +65,50 @@ struct Verifier {
 #[derive(Debug)]
 enum Judge {
     Nobody,
-    Roots {
-        roots: Option<Arc<WebPkiServerVerifier>>,
-        pinned: Vec<CertificateDer<'static>>,
-    },
+    Roots(Trust),
+}
+
+/// Says who is trusted: the roots are read when somebody has to be judged.
+#[derive(Debug)]
+struct Trust {
+    roots: Roots,
+    /// Those that were handed in for the registry.
+    own: Vec<CertificateDer<'static>>,
+    /// What follows chains to all of them. Without any root there is nothing to
+    /// verify with; every certificate is refused then.
+    chains: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+}
+
+impl Trust {
+    fn chains(&self, provider: &Arc<CryptoProvider>) -> Result<&WebPkiServerVerifier, Error> {
+        if self.chains.get().is_none() {
+            let chains = self
+                .follow(provider)
+                .map_err(|error| Error::Other(OtherError(error.into())))?;
+            // Another connection may have come to the same.
+            let _ = self.chains.set(chains);
+        }
+        let chains = self.chains.get().and_then(Option::as_deref);
+        chains.ok_or_else(|| CertificateError::UnknownIssuer.into())
+    }
+
+    fn follow(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Option<Arc<WebPkiServerVerifier>>, BoxError> {
+        let mut trusted = RootCertStore::empty();
+        let roots = self.roots.get()?.iter().cloned().map(CertificateDer::from);
+        trusted.add_parsable_certificates(roots);
+        for certificate in &self.own {
+            trusted.add(certificate.clone())?;
+        }
+        if trusted.is_empty() {
+            return Ok(None);
+        }
+        let provider = Arc::clone(provider);
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(trusted), provider);
+        Ok(Some(chains.build()?))
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -93,19 +120,15 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Judge::Roots { roots, pinned } = &self.judge else {
+        let Judge::Roots(trust) = &self.judge else {
             return Ok(ServerCertVerified::assertion());
         };
-        if pinned.iter().any(|known| known == end_entity) {
+        if trust.own.iter().any(|known| known == end_entity) {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
         }
-        match roots {
-            Some(roots) => {
-                roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            }
-            None => Err(CertificateError::UnknownIssuer.into()),
-        }
+        let chains = trust.chains(&self.provider)?;
+        chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(

@@ -120,7 +120,7 @@ async fn whom_a_connection_trusts() {
     assert_eq!(fake.seen().len(), 0);
 
     let mut general = options();
-    general.root_certificates = vec![b"no certificate".to_vec(), made.trusted.clone()];
+    general.roots = vec![b"no certificate".to_vec(), made.trusted.clone()].into();
     ping(host, general).await.unwrap();
 
     let by_rule = rule(host, |rule| rule.certificates.push(made.trusted.clone()));
@@ -151,7 +151,7 @@ async fn large_blobs_go_both_ways_over_http_2() {
     })
     .await;
     let mut options = options();
-    options.root_certificates.push(made.trusted);
+    options.roots = vec![made.trusted].into();
     let repository = fake.repository_with(options);
     let content: Bytes = (0..9_000_000_u32).map(|n| (n % 239) as u8).collect();
     let digest = Digest::sha256(&content);

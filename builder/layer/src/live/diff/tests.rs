@@ -52,7 +52,7 @@ fn tree(nodes: &[(&str, Metadata, NodeKind)]) -> Tree {
 }
 
 fn directory() -> NodeKind {
-    NodeKind::Directory(std::collections::BTreeMap::new())
+    NodeKind::Directory(std::sync::Arc::default())
 }
 
 fn file(content: &str) -> NodeKind {

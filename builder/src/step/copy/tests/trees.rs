@@ -1,5 +1,7 @@
 //! What every copy has to keep: the tree of a stage is what its layers make.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -56,7 +58,7 @@ pub(super) fn tree_of(nodes: &[(String, u8)]) -> Tree {
                 },
                 digest: None,
             }),
-            _ => NodeKind::Directory(BTreeMap::new()),
+            _ => NodeKind::Directory(Arc::default()),
         };
         let node = Node {
             metadata: metadata(0o700 + number as u16, 1),

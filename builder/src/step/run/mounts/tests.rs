@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use layer::{ContentPlace, File, Metadata, Node};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn path(text: &str) -> EntryPath {
 
 /// Makes a tree: directories, files, and links with what they say.
 fn tree() -> Tree {
-    let directory = || NodeKind::Directory(BTreeMap::new());
+    let directory = || NodeKind::Directory(Arc::default());
     let file = || {
         let place = ContentPlace {
             origin: 0,

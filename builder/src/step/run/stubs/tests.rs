@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use layer::{ContentPlace, File, Node, NodeKind};
 
@@ -19,7 +19,7 @@ fn tree(texts: &[&str]) -> Tree {
                     target: target.as_bytes().into(),
                 },
             ),
-            None if text.ends_with('/') => (*text, NodeKind::Directory(BTreeMap::new())),
+            None if text.ends_with('/') => (*text, NodeKind::Directory(Arc::default())),
             None => {
                 let place = ContentPlace {
                     origin: 0,
