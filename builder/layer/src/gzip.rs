@@ -4,6 +4,8 @@
 //!
 //! It compresses alone; what is read may come from any other program.
 
+mod dense;
+
 use libdeflater::CompressionLvl;
 
 /// The length of a block in bytes; only the last one of an archive is shorter.
@@ -21,23 +23,36 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 const TRAILER: usize = 8;
 
 /// Compresses blocks, one at a time; none depends on those before it.
-pub(crate) struct Compressor(libdeflater::Compressor);
+pub(crate) struct Compressor {
+    usual: libdeflater::Compressor,
+    /// For what is compressed already.
+    stored: libdeflater::Compressor,
+}
 
 impl Compressor {
     pub(crate) fn new(level: i32) -> Self {
-        let level = CompressionLvl::new(level).expect("the library has the level");
-        Self(libdeflater::Compressor::new(level))
+        let at = |level| {
+            let level = CompressionLvl::new(level).expect("the library has the level");
+            libdeflater::Compressor::new(level)
+        };
+        Self {
+            usual: at(level),
+            stored: at(0),
+        }
     }
 
     /// Gives the member that a block of at most [`BLOCK`] bytes becomes.
     pub(crate) fn member(&mut self, block: &[u8]) -> Vec<u8> {
-        let bound = self.0.deflate_compress_bound(block.len());
+        let compressor = match dense::is_dense(block) {
+            true => &mut self.stored,
+            false => &mut self.usual,
+        };
+        let bound = compressor.deflate_compress_bound(block.len());
         let mut member = Vec::with_capacity(HEADER.len() + bound + TRAILER);
         member.extend_from_slice(&HEADER);
         member.resize(HEADER.len() + bound, 0);
         let content = member.get_mut(HEADER.len()..).unwrap_or_default();
-        let length = self
-            .0
+        let length = compressor
             .deflate_compress(block, content)
             .expect("the bound holds");
         member.truncate(HEADER.len() + length);

@@ -21,7 +21,7 @@ use crate::write::Writer;
 /// Is the version of the bytes of layers: of the order and the form of their
 /// entries, and of their compression. Whatever changes one byte of any layer
 /// raises it; caches have it in their keys.
-pub const LAYER_FORMAT: u32 = 1;
+pub const LAYER_FORMAT: u32 = 2;
 
 /// The most threads that one pass starts, which bounds its memory: more than one
 /// thread that reads and digests can keep busy.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The version of definitions. It is raised where a step comes to something
 /// else than before with the same inputs.
-pub(crate) const DEFINITION_FORMAT: u32 = 1;
+pub(crate) const DEFINITION_FORMAT: u32 = 2;
 
 /// Is everything that the result of a step depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

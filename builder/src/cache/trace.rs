@@ -24,7 +24,7 @@ const FILES_LIMIT: usize = 20_000;
 /// The most bytes of one trace; without lists of files where it has more.
 const TRACE_LIMIT: usize = 3 * 1024 * 1024;
 /// Is raised where a trace is written in another form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Knows what earlier builds were made of, and notes this one.
 pub(crate) struct Traces {

@@ -46,6 +46,11 @@ impl Recipe {
         self.items.insert(item.entry.path.clone(), item);
     }
 
+    /// Adds all entries of another one.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.items.append(&mut other.items);
+    }
+
     /// Takes the entry of a path out, and those of what is in it.
     pub(crate) fn remove(&mut self, path: &EntryPath) {
         let within = self.items.range(path..).map(|(inner, _)| inner);

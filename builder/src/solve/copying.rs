@@ -49,7 +49,7 @@ impl Run<'_> {
                 shelf.context = Some(Arc::clone(&context));
                 let found = copy::find(&context.tree, &sources, &texts.how)
                     .map_err(|failure| self.explain(failure, copy, &sources, from))?;
-                match texts.alone(&found, &sources) {
+                match texts.alone(&found) {
                     Some(Copied { recipe, taken }) => {
                         let lookup = self.look_up_files(definition, recipe, &shelf).await?;
                         (lookup, taken)
@@ -279,10 +279,6 @@ struct Texts {
     patterns: Vec<String>,
 }
 
-/// Where files are put to be named and digested, before it is known where they
-/// go: a directory, so that each keeps its name.
-const ALONE: &str = "/d/";
-
 impl Texts {
     /// Says what a copy is made of, but for files of a context.
     fn define(&self, copy: &Copy, sources: &[Source], definition: &mut Definition) {
@@ -337,15 +333,26 @@ impl Texts {
     }
 
     /// Lists what is taken, as if there were nothing where it goes: all that
-    /// counts of it is in that list.
-    fn alone(&self, found: &[Found<'_>], sources: &[Source]) -> Option<Copied> {
-        let how = Copying {
-            destination: ALONE.to_owned(),
+    /// counts of it is in that list. Each thing is in a directory of its own,
+    /// whose name is its number and what it is: two may have one name, and a
+    /// file of some name is not a directory that has such a file.
+    fn alone(&self, found: &[Found<'_>]) -> Option<Copied> {
+        let mut how = Copying {
             owner: None,
             mode: None,
             ..self.how.clone()
         };
-        copy::place(found, sources, &mut Tree::new(), &how).ok()
+        let (mut all, mut tree) = (Copied::default(), Tree::new());
+        for (number, found) in found.iter().enumerate() {
+            let what = if found.fills() { "directory" } else { "file" };
+            how.destination = format!("/{number} {what}/");
+            // Whether anything is found at all was seen before.
+            let one = copy::place(std::slice::from_ref(found), &[], &mut tree, &how);
+            let Copied { recipe, taken } = one.ok()?;
+            all.recipe.append(recipe);
+            all.taken.extend(taken);
+        }
+        Some(all)
     }
 }
 

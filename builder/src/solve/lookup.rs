@@ -221,6 +221,13 @@ impl Run<'_> {
         let Some(placed) = self.placed_of(&found) else {
             return Ok(Some(found));
         };
+        if !self.is_at_hand(&placed).await {
+            let digest = placed.layer.descriptor.digest;
+            let place = &placed.place;
+            let message = format!("the cache `{place}` does not have its layer `{digest}`");
+            self.warn(&message, "the step is done instead");
+            return Ok(None);
+        }
         if !self.is_of_image() {
             return Ok(Some(found));
         }
@@ -242,6 +249,14 @@ impl Run<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Says whether the layer of a step can be read; what the library has, it
+    /// was asked before.
+    async fn is_at_hand(&self, placed: &Placed) -> bool {
+        let Placed { layer, place } = placed;
+        let has = async || self.layers().images.has(place, &layer.descriptor).await;
+        matches!(place, Place::Library(_)) || has().await.unwrap_or(false)
     }
 
     /// Packs a layer anew that a stage packed in its own way when it was none of

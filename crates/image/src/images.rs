@@ -236,6 +236,25 @@ impl Images {
         }
     }
 
+    /// Says whether a place has a blob; none of its bytes are fetched.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the place does.
+    pub async fn has(&self, place: &Place, descriptor: &Descriptor) -> Result<bool, Error> {
+        if let Place::Registry(name) = place {
+            let repository = self.client.repository(name.registry(), name.repository());
+            let size = repository.blob_size(&descriptor.digest).await;
+            let size = size.map_err(|error| {
+                let context = format!("can not look for `{}` in `{name}`", descriptor.digest);
+                Error::remote(context, error)
+            })?;
+            return Ok(size.is_some());
+        }
+        let opened = self.source(place).await?.open(descriptor, 0).await?;
+        Ok(opened.is_some())
+    }
+
     /// Takes an image's name away: from the library, a registry (where a
     /// digest names the manifest itself) or a layout. Its content stays until
     /// the place collects it.

@@ -4,7 +4,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::*;
 
-fn noise(length: usize) -> Vec<u8> {
+pub(super) fn noise(length: usize) -> Vec<u8> {
     // A generator of its own, so that the bytes never change.
     let mut state = 1_u64;
     std::iter::repeat_with(|| {

@@ -53,7 +53,7 @@ fn blocks() -> Vec<Item> {
 fn the_bytes_of_every_kind_are_known() {
     // Where these change, `LAYER_FORMAT` has to be raised.
     let (written, out) = packed(1, &every_kind());
-    assert_eq!(LAYER_FORMAT, 1);
+    assert_eq!(LAYER_FORMAT, 2);
     assert_eq!(
         written.digest.to_string(),
         "sha256:5302ed5db8a4e2db4c84fafa0a802e0d5f95ce5b43cc936ca9129b1cec76ff6b"

@@ -12,6 +12,7 @@ use crate::solve::run::Run;
 use crate::solve::running::{Brought, takes_files};
 use crate::solve::stage::StageState;
 use crate::step::run::command;
+use crate::step::run::environment;
 use crate::step::run::key::RUN_FORMAT;
 
 impl Run<'_> {
@@ -93,13 +94,7 @@ impl Run<'_> {
         for (name, value) in stage.configured.scope.declared() {
             add(InputKind::Argument, name, value);
         }
-        // Of two with one name the last counts, as for the command.
-        let mut environment = BTreeMap::new();
-        for pair in &config.config.env {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            environment.insert(name, value);
-        }
-        for (name, value) in environment {
+        for (name, value) in environment::of_config(&config.config.env) {
             add(InputKind::Environment, name, value);
         }
         for (name, address) in &self.request().running.hosts {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use layer::{Clamp, Diff, EntryPath, Tree};
 use sandbox::{Ended, Ids, Limits};
 
@@ -48,27 +48,31 @@ impl Run<'_> {
         stage: &StageState,
         (sandbox, chain): (&Sandbox, &Chain),
     ) -> Result<(), Error> {
-        let _alone = self.build.works.sandboxes.unpacking.lock().await;
-        let (asked, of) = (Arc::clone(sandbox), chain.clone());
-        let missing = blocking::run(move || locked(&asked).missing(&of)).await?;
+        let missing = missing(sandbox, chain).await?;
         if missing.is_empty() {
             return Ok(());
         }
         let wanted = stage.layers.iter().enumerate();
         let wanted = wanted.filter(|(at, _)| missing.contains(at));
-        // Fetched, checked and decompressed some at a time; they are put into
-        // directories one after the other, each by several threads.
+        // Fetched, checked and decompressed some at a time, while others may put
+        // theirs into directories.
         let (layers, step) = (self.layers(), self.step);
-        let contents = futures_util::stream::iter(wanted)
+        let fetched: Vec<_> = futures_util::stream::iter(wanted)
             .map(|(_, placed)| layers.unpack(step, &placed.place, &placed.layer))
             .buffered(LAYERS_AT_ONCE)
-            .collect::<Vec<_>>();
-        let contents = contents.await;
+            .try_collect()
+            .await?;
+        drop(fetched);
+        // That is done one after the other, each by several threads; another
+        // stage may have done some of it meanwhile.
+        let _alone = self.build.works.sandboxes.unpacking.lock().await;
+        let missing = self::missing(sandbox, chain).await?;
         let (mut tree, mut seen) = (Tree::new(), 0);
-        for (at, content) in missing.into_iter().zip(contents) {
+        for at in missing {
             let (Some(below), Some(placed)) = (stage.layers.get(..at), stage.layers.get(at)) else {
                 continue;
             };
+            let content = layers.unpack(step, &placed.place, &placed.layer).await?;
             if seen == 0 {
                 tree = self.tree_of(below, &[stage.of_base]).await?;
             } else {
@@ -76,7 +80,6 @@ impl Run<'_> {
                 self.apply(&mut tree, new).await?;
             }
             seen = at;
-            let content = content?;
             let digest = placed.layer.descriptor.digest;
             self.note(&Event::Unpacking {
                 step,
@@ -252,6 +255,12 @@ impl Run<'_> {
             )
             .await
     }
+}
+
+/// Lists which layers of a chain a sandbox lacks.
+async fn missing(sandbox: &Sandbox, chain: &Chain) -> Result<Vec<usize>, Error> {
+    let (sandbox, chain) = (Arc::clone(sandbox), chain.clone());
+    blocking::run(move || locked(&sandbox).missing(&chain)).await
 }
 
 /// Makes a recipe of what changed, whose content is at this origin, by the

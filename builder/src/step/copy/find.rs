@@ -77,7 +77,7 @@ impl<'a> Found<'a> {
 
     /// Says whether its files go into the destination, which so has to be a
     /// directory.
-    pub(super) fn fills(&self) -> bool {
+    pub(crate) fn fills(&self) -> bool {
         self.node.is_directory()
     }
 

@@ -56,13 +56,8 @@ impl Environment {
     /// those before the defaults.
     pub(crate) fn new(origins: &Origins<'_>) -> Result<Self, Error> {
         let mut kept = origins.declared.clone();
-        for pair in origins.config {
-            // What has no name is for nobody to see.
-            if let Some((name, value)) = pair.split_once('=')
-                && !name.is_empty()
-            {
-                kept.insert(name.to_owned(), value.to_owned());
-            }
+        for (name, value) in of_config(origins.config) {
+            kept.insert(name.to_owned(), value.to_owned());
         }
         let mut default = |name: &str, value: String| {
             kept.entry(name.to_owned()).or_insert(value);
@@ -93,6 +88,13 @@ impl Environment {
         let secret = secret.map(|(name, value)| (name.clone().into_bytes(), value.clone()));
         own.chain(secret).collect()
     }
+}
+
+/// Gives the variables of a config. What has no name, or no value, is for nobody
+/// to see; of two with one name the last counts.
+pub(crate) fn of_config(pairs: &[String]) -> BTreeMap<&str, &str> {
+    let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(name, _)| !name.is_empty()).collect()
 }
 
 /// Gives the proxies that are given, each in both spellings.
@@ -228,6 +230,13 @@ mod tests {
         assert_eq!(all[&b"B"[..]], b"2");
         assert_eq!(all[&b"HTTP_PROXY"[..]], b"p");
         assert_eq!(environment, before);
+    }
+
+    #[test]
+    fn what_has_no_value_changes_nothing() {
+        let config = ["A=1", "A", "=2", "B=", "B=x=y"].map(str::to_owned);
+        let expected = BTreeMap::from([("A", "1"), ("B", "x=y")]);
+        assert_eq!(of_config(&config), expected);
     }
 
     #[test]

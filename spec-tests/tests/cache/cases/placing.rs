@@ -2,7 +2,7 @@
 
 use crate::case::{Case, PLAIN, table};
 use crate::change::Change;
-use crate::change::Change::{Archive, Base, Mode, Rename, Swap, Write};
+use crate::change::Change::{Archive, Base, Folder, Mode, Rename, Swap, Write};
 
 const COPY: Case = Case {
     dockerfile: "FROM base\nCOPY d /d\nRUN echo after > /after\n",
@@ -30,7 +30,49 @@ const INTO: Case = Case {
     ..PLAIN
 };
 
+/// What is taken is a file, and then a directory of its name that has it.
+const fn wrapped(
+    dockerfile: &'static str,
+    files: &'static [Change],
+    runs: &'static [&'static str],
+) -> Case {
+    Case {
+        dockerfile,
+        files,
+        changes: &[Rename("x", "y"), Folder("x"), Rename("y", "x/x")],
+        runs,
+        ..PLAIN
+    }
+}
+
 table! {
+    a_directory_instead_of_the_file_in_it => wrapped(
+        "FROM base\nCOPY x /dest\nRUN echo after > /after\n",
+        &[Write("x", "1")],
+        &["COPY ", "RUN "],
+    );
+    a_directory_instead_of_the_archive_in_it => wrapped(
+        "FROM base\nADD x /dest/\nRUN echo after > /after\n",
+        &[Archive("x", &[("a", "1")])],
+        &["ADD ", "RUN "],
+    );
+    the_first_of_two_archives_of_one_name => Case {
+        dockerfile: "FROM base\nADD p/x q/x /dest/\nRUN echo after > /after\n",
+        files: &[
+            Archive("p/x", &[("a", "1")]),
+            Archive("q/x", &[("b", "1")]),
+        ],
+        changes: &[Archive("p/x", &[("a", "2")])],
+        runs: &["ADD ", "RUN "],
+        ..PLAIN
+    };
+    a_file_and_a_directory_that_has_one_of_its_name => Case {
+        dockerfile: "FROM base\nCOPY f d /dest/\nRUN echo after > /after\n",
+        files: &[Write("f", "1"), Write("d/f", "2")],
+        // The second one takes its place.
+        changes: &[Write("f", "3")],
+        ..PLAIN
+    };
     the_destination => copy(&[Swap("d /d", "d /e")]);
     a_destination_of_the_same_place => Case {
         changes: &[Swap("d /d", "d /d/")],

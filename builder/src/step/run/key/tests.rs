@@ -278,7 +278,7 @@ fn the_key_stays_as_it_is() {
     assert_eq!(home.key(), Case::new().key(), "the home is a variable");
     assert_eq!(
         Case::new().key().hex(),
-        "ad91f013f2e061d7d5831288a3e8ed24fd504b6f2ff0f0ce4968aafca89b2892"
+        "e4fe72fab54af06e9d266cc1d3e37f59505f363734a2f6c0d37bc6fbc3096d84"
     );
 }
 
