@@ -19,9 +19,25 @@ const PIECE: usize = 256 * 1024;
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::caused(ErrorKind::Storage, "work on files was cut off", error))?
+    Begun::new(work).end().await
+}
+
+/// Is work that was begun before anybody needs what it comes to.
+#[derive(Debug)]
+pub(crate) struct Begun<T>(tokio::task::JoinHandle<Result<T, Error>>);
+
+impl<T: Send + 'static> Begun<T> {
+    /// Begins it. It comes to its end, whether or not anybody waits for it.
+    pub(crate) fn new(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Self {
+        Self(tokio::task::spawn_blocking(work))
+    }
+
+    /// Waits for it.
+    pub(crate) async fn end(self) -> Result<T, Error> {
+        self.0.await.map_err(|error| {
+            Error::caused(ErrorKind::Storage, "work on files was cut off", error)
+        })?
+    }
 }
 
 /// Runs work that reads a stream from its first to its last byte.

@@ -1,5 +1,6 @@
 //! Contexts: the files that a build may copy, as a tree, and their content.
 
+mod ahead;
 pub(crate) mod archive;
 mod directory;
 mod fingerprints;
@@ -90,6 +91,24 @@ pub(crate) enum Wanted {
     All,
     /// These and what is in them, unless a link leads elsewhere.
     Paths(Vec<EntryPath>),
+}
+
+impl Wanted {
+    /// Says whether a path is on the way to what is wanted, or is that itself.
+    fn leads_to(&self, path: &EntryPath) -> bool {
+        match self {
+            Self::All => false,
+            Self::Paths(paths) => paths.iter().any(|wanted| wanted.is_in(path)),
+        }
+    }
+
+    /// Says whether a path is in what is wanted.
+    fn has(&self, path: &EntryPath) -> bool {
+        match self {
+            Self::All => true,
+            Self::Paths(paths) => paths.iter().any(|wanted| path.is_in(wanted)),
+        }
+    }
 }
 
 impl Opened {

@@ -13,7 +13,7 @@ mod store;
 
 pub use store::{Prune, Pruned, Store, Usage};
 
-pub(crate) use build::Left;
+pub(crate) use build::{Kept, Left};
 pub(crate) use store::{Cache, make};
 
 pub(crate) use build::{Prepared, Snapshots};

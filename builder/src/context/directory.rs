@@ -13,6 +13,7 @@ use layer::{
 };
 use oci::Digest;
 
+use crate::context::ahead::{Ahead, Seen};
 use crate::context::fingerprints::{Fingerprints, Moment};
 use crate::context::{Context, Look, Unusual, Wanted, leads_nowhere};
 use crate::error::{Error, ErrorKind};
@@ -148,7 +149,7 @@ fn follow(directory: &Directory, path: &EntryPath) -> Result<Option<(EntryPath, 
 /// How many links a path is followed through, as the kernel has it.
 const LINKS_LIMIT: usize = 40;
 
-fn unreadable(path: &EntryPath, error: layer::Error) -> Error {
+pub(super) fn unreadable(path: &EntryPath, error: layer::Error) -> Error {
     let kind = match error.kind() {
         layer::ErrorKind::Changed => ErrorKind::Changed,
         _ => ErrorKind::Context,
@@ -320,41 +321,32 @@ impl<'a> Walk<'a> {
             ignore: self.ignore.root(),
             pending: Vec::new(),
         }];
-        while let Some(directory) = open.pop() {
-            if !self.visit(&directory, &mut open)? {
-                return Ok(false);
+        let ahead = Ahead::new(self.directory, self.wanted);
+        ahead.of(|| {
+            while let Some(directory) = open.pop() {
+                let seen = ahead.seen(&directory.path)?;
+                let before = open.len();
+                if !self.visit(&directory, seen, &mut open)? {
+                    return Ok(false);
+                }
+                for directory in open.get(before..).unwrap_or_default() {
+                    ahead.expect(&directory.path);
+                }
             }
-        }
-        Ok(true)
+            Ok(true)
+        })
     }
 
-    fn visit(&mut self, at: &Open, open: &mut Vec<Open>) -> Result<bool, Error> {
-        let failed = |error| unreadable(&at.path, error);
-        let listing = self.directory.list(&at.path).map_err(failed)?;
-        let place = match at.place {
-            Some(place) => place,
-            // Something else is mounted here.
-            None => Place {
-                device: at.device,
-                noted: listing.notes_changes().map_err(failed)?,
-            },
-        };
+    fn visit(&mut self, at: &Open, seen: Seen, open: &mut Vec<Open>) -> Result<bool, Error> {
+        // Otherwise something else is mounted here.
+        let place = at.place.unwrap_or(Place {
+            device: at.device,
+            noted: seen.noted,
+        });
         let (mut files, mut directories) = (Vec::new(), Vec::new());
         let mut pending = at.pending.clone();
-        for name in listing.names() {
-            let path = at.path.child(name);
-            let (on_the_way, inside) = self.wants(&path);
-            if !on_the_way && !inside {
-                continue;
-            }
-            let (ignore, excluded) = at.ignore.enter(name);
-            let found = listing.stat(name);
-            let Some(found) = found.map_err(|error| unreadable(&path, error))? else {
-                return Err(Error::new(
-                    ErrorKind::Changed,
-                    format!("`{path}` went away while the context was read"),
-                ));
-            };
+        for (path, name, found) in seen.names {
+            let (ignore, excluded) = at.ignore.enter(&name);
             if found.kind == FoundKind::Directory {
                 if excluded && !ignore.may_hold_included() {
                     continue;
@@ -378,7 +370,7 @@ impl<'a> Walk<'a> {
                 });
                 continue;
             }
-            if on_the_way && found.kind == FoundKind::Symlink {
+            if found.kind == FoundKind::Symlink && self.wanted.leads_to(&path) {
                 return Ok(false);
             }
             if excluded {
@@ -399,18 +391,6 @@ impl<'a> Walk<'a> {
             self.unusual.note(&directories);
         }
         Ok(true)
-    }
-
-    /// Says whether a path is one on the way to what is wanted (or that
-    /// itself), and whether it is in what is wanted.
-    fn wants(&self, path: &EntryPath) -> (bool, bool) {
-        match self.wanted {
-            Wanted::All => (false, true),
-            Wanted::Paths(paths) => (
-                paths.iter().any(|wanted| wanted.is_in(path)),
-                paths.iter().any(|wanted| path.is_in(wanted)),
-            ),
-        }
     }
 
     /// Puts directories into the tree that are excluded themselves, but hold

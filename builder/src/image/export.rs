@@ -14,7 +14,7 @@ use crate::blocking;
 use crate::error::{Error, ErrorKind};
 use crate::events::Silent;
 use crate::image::LayerOf;
-use crate::pack::contents::Shelf;
+use crate::pack::contents::{FilesOf, Shelf};
 use crate::pack::layers::Layers;
 use crate::pack::shared::Shared;
 use crate::request::Cache;
@@ -194,7 +194,7 @@ async fn whole(
         let unpacked = layers.unpack(0, &here(&digest), &layer).await?;
         tree.apply(origin, &unpacked.index)
             .map_err(|error| Error::layer(format!("the layer `{digest}` does not fit"), error))?;
-        shelf.layers.insert(origin, unpacked);
+        shelf.layers.insert(origin, FilesOf::Archive(unpacked));
     }
     Ok((tree, shelf))
 }

@@ -10,7 +10,7 @@ use layer::{ContentPlace, Contents, EntryPath, LayerIndex};
 
 use crate::context::Context;
 use crate::fetch::Checkout;
-use crate::snapshot::Left;
+use crate::snapshot::{Kept, Left};
 
 /// The origin of what is in the context.
 pub(crate) const CONTEXT: u32 = 0;
@@ -22,7 +22,7 @@ const FIRST_BROUGHT: u32 = 1 << 31;
 #[derive(Clone, Default)]
 pub(crate) struct Shelf {
     pub(crate) context: Option<Arc<Context>>,
-    pub(crate) layers: BTreeMap<u32, Unpacked>,
+    pub(crate) layers: BTreeMap<u32, FilesOf>,
     /// By their origins, from [`FIRST_BROUGHT`] on.
     brought: Vec<Brought>,
 }
@@ -72,6 +72,15 @@ impl Shelf {
     }
 }
 
+/// Says where the files of a layer are.
+#[derive(Clone)]
+pub(crate) enum FilesOf {
+    /// In its archive.
+    Archive(Unpacked),
+    /// In a directory that the command was run in which made them.
+    Directory { kept: Kept, index: Arc<LayerIndex> },
+}
+
 /// Is a layer in a file that has no name, uncompressed.
 #[derive(Clone)]
 pub(crate) struct Unpacked {
@@ -99,21 +108,34 @@ impl Contents for Shelf {
             }
             Some(Brought::Archive(archive)) => return archive.open(place.position, size),
             Some(Brought::Left { left, paths }) => {
-                let path = usize::try_from(place.position)
-                    .ok()
-                    .and_then(|at| paths.get(at))
-                    .ok_or_else(lost)?;
-                let file = left.open(path).map_err(|error| {
-                    layer::Error::io(format!("can not read `{path}`"), io::Error::other(error))
-                })?;
-                return Ok(Box::new(std::fs::File::from(file).take(size)));
+                let number = usize::try_from(place.position).ok();
+                let path = number.and_then(|number| paths.get(number));
+                return self::left(left, path.ok_or_else(lost)?, size);
             }
             Some(Brought::Checkout { files, .. }) => return files.open(place.position, size),
             None => {}
         }
-        let layer = self.layers.get(&place.origin).ok_or_else(lost)?;
-        layer.open(place.position, size)
+        match self.layers.get(&place.origin).ok_or_else(lost)? {
+            FilesOf::Archive(archive) => archive.open(place.position, size),
+            FilesOf::Directory { kept, index } => {
+                let number = usize::try_from(place.position).ok();
+                let record = number.and_then(|number| index.records().get(number));
+                left(kept.files(), &record.ok_or_else(lost)?.entry.path, size)
+            }
+        }
     }
+}
+
+/// Opens a file that a command left.
+fn left(
+    left: &Left,
+    path: &EntryPath,
+    size: u64,
+) -> Result<Box<dyn Read + Send + 'static>, layer::Error> {
+    let file = left.open(path).map_err(|error| {
+        layer::Error::io(format!("can not read `{path}`"), io::Error::other(error))
+    })?;
+    Ok(Box::new(std::fs::File::from(file).take(size)))
 }
 
 impl Unpacked {

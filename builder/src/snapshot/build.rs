@@ -173,6 +173,19 @@ impl Snapshots {
         &self.home
     }
 
+    /// Holds the directory of a layer, where each has one of its own and this one
+    /// is there.
+    pub(crate) fn kept(&self, link: &Digest) -> Result<Option<Kept>, Error> {
+        if self.form == Form::Plain {
+            return Ok(None);
+        }
+        let lock = self.home.hold(link)?;
+        Ok(lock.map(|lock| Kept {
+            files: Left::of(self.room(), self.home.layer(link)),
+            _lock: Arc::new(lock),
+        }))
+    }
+
     /// Lists which layers of a chain have to be unpacked, by their places from
     /// the lowest, in the order in which that has to be.
     pub(crate) fn missing(&mut self, chain: &Chain) -> Result<Vec<usize>, Error> {
@@ -377,6 +390,21 @@ impl Room {
 pub(crate) struct Left {
     room: Arc<Room>,
     directory: PathBuf,
+}
+
+/// Reaches the files of a layer in its directory, which nobody takes away
+/// meanwhile.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    files: Left,
+    _lock: Arc<Lock>,
+}
+
+impl Kept {
+    /// Gives the files.
+    pub(crate) fn files(&self) -> &Left {
+        &self.files
+    }
 }
 
 impl Left {

@@ -5,24 +5,32 @@ use std::sync::Arc;
 
 use ::image::Place;
 use layer::{LayerIndex, NodeKind, Time, Tree};
+use oci::Digest;
 
 use crate::blocking;
 use crate::error::{Error, ErrorKind};
 use crate::image::LayerOf;
 use crate::image::base::BaseImage;
-use crate::pack::contents::Shelf;
+use crate::pack::contents::{FilesOf, Shelf};
 use crate::pack::layers::locked;
 use crate::pack::reading;
 use crate::pack::recipe::{Content, Recipe};
-use crate::snapshot::Chain;
+use crate::snapshot::{Chain, Kept};
 use crate::solve::here;
 use crate::solve::run::Run;
+use crate::solve::running::{Lease, Sandbox};
 use crate::solve::stage::{Placed, StageState};
 use crate::step::owner::{self, Names, Owner};
 
 impl Run<'_> {
-    /// Has the content at hand that a recipe takes from layers.
-    pub(super) async fn unpack(&self, recipe: &Recipe, shelf: &mut Shelf) -> Result<(), Error> {
+    /// Has the content at hand that a recipe takes from layers. Of what a command
+    /// has made in this build it is in a directory, which is read through the
+    /// sandbox that this holds.
+    pub(super) async fn unpack(
+        &self,
+        recipe: &Recipe,
+        shelf: &mut Shelf,
+    ) -> Result<Option<Lease<'_>>, Error> {
         let origins: BTreeSet<u32> = recipe
             .items()
             .filter_map(|item| match &item.content {
@@ -31,12 +39,27 @@ impl Run<'_> {
             })
             .filter(|origin| !Shelf::needs_no_layer(*origin))
             .collect();
+        let mut lease = None;
         for origin in origins {
             let Placed { layer, place } = self.placed(origin)?;
+            let made = locked(&self.build.made)
+                .get(&layer.descriptor.digest)
+                .copied();
+            if let Some(link) = made {
+                lease = lease.or_else(|| self.build.works.sandboxes.idle());
+                if let Some(lease) = &lease
+                    && let Some(kept) = kept(&lease.sandbox, link).await?
+                {
+                    let index = self.index(&Placed { layer, place }).await?;
+                    let files = FilesOf::Directory { kept, index };
+                    shelf.layers.insert(origin, files);
+                    continue;
+                }
+            }
             let unpacked = self.layers().unpack(self.step, &place, &layer).await?;
-            shelf.layers.insert(origin, unpacked);
+            shelf.layers.insert(origin, FilesOf::Archive(unpacked));
         }
-        Ok(())
+        Ok(lease)
     }
 
     /// Gives what a layer says. Its content is at hand if it had to be read for
@@ -189,6 +212,12 @@ impl Run<'_> {
         })
         .await
     }
+}
+
+/// Holds the directory of a layer, where a sandbox has one of it alone.
+async fn kept(sandbox: &Sandbox, link: Digest) -> Result<Option<Kept>, Error> {
+    let sandbox = Arc::clone(sandbox);
+    blocking::run(move || locked(&sandbox).kept(&link)).await
 }
 
 /// Gives the layers of a base with where they can be read.

@@ -89,6 +89,9 @@ pub(crate) struct Build<'a> {
     /// The file systems of bases, and of what is copied from, by the chain of
     /// their layers.
     pub(crate) trees: Mutex<BTreeMap<Digest, Tree>>,
+    /// The layers that commands have made in this build, with the chains that
+    /// name their directories.
+    pub(crate) made: Mutex<BTreeMap<Digest, Digest>>,
     /// The layers that trees have content in; a tree knows one by its place
     /// here, counted from 1.
     pub(crate) origins: Mutex<Vec<Placed>>,
@@ -140,6 +143,7 @@ impl<'a> Build<'a> {
             plan,
             bases: AsyncMutex::new(bases),
             trees: Mutex::default(),
+            made: Mutex::default(),
             origins: Mutex::default(),
         }
     }
@@ -440,7 +444,7 @@ impl<'a> Run<'a> {
             return Ok((known, Packing::Cached));
         }
         if self.memory().has_imported() {
-            self.unpack(recipe, shelf).await?;
+            let _lease = self.unpack(recipe, shelf).await?;
             let (digested, _) = layers.digest(std::mem::take(recipe), shelf).await?;
             *recipe = digested;
             if let Some(key) = self.content_key(recipe)
@@ -451,10 +455,13 @@ impl<'a> Run<'a> {
             }
         }
         let _turn = self.turn().await?;
-        self.unpack(recipe, shelf).await?;
+        let _lease = self.unpack(recipe, shelf).await?;
         // A command that comes next has to see it.
         let content = match self.plan().runs(self.stage, self.done.len() + 1) {
-            true => reading::Content::Kept,
+            true => {
+                self.build.works.sandboxes.warm();
+                reading::Content::Kept
+            }
             false => reading::Content::Passed,
         };
         let layer = layers

@@ -37,7 +37,7 @@ use crate::step::run::user::{self, User};
 
 use self::bind::Brings;
 
-pub(crate) use self::pool::Sandboxes;
+pub(crate) use self::pool::{Lease, Sandbox, Sandboxes};
 
 /// Is what an instruction says of its mounts, each with where it stands.
 type Written = Vec<(Mount, dockerfile::Span)>;

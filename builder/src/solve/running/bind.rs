@@ -70,7 +70,7 @@ impl Run<'_> {
             }
         };
         let (recipe, shape) = below(tree, mount)?;
-        self.unpack(&recipe, &mut shelf).await?;
+        let _lease = self.unpack(&recipe, &mut shelf).await?;
         let (recipe, digest) = self.layers().digest(recipe, &shelf).await?;
         Ok(Brings {
             recipe,

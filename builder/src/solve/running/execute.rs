@@ -217,6 +217,9 @@ impl Run<'_> {
         let mut chain = chain;
         if let Some((layer, _)) = &layer {
             chain.push(&layer.diff_id);
+            let link = chain.links().last().copied();
+            let mut made = locked(&self.build.made);
+            made.extend(link.map(|link| (layer.descriptor.digest, link)));
         }
         let added = layer.as_ref().map(|(_, bytes)| *bytes);
         blocking::run(move || {

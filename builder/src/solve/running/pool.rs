@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::blocking;
+use crate::blocking::{self, Begun};
 use crate::error::Error;
 use crate::pack::layers::locked;
 use crate::request::Running;
@@ -17,6 +17,8 @@ pub(crate) type Sandbox = Arc<Mutex<Snapshots>>;
 pub(crate) struct Sandboxes {
     running: Running,
     idle: Mutex<Vec<Sandbox>>,
+    /// The first one, where a command is to come that is not cached.
+    warming: Mutex<Option<Begun<Snapshots>>>,
     /// Whether one was made.
     has_made: AtomicBool,
     /// Held by who has layers unpacked, so that no two unpack the same one.
@@ -25,8 +27,8 @@ pub(crate) struct Sandboxes {
 
 /// Is a sandbox that somebody uses.
 #[derive(Debug)]
-pub(super) struct Lease<'a> {
-    pub(super) sandbox: Sandbox,
+pub(crate) struct Lease<'a> {
+    pub(crate) sandbox: Sandbox,
     pool: &'a Sandboxes,
 }
 
@@ -36,9 +38,29 @@ impl Sandboxes {
         Self {
             running,
             idle: Mutex::default(),
+            warming: Mutex::default(),
             has_made: AtomicBool::new(false),
             unpacking: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Has the first sandbox be made while the step before its command is still
+    /// being done.
+    pub(crate) fn warm(&self) {
+        let mut warming = locked(&self.warming);
+        if warming.is_none() && !self.has_made.load(Ordering::Relaxed) {
+            let running = self.running.clone();
+            *warming = Some(Begun::new(move || Snapshots::start(&running)));
+        }
+    }
+
+    /// Gives a sandbox if there is one that nobody uses.
+    pub(crate) fn idle(&self) -> Option<Lease<'_>> {
+        let sandbox = locked(&self.idle).pop()?;
+        Some(Lease {
+            sandbox,
+            pool: self,
+        })
     }
 
     /// Gives a sandbox that nobody uses, best one that has the file system of
@@ -55,8 +77,14 @@ impl Sandboxes {
         let (sandbox, is_first) = match found {
             Some(sandbox) => (sandbox, false),
             None => {
-                let running = self.running.clone();
-                let snapshots = blocking::run(move || Snapshots::start(&running)).await?;
+                let warming = locked(&self.warming).take();
+                let snapshots = match warming {
+                    Some(begun) => begun.end().await?,
+                    None => {
+                        let running = self.running.clone();
+                        blocking::run(move || Snapshots::start(&running)).await?
+                    }
+                };
                 let is_first = !self.has_made.swap(true, Ordering::Relaxed);
                 (Arc::new(Mutex::new(snapshots)), is_first)
             }
