@@ -207,6 +207,7 @@ mod tests {
         let mut all = [&one, &three, &four]
             .map(|cache| cache.files.clone())
             .to_vec();
+        all.sort();
         all.dedup();
         assert_eq!(all.len(), 3);
     }
