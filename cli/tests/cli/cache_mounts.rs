@@ -1,5 +1,9 @@
 //! `--cache-mount-from` and `--cache-mount-to`: what commands keep, on the next
-//! machine. Skipped where commands can not be run.
+//! machine; and commands that want one cache at a time. Skipped where commands can not be run.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStderr, Stdio};
 
 use crate::harness::{Ended, Home, Registry};
 use crate::run::furnished;
@@ -298,4 +302,152 @@ fn where_a_cache_can_not_go_decides_whether_the_build_failed() {
     );
     let file = fs_err::read_to_string(home.path("taken/file"));
     assert_eq!(file.expect("there"), "somebody's");
+}
+
+#[test]
+fn a_command_has_one_cache_at_several_places() {
+    let Some(home) = furnished("") else {
+        return;
+    };
+    for (one, two) in [
+        ("", ""),
+        (",sharing=locked", ",sharing=locked"),
+        ("", ",sharing=private"),
+        ("", ",ro"),
+    ] {
+        say(
+            &home,
+            &format!("id=x,target=/1{one} --mount=type=cache,id=x,target=/d/2{two}"),
+            "echo one > /1/a; head -n9 /d/2/a; rm /1/a; ls /d/2; echo y > /y",
+        );
+        let mut digests = std::collections::BTreeSet::new();
+        for tier in ["root", "mapped", "one", "chroot"] {
+            let built = build(&home, &["--no-cache", &format!("--sandbox={tier}")]);
+            if built.code != Some(0) {
+                let said = built.stderr;
+                assert!(said.contains("can not be done here"), "{tier}: {said}");
+                continue;
+            }
+            assert_eq!(said(&built), ["one"], "{tier} {one} {two}");
+            digests.insert(built.ok().to_owned());
+        }
+        assert_eq!(digests.len(), 1, "{one} {two}");
+    }
+}
+
+/// Takes caches as commands of another build have them: nobody else may.
+fn taken(home: &Home, ids: &[&str]) -> BTreeMap<String, fs_err::File> {
+    let mounts: Vec<String> = ids
+        .iter()
+        .map(|id| format!("id={id},target=/{id}"))
+        .collect();
+    say(home, &mounts.join(" --mount=type=cache,"), "echo y > /y");
+    build(home, &[]).ok();
+    let entries = |path| fs_err::read_dir(path).expect("there");
+    let paths = |path| entries(path).map(|entry| entry.expect("there").path());
+    let homes = paths(home.path(".local/share/wharf/run")).map(|home| home.join("caches"));
+    let caches = homes.filter(|caches| caches.exists()).flat_map(paths);
+    let locked = caches.map(|cache| {
+        let id = fs_err::read_to_string(cache.join("id")).expect("read");
+        let lock = fs_err::File::open(cache.join("lock")).expect("there");
+        lock.file().lock().expect("nobody has it");
+        (id, lock)
+    });
+    locked.collect()
+}
+
+/// Is a build that is under way.
+struct Going {
+    child: Child,
+    errors: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Going {
+    fn start(home: &Home) -> Self {
+        let mut child = home
+            .command(&["build", "--jobs=2", "c"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let errors = BufReader::new(child.stderr.take().expect("piped"));
+        Self {
+            child,
+            errors,
+            said: String::new(),
+        }
+    }
+
+    /// Reads until so many commands wait for a cache.
+    fn until_waiting(&mut self, count: usize) {
+        let waits = "warning: another command has the cache";
+        while self.said.matches(waits).count() < count {
+            let read = self.errors.read_line(&mut self.said).expect("read");
+            assert_ne!(read, 0, "{}", self.said);
+        }
+    }
+
+    fn end(mut self) -> Ended {
+        while self.errors.read_line(&mut self.said).expect("read") > 0 {}
+        let output = self.child.wait_with_output().expect("it ends");
+        Ended {
+            code: output.status.code(),
+            bytes: output.stdout,
+            stderr: self.said,
+        }
+    }
+}
+
+#[test]
+fn two_commands_never_wait_for_each_other() {
+    let Some(home) = furnished("") else {
+        return;
+    };
+    let locks = taken(&home, &["p", "q"]);
+    let of = |id: &str, target: &str| {
+        format!("--mount=type=cache,id={id},target={target},sharing=locked")
+    };
+    let stage = |name: &str, [one, two]: [&str; 2]| {
+        let (one, two) = (of(one, "/1"), of(two, "/2"));
+        format!("FROM scratch AS {name}\nCOPY sh /bin/\nRUN {one} {two} echo {name} > /{name}\n")
+    };
+    let stages = [stage("a", ["p", "q"]), stage("b", ["q", "p"])].concat();
+    let last = "FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n";
+    home.write("c/Dockerfile", &format!("{stages}{last}"));
+    let mut going = Going::start(&home);
+    // Each has the first one that it takes as soon as that is free.
+    going.until_waiting(2);
+    assert_eq!(locks.len(), 2);
+    drop(locks);
+    going.end().ok();
+}
+
+#[test]
+fn a_build_that_failed_waits_for_no_cache() {
+    let Some(home) = furnished("") else {
+        return;
+    };
+    let mut locks = taken(&home, &["held", "free"]);
+    let stage = |name: &str, id: &str, command: &str| {
+        let mount = format!("--mount=type=cache,id={id},target=/1,sharing=locked");
+        format!("FROM scratch AS {name}\nCOPY sh /bin/\nRUN {mount} {command}\n")
+    };
+    let stages = [
+        stage("a", "held", "echo a > /a"),
+        stage("b", "free", "exit 3"),
+    ];
+    let last = "FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n";
+    home.write("c/Dockerfile", &format!("{}{last}", stages.concat()));
+    let mut going = Going::start(&home);
+    going.until_waiting(2);
+    drop(locks.remove("free"));
+    let ended = going.end();
+    let said = ended.failed(7);
+    assert!(
+        said.contains("error: the command failed with code 3\n"),
+        "{said}"
+    );
+    assert!(locks.contains_key("held"));
 }

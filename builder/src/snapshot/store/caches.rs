@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dockerfile::Sharing;
 use oci::Digest;
 
 use crate::error::{Error, ErrorKind};
@@ -31,6 +32,13 @@ impl Cache {
         }
     }
 
+    /// Names the directory of the caches of an id. Whoever waits for several
+    /// takes them in the order of these names, so that no two wait for each
+    /// other.
+    pub(crate) fn place(id: &str) -> String {
+        chain::name(&Digest::sha256(id.as_bytes()))
+    }
+
     /// Gives the name of its files in its directory.
     pub(crate) fn name(&self) -> &'static [u8] {
         FILES.as_bytes()
@@ -39,33 +47,32 @@ impl Cache {
 
 impl Home {
     /// Finds the directory of a cache mount, which may not be there yet, and
-    /// holds it. `held` says who else may have it at a time; where others may
-    /// not and one does, there is another one of the same name, or it `waits` and
-    /// says so.
+    /// holds it. `sharing` says who else may have it at a time. Where others may
+    /// not and one does, there is another one of the same name, or it is tried
+    /// again after each `pause`, until that fails.
     pub(crate) fn cache(
         &self,
         id: &str,
-        sharing: dockerfile::Sharing,
-        waits: &dyn Fn(),
+        sharing: Sharing,
+        pause: &mut dyn FnMut() -> Result<(), Error>,
     ) -> Result<Cache, Error> {
-        let take = |number: usize| {
-            let directory = self.of_cache(id, number)?;
-            let lock = directory.join(LOCK);
-            let lock = match sharing {
-                dockerfile::Sharing::Shared => Some(Lock::wait(&lock, Held::Shared)?),
-                dockerfile::Sharing::Locked => match Lock::attempt(&lock, Held::Alone)? {
-                    None => {
-                        waits();
-                        Some(Lock::wait(&lock, Held::Alone)?)
-                    }
-                    held => held,
-                },
-                dockerfile::Sharing::Private => Lock::attempt(&lock, Held::Alone)?,
-            };
-            Ok::<_, Error>(lock.map(|lock| Cache::new(directory, lock)))
+        let held = match sharing {
+            Sharing::Private => return self.free_cache(id),
+            Sharing::Shared => Held::Shared,
+            Sharing::Locked => Held::Alone,
         };
+        loop {
+            if let Some(cache) = self.try_cache(id, 0, held)? {
+                return Ok(cache);
+            }
+            pause()?;
+        }
+    }
+
+    /// Holds the first cache of a name that nobody has.
+    fn free_cache(&self, id: &str) -> Result<Cache, Error> {
         for number in 0..CACHES_LIMIT {
-            if let Some(cache) = take(number)? {
+            if let Some(cache) = self.try_cache(id, number, Held::Alone)? {
                 return Ok(cache);
             }
         }
@@ -73,12 +80,17 @@ impl Home {
         Err(Error::new(ErrorKind::Storage, message))
     }
 
+    fn try_cache(&self, id: &str, number: usize, held: Held) -> Result<Option<Cache>, Error> {
+        // Made anew where it was pruned meanwhile.
+        let directory = self.of_cache(id, number)?;
+        let lock = Lock::attempt(&directory.join(LOCK), held)?;
+        Ok(lock.map(|lock| Cache::new(directory, lock)))
+    }
+
     /// Finds the directory of a cache mount that commands share, and holds it
     /// alone; `None` where one has it just now.
     pub(crate) fn cache_alone(&self, id: &str) -> Result<Option<Cache>, Error> {
-        let directory = self.of_cache(id, 0)?;
-        let lock = Lock::attempt(&directory.join(LOCK), Held::Alone)?;
-        Ok(lock.map(|lock| Cache::new(directory, lock)))
+        self.try_cache(id, 0, Held::Alone)
     }
 
     /// Holds the cache of a directory that a command had, for as long as its
@@ -98,10 +110,10 @@ impl Home {
 
     /// Says whether a command that wants a cache now would find it empty, as
     /// far as that can be told before the command has it.
-    pub(crate) fn lacks_cache(&self, id: &str, sharing: dockerfile::Sharing) -> bool {
+    pub(crate) fn lacks_cache(&self, id: &str, sharing: Sharing) -> bool {
         let is_free = |number: &usize| {
             let lock = self.cache_path(id, *number).join(LOCK);
-            sharing != dockerfile::Sharing::Private
+            sharing != Sharing::Private
                 || !lock.exists()
                 || matches!(Lock::attempt(&lock, Held::Alone), Ok(Some(_)))
         };
@@ -113,7 +125,7 @@ impl Home {
     }
 
     fn cache_path(&self, id: &str, number: usize) -> PathBuf {
-        let name = chain::name(&Digest::sha256(id.as_bytes()));
+        let name = Cache::place(id);
         let name = match number {
             0 => name,
             number => format!("{name}-{number}"),
@@ -126,7 +138,77 @@ impl Home {
         let directory = self.cache_path(id, number);
         make(&directory)?;
         let path = directory.join(ID);
-        fs_err::write(&path, id).map_err(|error| stored("write", &path, error))?;
+        // Whoever waits comes here often.
+        if !path.exists() {
+            fs_err::write(&path, id).map_err(|error| stored("write", &path, error))?;
+        }
         Ok(directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().to_owned();
+        (directory, Home { path })
+    }
+
+    fn at_once() -> Result<(), Error> {
+        panic!("nobody has it");
+    }
+
+    #[test]
+    fn a_cache_that_is_taken_is_tried_again_after_each_pause() {
+        for (first, second) in [
+            (Sharing::Locked, Sharing::Locked),
+            (Sharing::Locked, Sharing::Shared),
+            (Sharing::Shared, Sharing::Locked),
+        ] {
+            let (_directory, home) = home();
+            let mut taken = Some(home.cache("x", first, &mut at_once).expect("taken"));
+            let mut pauses = 0;
+            let cache = home.cache("x", second, &mut || {
+                pauses += 1;
+                if pauses == 3 {
+                    taken = None;
+                }
+                Ok(())
+            });
+            assert!(cache.is_ok(), "{first:?} {second:?}");
+            assert_eq!(pauses, 3, "{first:?} {second:?}");
+        }
+    }
+
+    #[test]
+    fn a_cache_that_stays_taken_is_not_waited_for_when_a_pause_fails() {
+        let (_directory, home) = home();
+        let _taken = home.cache("x", Sharing::Locked, &mut at_once);
+        let mut pauses = 0;
+        let cache = home.cache("x", Sharing::Locked, &mut || {
+            pauses += 1;
+            match pauses {
+                3 => Err(Error::new(ErrorKind::Command, "stopped")),
+                _ => Ok(()),
+            }
+        });
+        assert_eq!(cache.expect_err("stopped").to_string(), "stopped");
+    }
+
+    #[test]
+    fn who_shares_or_takes_another_one_does_not_wait() {
+        let (_directory, home) = home();
+        let take = |sharing| home.cache("x", sharing, &mut at_once).expect("taken");
+        let (one, two) = (take(Sharing::Shared), take(Sharing::Shared));
+        assert_eq!(one.files, two.files);
+        let (three, four) = (take(Sharing::Private), take(Sharing::Private));
+        let mut all = [&one, &three, &four]
+            .map(|cache| cache.files.clone())
+            .to_vec();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! A command with everything that it needs, and the thread that it is run on.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 
 use layer::{EntryPath, Operation, Tree};
@@ -263,7 +263,10 @@ impl Job {
         prepared: &Prepared,
         streams: [OwnedFd; 3],
     ) -> Result<Ended, Error> {
-        let mut mounting = Mounting::new(self, snapshots, prepared, streams);
+        let [_, _, stop] = &streams;
+        // All of them before anything is made: they may have to be waited for.
+        let caches = self.caching.take(snapshots, stop.as_fd())?;
+        let mut mounting = Mounting::new(self, (snapshots, prepared), streams, caches);
         mounting.standing()?;
         mounting.asked()?;
         mounting.scripts()?;

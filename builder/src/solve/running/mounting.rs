@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use layer::{EntryPath, Form, Metadata, Operation, Time, Tree};
-use sandbox::{Mount, MountKind};
+use sandbox::{Isolation, Mount, MountKind};
 
 use crate::error::{Error, ErrorKind};
 use crate::snapshot::{Cache, Prepared, Snapshots};
@@ -27,8 +27,10 @@ pub(super) struct Mounting<'a> {
     streams: usize,
     /// Where the files of a mount are, by its place in the plan.
     sources: Vec<Option<PathBuf>>,
-    /// Held for as long as this is.
-    caches: Vec<Cache>,
+    /// By their ids; held for as long as this is.
+    caches: BTreeMap<&'a str, Cache>,
+    /// Where caches are put that can be in one place alone, by their ids.
+    moved: BTreeMap<&'a str, &'a EntryPath>,
 }
 
 /// The permissions of a directory in memory, as `/tmp` has them.
@@ -37,12 +39,12 @@ const TMPFS_MODE: u32 = 0o1777;
 const CACHE_MODE: u16 = 0o755;
 
 impl<'a> Mounting<'a> {
-    /// Starts with the streams of a command.
+    /// Starts with the streams of a command, and the caches that it has.
     pub(super) fn new(
         job: &'a Job,
-        snapshots: &'a Snapshots,
-        prepared: &'a Prepared,
+        (snapshots, prepared): (&'a Snapshots, &'a Prepared),
         streams: [OwnedFd; 3],
+        caches: BTreeMap<&'a str, Cache>,
     ) -> Self {
         Self {
             job,
@@ -52,7 +54,8 @@ impl<'a> Mounting<'a> {
             streams: streams.len(),
             descriptors: streams.into(),
             sources: Vec::new(),
-            caches: Vec::new(),
+            caches,
+            moved: BTreeMap::new(),
         }
     }
 
@@ -85,6 +88,7 @@ impl<'a> Mounting<'a> {
                 room.handle().stub(outer, path, mount.shape)?;
             }
             self.sources.push(source.clone());
+            let source = source.map(|source| self.once(mount, source)).transpose()?;
             if let Some(kind) = self.kind(number, &mount.kind, source)? {
                 self.mount(&mount.target, kind);
             }
@@ -162,15 +166,19 @@ impl<'a> Mounting<'a> {
         Ok(())
     }
 
-    /// Writes a file for this command alone. Whoever looks at it sees no time
-    /// of this machine.
+    /// Writes a file for this command alone.
     fn own_file(&self, name: &str, content: &[u8]) -> Result<PathBuf, Error> {
         let path = self.prepared.own().join(name);
         fs_err::write(&path, content).map_err(stored)?;
-        let flags = rustix::fs::AtFlags::empty();
-        rustix::fs::utimensat(rustix::fs::CWD, &path, &self.job.time, flags)
-            .map_err(|errno| stored(errno.into()))?;
+        self.timed(&path)?;
         Ok(path)
+    }
+
+    /// Sees to it that whoever looks at a file sees no time of this machine.
+    fn timed(&self, path: &Path) -> Result<(), Error> {
+        let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::utimensat(rustix::fs::CWD, path, &self.job.time, flags)
+            .map_err(|errno| stored(errno.into()))
     }
 
     /// Has a file in memory come along.
@@ -195,16 +203,17 @@ impl<'a> Mounting<'a> {
                 let directory = self.prepared.own().join(format!("b{}", mount.number));
                 self.unpack(&directory, packed).map(Some)
             }
-            PlannedKind::Cache {
-                id,
-                sharing,
-                access,
-                ..
-            } => {
-                let (caching, wanted) = (&self.job.caching, (id.as_str(), *sharing));
-                let cache = caching.take(self.snapshots, mount.number, wanted)?;
+            PlannedKind::Cache { id, access, .. } => {
+                let Some(cache) = self.caches.get(id.as_str()) else {
+                    return Ok(None);
+                };
+                let files = Some(cache.files.clone());
+                // At another place it was made ready already.
+                if self.sources.contains(&files) {
+                    return Ok(files);
+                }
                 if !cache.files.exists() {
-                    self.fill(&cache, access, packed)?;
+                    self.fill(cache, access, packed)?;
                 }
                 // Files of the build have one time. What is kept from before must
                 // not seem to be made of them: `make` and others go by times.
@@ -212,12 +221,33 @@ impl<'a> Mounting<'a> {
                 let before = Time::from_seconds(seconds.saturating_sub(1));
                 let room = self.snapshots.room();
                 room.handle().age(&cache.files, before)?;
-                let files = cache.files.clone();
-                self.caches.push(cache);
-                Ok(Some(files))
+                Ok(files)
             }
             _ => Ok(None),
         }
+    }
+
+    /// Gives what is put in the place of a mount. Where caches are moved there,
+    /// one that the command has elsewhere already is a link to that place.
+    fn once(&mut self, mount: &'a PlannedMount, source: PathBuf) -> Result<PathBuf, Error> {
+        let PlannedKind::Cache { id, read_only, .. } = &mount.kind else {
+            return Ok(source);
+        };
+        if self.snapshots.tier().isolation != Isolation::Chroot {
+            return Ok(source);
+        }
+        let Some(first) = self.moved.get(id.as_str()) else {
+            // Of what can not be written there is a copy.
+            if !read_only {
+                self.moved.insert(id, &mount.target);
+            }
+            return Ok(source);
+        };
+        let target = [b"/", first.as_bytes()].concat();
+        let link = self.prepared.own().join(format!("l{}", mount.number));
+        rustix::fs::symlink(target.as_slice(), &link).map_err(|errno| stored(errno.into()))?;
+        self.timed(&link)?;
+        Ok(link)
     }
 
     /// Makes a cache that nobody has used.
