@@ -41,8 +41,8 @@ pub(crate) struct Known {
 pub(crate) struct Imported {
     /// Where its blobs are.
     pub(crate) place: Place,
-    /// What it knows.
-    pub(crate) records: BTreeMap<Digest, Record>,
+    /// What it knows: each step once, whatever the number of its keys.
+    pub(crate) records: BTreeMap<Digest, Arc<Record>>,
 }
 
 impl Known {
@@ -160,8 +160,7 @@ impl Memory {
                 registry: name.registry().clone(),
                 repository: name.repository().clone(),
             };
-            let digest = layer.descriptor.digest;
-            let noted = self.library.add_origin(&digest, &origin).await;
+            let noted = self.suggest(&layer.descriptor.digest, &origin).await;
             noted.map_err(|error| Error::image("can not note where a layer is", error))?;
         }
         Ok(Known {
@@ -169,6 +168,22 @@ impl Memory {
             place: imported.place.clone(),
             is_foreign: true,
         })
+    }
+
+    /// Notes that a layer is somewhere, behind all places that are known to have
+    /// it: nothing was read there yet, and an image that has the layer outlives
+    /// the build that believed this cache. It can not stay away altogether, as
+    /// such an image is pushed from there.
+    async fn suggest(&self, layer: &Digest, origin: &Origin) -> Result<(), image::Error> {
+        let known = self.library.origins(layer).await?;
+        if known.contains(origin) {
+            return Ok(());
+        }
+        // The latest comes first.
+        for origin in std::iter::once(origin).chain(known.iter().rev()) {
+            self.library.add_origin(layer, origin).await?;
+        }
+        Ok(())
     }
 }
 
@@ -179,5 +194,80 @@ fn known(record: Record) -> Known {
         place: here(&digest.unwrap_or_else(|| Digest::sha256(b""))),
         record,
         is_foreign: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oci::{Descriptor, MediaType};
+
+    use super::*;
+    use crate::cache::record::LayerRecord;
+
+    /// A memory with one cache of a registry, which has one layer.
+    fn memory(library: &Library, layer: Digest, registry: &str) -> (Digest, Memory) {
+        let record = Record {
+            layer: Some(LayerRecord {
+                descriptor: Descriptor::new(MediaType::OCI_LAYER_GZIP, layer, 1),
+                diff_id: layer,
+            }),
+            ..Record::default()
+        };
+        let name = format!("{registry}/shop:cache").parse().expect("a name");
+        let key = Digest::sha256(b"key");
+        let imported = Imported {
+            place: Place::Registry(name),
+            records: BTreeMap::from([(key, Arc::new(record))]),
+        };
+        (key, Memory::new(library, Cache::Use, vec![imported]))
+    }
+
+    fn origin(registry: &str) -> Origin {
+        Origin {
+            registry: registry.parse().expect("a registry"),
+            repository: "shop".parse().expect("a repository"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_cache_says_of_a_place_comes_behind_what_is_known() {
+        let home = tempfile::tempdir().expect("a directory");
+        let library = Library::open(home.path()).expect("a library");
+        let layer = Digest::sha256(b"layer");
+        let [first, second, foreign] = ["one.test", "two.test", "foreign.test"];
+        for known in [second, first] {
+            let noted = library.add_origin(&layer, &origin(known)).await;
+            noted.expect("noted");
+        }
+        // Twice, as in two builds.
+        for _ in 0..2 {
+            let (key, memory) = memory(&library, layer, foreign);
+            let found = memory.find(&key).await.expect("readable").expect("there");
+            assert!(found.is_foreign);
+            let origins = library.origins(&layer).await.expect("readable");
+            assert_eq!(origins, [first, second, foreign].map(origin));
+        }
+        // Where nobody else is known to have it, an image can be pushed from there.
+        let lone = Digest::sha256(b"another layer");
+        let (key, memory) = memory(&library, lone, foreign);
+        memory.find(&key).await.expect("readable").expect("there");
+        let origins = library.origins(&lone).await.expect("readable");
+        assert_eq!(origins, [origin(foreign)]);
+        // Nor is it believed by a build that knows nothing of the cache.
+        let alone = Memory::new(&library, Cache::Use, Vec::new());
+        assert!(alone.find(&key).await.expect("readable").is_none());
+    }
+
+    #[tokio::test]
+    async fn what_a_cache_said_is_not_kept() {
+        let home = tempfile::tempdir().expect("a directory");
+        let library = Library::open(home.path()).expect("a library");
+        let layer = library.keep("layer".into()).await.expect("kept");
+        let (key, memory) = memory(&library, layer, "foreign.test");
+        let found = memory.find(&key).await.expect("readable").expect("there");
+        memory.note(&[key], &found).await.expect("noted");
+        assert!(memory.find(&key).await.expect("readable").is_some());
+        let alone = Memory::new(&library, Cache::Use, Vec::new());
+        assert!(alone.find(&key).await.expect("readable").is_none());
     }
 }

@@ -14,6 +14,7 @@ mod import;
 mod name;
 mod pack;
 mod quota;
+mod unpack;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

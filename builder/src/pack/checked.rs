@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use oci::{Algorithm, Digest, Hasher};
+use oci::{Digest, Hasher};
 
 use crate::error::{Error, ErrorKind};
 use crate::pack::contents::Bounded;
@@ -53,7 +53,7 @@ pub(super) fn verified<T>(
     take: impl FnOnce(&mut Unpacking<'_>) -> Result<T, Halt>,
 ) -> Result<T, Error> {
     let read = |packed| {
-        let mut checked = Unpacking::new(packed, layer).map_err(Halt::Content)?;
+        let mut checked = Unpacking::new(packed, layer, diff_id).map_err(Halt::Content)?;
         let taken = take(&mut checked)?;
         checked.finish(diff_id).map_err(Halt::Content)?;
         Ok(taken)
@@ -126,12 +126,13 @@ impl<R: Read> Read for Pouring<'_, R> {
 }
 
 impl<'a> Unpacking<'a> {
-    fn new(packed: impl Read + Send + 'a, layer: Digest) -> Result<Self, Error> {
+    /// Digests by the algorithm of what the config says, whichever that is.
+    fn new(packed: impl Read + Send + 'a, layer: Digest, diff_id: &Digest) -> Result<Self, Error> {
         let plain = layer::decompress(packed)
             .map_err(|error| Error::layer(format!("the layer `{layer}` can not be read"), error))?;
         Ok(Self {
             plain: Bounded::new(plain),
-            hasher: Hasher::unbroken(Algorithm::Sha256),
+            hasher: Hasher::unbroken(diff_id.algorithm()),
             layer,
         })
     }
@@ -141,7 +142,7 @@ impl<'a> Unpacking<'a> {
         let layer = self.layer;
         io::copy(&mut self, &mut io::sink()).map_err(|error| unreadable(layer, error))?;
         let actual = self.hasher.finish();
-        if diff_id.algorithm() == Algorithm::Sha256 && actual != *diff_id {
+        if actual != *diff_id {
             return Err(Error::new(
                 ErrorKind::Mismatch,
                 format!(
@@ -158,5 +159,35 @@ impl Read for Unpacking<'_> {
         let read = self.plain.read(buffer)?;
         self.hasher.update(buffer.get(..read).unwrap_or_default());
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oci::Algorithm;
+
+    use super::*;
+
+    #[test]
+    fn what_a_layer_holds_is_checked_whatever_digests_it() {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let digest = |bytes: &[u8]| {
+                let mut hasher = Hasher::unbroken(algorithm);
+                hasher.update(bytes);
+                hasher.finish()
+            };
+            let archive = [0; 1024];
+            let layer = Digest::sha256(&archive);
+            let read = |diff_id| {
+                verified(&mut &archive[..], layer, &diff_id, |plain| {
+                    let mut all = Vec::new();
+                    plain.read_to_end(&mut all).expect("readable");
+                    Ok(all)
+                })
+            };
+            assert_eq!(read(digest(&archive)).expect("as promised"), archive);
+            let error = read(digest(b"another")).expect_err("another layer");
+            assert_eq!(error.kind(), ErrorKind::Mismatch);
+        }
     }
 }

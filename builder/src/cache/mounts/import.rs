@@ -3,32 +3,34 @@
 //! the cache is empty, and somebody is told.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufReader, Read, Seek as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use image::{AT_ONCE, ErrorKind as ImageErrorKind, Images, Inspected, Place, PlatformChoice};
+use image::{ErrorKind as ImageErrorKind, Images, Inspected, Place, PlatformChoice};
 use layer::{EntryPath, Form, Kind, LayerIndex, Operation, Rights, Tree};
-use oci::Descriptor;
 
 use crate::blocking;
+use crate::cache::mounts::unpack::{Room, Unpacked, unpack};
 use crate::cache::mounts::{MountId, MountSource, chain, compose, is_meant};
 use crate::error::{Error, ErrorKind};
 use crate::events::{Event, Progress};
 use crate::request::Request;
 use crate::worker::Handle;
 
-/// How many entries all layers of an artefact have at most.
-const ENTRIES_LIMIT: usize = 4_000_000;
+/// How long it is waited for what a place has of a cache, before the command
+/// that has the cache is run without it.
+const FINDING_LIMIT: Duration = Duration::from_secs(10);
+/// How long a layer of an artefact may not come on.
+const SILENCE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Is what a cache is filled from.
 #[derive(Debug)]
 pub(crate) struct Seed {
-    /// Layers, uncompressed, and what is to be done with each, in this order.
-    parts: Vec<(std::fs::File, Vec<Operation>)>,
+    /// Files with layers, uncompressed, and what is to be done with each layer,
+    /// in this order.
+    pub(super) parts: Vec<(Arc<fs_err::File>, Vec<Operation>)>,
 }
 
 impl Seed {
@@ -42,32 +44,103 @@ impl Seed {
         handle.make(directory)?;
         for (file, operations) in &self.parts {
             let how = (Form::Plain, rights);
-            handle.perform(directory, operations.clone(), file.as_fd(), how)?;
+            let file = file.file().as_fd();
+            handle.perform(directory, operations.clone(), file, how)?;
         }
         Ok(())
     }
 }
 
 /// Finds the artefact of a cache, and fetches it: by the first source that has
-/// one that is sound. Whatever is wrong is told and no more.
+/// one that is sound. Whatever is wrong is told and no more, and who does not
+/// answer is not waited for.
 pub(crate) async fn find(
     images: &Images,
     request: &Request,
     sources: &[MountSource],
     id: &MountId,
 ) -> Option<Seed> {
-    let progress = request.progress.as_ref();
-    for source in sources.iter().filter(|source| is_meant(&source.ids, id)) {
-        for tag in id.tags(&source.key) {
-            let place = source.place.at(&tag);
-            match fetch(images, (&place, id), &request.scratch, source.quota).await {
-                Ok(Some(seed)) => return Some(seed),
-                Ok(None) => {}
-                Err(error) => warn(progress, id, &place, &error),
+    let finding = Finding {
+        images,
+        scratch: &request.scratch,
+        progress: request.progress.as_ref(),
+        limit: FINDING_LIMIT,
+        silence: SILENCE_LIMIT,
+    };
+    finding.find(sources, id).await
+}
+
+/// Looks for artefacts.
+pub(super) struct Finding<'a> {
+    pub(super) images: &'a Images,
+    pub(super) scratch: &'a Path,
+    pub(super) progress: &'a dyn Progress,
+    /// How long it is waited for what a place has.
+    pub(super) limit: Duration,
+    /// How long a layer may not come on.
+    pub(super) silence: Duration,
+}
+
+impl Finding<'_> {
+    pub(super) async fn find(&self, sources: &[MountSource], id: &MountId) -> Option<Seed> {
+        for source in sources.iter().filter(|source| is_meant(&source.ids, id)) {
+            for tag in id.tags(&source.key) {
+                let place = source.place.at(&tag);
+                let inspecting = self.images.inspect(&place, &PlatformChoice::All);
+                let inspected = match tokio::time::timeout(self.limit, inspecting).await {
+                    Ok(Ok(inspected)) => inspected,
+                    Ok(Err(error)) if error.kind() == ImageErrorKind::NotFound => continue,
+                    Ok(Err(error)) => {
+                        let error = Error::image("it can not be read", error);
+                        warn(self.progress, id, &place, &error);
+                        continue;
+                    }
+                    Err(_elapsed) => {
+                        let message = format!("there was no answer after {:?}", self.limit);
+                        let error = Error::new(ErrorKind::Image, message);
+                        warn(self.progress, id, &place, &error);
+                        // Nor would there be one for another tag.
+                        break;
+                    }
+                };
+                match self.fetch(&inspected, id, Room::new(source.quota)).await {
+                    Ok(seed) => return Some(seed),
+                    Err(error) => warn(self.progress, id, &place, &error),
+                }
             }
         }
+        None
     }
-    None
+
+    /// Fetches an artefact.
+    pub(super) async fn fetch(
+        &self,
+        inspected: &Inspected,
+        id: &MountId,
+        room: Room,
+    ) -> Result<Seed, Error> {
+        let layers = compose::layers(&inspected.manifest, id)?;
+        let from = (self.images, &inspected.place);
+        let unpacked = unpack(from, layers, self.scratch, room, self.silence).await?;
+        blocking::run(move || seed(unpacked)).await
+    }
+}
+
+/// Decides what is to be done with layers. It blocks.
+fn seed(layers: Vec<Unpacked>) -> Result<Seed, Error> {
+    let indexes: Vec<&LayerIndex> = layers.iter().map(|layer| &layer.index).collect();
+    let all = operations(&indexes)?;
+    let parts = layers.into_iter().zip(all).map(|(layer, mut operations)| {
+        for operation in &mut operations {
+            if let Operation::File { offset, .. } = operation {
+                *offset = offset.saturating_add(layer.start);
+            }
+        }
+        (layer.file, operations)
+    });
+    Ok(Seed {
+        parts: parts.collect(),
+    })
 }
 
 fn warn(progress: &dyn Progress, id: &MountId, place: &Place, error: &Error) {
@@ -82,90 +155,10 @@ fn warn(progress: &dyn Progress, id: &MountId, place: &Place, error: &Error) {
     });
 }
 
-/// Fetches an artefact; `None` where there is none.
-async fn fetch(
-    images: &Images,
-    (place, id): (&Place, &MountId),
-    scratch: &Path,
-    quota: u64,
-) -> Result<Option<Seed>, Error> {
-    let inspected = match images.inspect(place, &PlatformChoice::All).await {
-        Ok(inspected) => inspected,
-        Err(error) if error.kind() == ImageErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::image("it can not be read", error)),
-    };
-    let Inspected { manifest, .. } = inspected;
-    let left = Arc::new(AtomicU64::new(quota));
-    let layers = compose::layers(&manifest, id)?.iter();
-    let layers = layers.map(|layer| unpacked(images, (place, layer), scratch, &left));
-    let layers = futures_util::stream::iter(layers.collect::<Vec<_>>());
-    let layers: Vec<_> = layers.buffered(AT_ONCE).try_collect().await?;
-    let seed = blocking::run(move || {
-        let indexes: Vec<&LayerIndex> = layers.iter().map(|(_, index)| index).collect();
-        let operations = operations(&indexes)?;
-        let files = layers.into_iter().map(|(file, _)| file);
-        Ok(Seed {
-            parts: files.zip(operations).collect(),
-        })
-    });
-    seed.await.map(Some)
-}
-
-/// Fetches a layer, and decompresses it: to as many bytes at most as are left
-/// for all layers.
-async fn unpacked(
-    images: &Images,
-    (place, layer): (&Place, &Descriptor),
-    scratch: &Path,
-    left: &Arc<AtomicU64>,
-) -> Result<(std::fs::File, LayerIndex), Error> {
-    let context = format!("its layer `{}` can not be read", layer.digest);
-    let stream = images.blob(place, layer).await;
-    let stream = stream.map_err(|error| Error::image(context.clone(), error))?;
-    let (scratch, left) = (scratch.to_owned(), Arc::clone(left));
-    blocking::consume(stream, move |incoming| {
-        let stored = |error| {
-            let context = format!("can not write into `{}`", scratch.display());
-            Error::caused(ErrorKind::Storage, context, error)
-        };
-        let wrong = |error| Error::layer(context.clone(), error);
-        let file = tempfile::tempfile_in(&scratch).map_err(stored)?;
-        let mut file = fs_err::File::from_parts(file, scratch.join("cache"));
-        let plain = layer::decompress(incoming).map_err(wrong)?;
-        io::copy(&mut Bounded { plain, left }, &mut file)
-            .map_err(|error| Error::caused(ErrorKind::Storage, context.clone(), error))?;
-        file.rewind().map_err(stored)?;
-        let index = LayerIndex::read(&mut BufReader::new(&file)).map_err(wrong)?;
-        Ok((file.into_parts().0, index))
-    })
-    .await
-}
-
-/// Reads no more than is left for all layers.
-struct Bounded<R> {
-    plain: R,
-    left: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.plain.read(buffer)?;
-        let take = |left: u64| left.checked_sub(read as u64);
-        let taken = self.left.fetch_update(Relaxed, Relaxed, take);
-        let over = |_left| io::Error::other("the artefact unpacks to more than its quota");
-        taken.map_err(over).map(|_before| read)
-    }
-}
-
 /// Lists what is to be done to an empty directory: for the first layer, which
 /// has directories, links and pipes, and then for each of the others, which
 /// have files in those, each path once.
 pub(super) fn operations(layers: &[&LayerIndex]) -> Result<Vec<Vec<Operation>>, Error> {
-    let entries = layers.iter().map(|layer| layer.records().len());
-    if entries.fold(0, usize::saturating_add) > ENTRIES_LIMIT {
-        let message = format!("it has more than {ENTRIES_LIMIT} entries");
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
     let wrong = |error| Error::layer("its layers do not fit", error);
     let Some((frame, others)) = layers.split_first() else {
         return Ok(Vec::new());

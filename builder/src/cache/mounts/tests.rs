@@ -2,20 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read, Seek as _};
+use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use image::{AT_ONCE, BlobStream, Images, Inspected, Place, PlatformChoice};
 use layer::{
     ContentPlace, Contents, DeviceKind, Directory, Entry, EntryPath, Form, Given, Kind, LayerIndex,
     Metadata, Observation, Rights, Time,
 };
-use oci::{Descriptor, Digest};
+use oci::{Descriptor, Digest, Manifest, MediaType, Platform};
 use proptest::prelude::*;
 
 use super::collect::{CachedFile, collect};
-use super::import::operations;
+use super::import::{Finding, operations};
 use super::pack::{Contained, Parcel};
+use super::unpack::{Room, brisk};
+use super::{MountId, MountKey, MountPlace, MountSource, compose};
+use crate::events::{Event, Progress};
 
 const TIME: i64 = 1_000_000;
 
@@ -331,4 +341,152 @@ fn what_is_no_cache_is_refused() {
     for (what, layers) in wrong {
         assert!(plan(layers).is_err(), "{what}");
     }
+}
+
+/// Remembers what was warned of.
+#[derive(Default)]
+struct Said(Mutex<Vec<String>>);
+
+impl Progress for Said {
+    fn note(&self, event: &Event<'_>) {
+        if let Event::Warned { message, .. } = event {
+            self.0.lock().expect("no panic").push((*message).to_owned());
+        }
+    }
+}
+
+fn id() -> MountId {
+    let platform = Platform {
+        architecture: "amd64".to_owned(),
+        os: "linux".to_owned(),
+        os_version: None,
+        os_features: Vec::new(),
+        variant: None,
+    };
+    MountId::new("cache", &platform)
+}
+
+fn images(scratch: &Path) -> Images {
+    let client = client::Client::new(client::Options::new("test/1")).expect("a client");
+    Images::new(client, None, scratch.to_owned())
+}
+
+/// Puts the artefact of a directory, a file to a layer, into a layout.
+async fn exported(images: &Images, from: &Path, scratch: &Path) -> Inspected {
+    let parcel = Parcel::new(scratch).expect("made");
+    let layers = pack((from, 1), &BTreeMap::new(), &parcel);
+    let manifest = compose::compose(&id(), &MountKey::Newest, &layers);
+    let manifest = Manifest::parse(manifest, &MediaType::OCI_MANIFEST).expect("a manifest");
+    let place = Place::layout(scratch.join("layout"), "cache".parse().expect("a tag"));
+    let delivery = images.delivery(&place).await.expect("a layout");
+    for layer in &layers {
+        let sent = delivery.blob(layer, &parcel.place()).await;
+        sent.expect("sent");
+    }
+    let config = manifest.config().expect("a config");
+    let sent = delivery.bytes(config, compose::EMPTY.into()).await;
+    sent.expect("sent");
+    delivery.name(&manifest).await.expect("named");
+    delivery.finish().await.expect("finished");
+    let inspected = images.inspect(&place, &PlatformChoice::All).await;
+    inspected.expect("there")
+}
+
+#[tokio::test]
+async fn layers_take_a_few_files_and_so_much_memory_however_many_there_are() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    fs_err::create_dir(&from).expect("made");
+    fs_err::create_dir(&to).expect("made");
+    for number in 0..40_usize {
+        let text = number.to_string().repeat(number * 50);
+        fs_err::write(from.join(format!("f{number}")), text).expect("written");
+    }
+    let images = images(folder.path());
+    let artefact = exported(&images, &from, folder.path()).await;
+    let said = Said::default();
+    let finding = Finding {
+        images: &images,
+        scratch: folder.path(),
+        progress: &said,
+        limit: Duration::from_secs(60),
+        silence: Duration::from_secs(60),
+    };
+    let fetched = finding.fetch(&artefact, &id(), Room::new(1 << 20)).await;
+    let seed = fetched.expect("sound");
+    assert_eq!(seed.parts.len(), 41);
+    let files: BTreeSet<_> = seed
+        .parts
+        .iter()
+        .map(|(file, _)| Arc::as_ptr(file))
+        .collect();
+    assert!(files.len() <= AT_ONCE, "{}", files.len());
+    let into = Directory::open(&to).expect("opened");
+    for (file, operations) in &seed.parts {
+        let how = (Form::Plain, ANYBODY);
+        layer::perform(operations, file.file(), &into, how).expect("done");
+    }
+    assert_eq!(told(&to), told(&from));
+
+    // What there is room for, all layers share.
+    let expected = ["its quota", "more entries", "more bytes of names"];
+    for (narrow, expected) in expected.into_iter().enumerate() {
+        let room = Room::new(1 << 20);
+        let (left, amount) = [
+            (&room.bytes, 30_000),
+            (&room.entries, 39),
+            (&room.text, 109),
+        ][narrow];
+        left.store(amount, Relaxed);
+        let refused = finding.fetch(&artefact, &id(), room).await;
+        let refused = super::chain(&refused.expect_err("too large"));
+        assert!(refused.contains(expected), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn who_never_answers_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a directory");
+    // It takes connections, as the kernel does that for it, and no more.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address").to_string();
+    let source = MountSource {
+        place: MountPlace::Registry(
+            address.parse().expect("a registry"),
+            "shop/mounts".parse().expect("a repository"),
+        ),
+        ids: Vec::new(),
+        key: MountKey::File(Digest::sha256(b"lock")),
+        quota: 1,
+    };
+    let (images, said) = (images(folder.path()), Said::default());
+    let finding = Finding {
+        images: &images,
+        scratch: folder.path(),
+        progress: &said,
+        limit: Duration::from_millis(50),
+        silence: Duration::from_millis(50),
+    };
+    assert!(finding.find(&[source], &id()).await.is_none());
+    let said = said.0.into_inner().expect("no panic");
+    // Of two tags the second one is not asked for.
+    assert_eq!(said.len(), 1, "{said:?}");
+    let expected =
+        format!("the cache `cache` can not be filled from `docker://{address}/shop/mounts:");
+    assert!(said[0].starts_with(&expected), "{said:?}");
+    assert!(
+        said[0].ends_with("there was no answer after 50ms"),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_layer_that_does_not_come_on_is_given_up() {
+    let first = || futures_util::stream::iter([Ok(Bytes::from_static(b"first"))]);
+    let whole: BlobStream = Box::pin(first());
+    let (whole, fell_silent) = brisk(whole, Duration::from_secs(60));
+    assert_eq!((whole.count().await, fell_silent.load(Relaxed)), (1, false));
+    let stuck: BlobStream = Box::pin(first().chain(futures_util::stream::pending()));
+    let (stuck, fell_silent) = brisk(stuck, Duration::from_millis(20));
+    assert_eq!((stuck.count().await, fell_silent.load(Relaxed)), (1, true));
 }

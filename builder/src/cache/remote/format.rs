@@ -5,6 +5,7 @@
 //! path of this machine and no time among them: keys are digests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::{Descriptor, Digest, Manifest, ManifestError, MediaType};
@@ -210,7 +211,7 @@ fn form(keys: Vec<Digest>, record: &Record, place: impl Fn(&Digest) -> Option<us
 pub(super) fn read(
     manifest: &Manifest,
     config: &[u8],
-) -> Result<BTreeMap<Digest, Record>, Unreadable> {
+) -> Result<BTreeMap<Digest, Arc<Record>>, Unreadable> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
@@ -243,13 +244,14 @@ pub(super) fn read(
         {
             continue;
         }
-        let record = Record {
+        let keys = step.keys.get(..KEYS_LIMIT).unwrap_or(&step.keys).to_vec();
+        let record = Arc::new(Record {
             layer,
             warnings: shown(&step.warnings),
-            keys: step.keys.into_iter().take(KEYS_LIMIT).collect(),
-        };
+            keys,
+        });
         for key in &record.keys {
-            records.entry(*key).or_insert_with(|| record.clone());
+            records.entry(*key).or_insert_with(|| Arc::clone(&record));
         }
     }
     Ok(records)

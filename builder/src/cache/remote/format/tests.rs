@@ -64,13 +64,16 @@ fn distinct() -> impl Strategy<Value = Vec<Entry>> {
     })
 }
 
-fn records(entries: &[Entry]) -> BTreeMap<Digest, Record> {
+fn records(entries: &[Entry]) -> BTreeMap<Digest, Arc<Record>> {
     let pairs = entries.iter().flat_map(|entry| {
-        let record = Record {
+        let record = Arc::new(Record {
             keys: entry.keys.iter().copied().collect(),
             ..entry.record.clone()
-        };
-        entry.keys.iter().map(move |key| (*key, record.clone()))
+        });
+        entry
+            .keys
+            .iter()
+            .map(move |key| (*key, Arc::clone(&record)))
     });
     pairs.collect()
 }
@@ -254,6 +257,20 @@ fn a_config_is_as_large_as_it_may_be() {
         read.values()
             .all(|record| record.warnings.len() == WARNINGS_LIMIT)
     );
+}
+
+#[test]
+fn a_step_is_held_once_for_all_its_keys() {
+    let keys = (0..KEYS_LIMIT as u8).map(|number| Digest::sha256(&[number]));
+    let entry = Entry {
+        keys: keys.collect(),
+        record: Record::default(),
+    };
+    let written = write(&[entry], None).expect("a manifest");
+    let read = read(&written.manifest, &written.config).expect("readable");
+    assert_eq!(read.len(), KEYS_LIMIT);
+    let first = read.values().next().expect("one");
+    assert!(read.values().all(|record| Arc::ptr_eq(record, first)));
 }
 
 #[test]

@@ -6,8 +6,9 @@ use oci::{Descriptor, Digest, MediaType};
 use serde_json::{Value, json};
 
 use super::scene::{self, Machine, Said, chain, from_layout, image, key, step, to_layout};
+use crate::cache::record::Record;
 use crate::cache::remote::export::{ExportedStep, choose, export_all};
-use crate::cache::remote::import::import_all;
+use crate::cache::remote::import::{Cost, import_all, import_within};
 use crate::cache::remote::{CacheExtent, CacheFailure, CacheTarget};
 use crate::error::ErrorKind;
 use crate::solve::here;
@@ -32,13 +33,13 @@ async fn a_cache_goes_to_another_machine() {
     let read = other.import(&from_layout(&layout)).await.expect("readable");
     let read = read.expect("there");
     assert_eq!(read.records.len(), 4);
-    assert_eq!(read.records[&key("a")], scene::read("a", &steps[0]));
+    assert_eq!(*read.records[&key("a")], scene::read("a", &steps[0]));
     assert_eq!(
-        read.records[&key("the content of a")],
+        *read.records[&key("the content of a")],
         scene::read("a", &steps[0])
     );
     assert_eq!(
-        read.records[&key("nothing")],
+        *read.records[&key("nothing")],
         scene::read("nothing", &steps[2])
     );
     assert!(!read.records.contains_key(&key("b")));
@@ -55,7 +56,7 @@ async fn a_cache_goes_to_another_machine() {
     // What was found by one of its keys goes on by all.
     let found = steps.clone().map(|step| {
         let first = step.keys[..1].to_vec();
-        let record = read_all.records[&first[0]].clone();
+        let record = Record::clone(&read_all.records[&first[0]]);
         ExportedStep {
             keys: first,
             record,
@@ -279,6 +280,30 @@ async fn what_is_damaged_is_a_warning() {
     let all = import_all(&machine.images, &sources, &said).await;
     assert_eq!(all.len(), 1);
     assert_eq!(said.0.into_inner().expect("no panic").len(), 1);
+}
+
+#[tokio::test]
+async fn there_is_room_for_so_many_bytes_of_a_source() {
+    let machine = Machine::new();
+    let steps = [machine.step("a", true).await, machine.step("b", true).await];
+    let sources = ["small", "large"].map(|name| from_layout(&machine.path(name)));
+    for (name, steps) in [("small", &steps[..1]), ("large", &steps[..])] {
+        let target = to_layout(&machine.path(name), CacheExtent::Result);
+        machine.export(&target, steps).await.expect("written");
+    }
+    // A step takes some 340 bytes.
+    let cost = Cost {
+        bytes: 500,
+        ..Cost::USUAL
+    };
+    let said = Said::default();
+    let all = import_within(&machine.images, &sources, &said, cost).await;
+    let lengths: Vec<usize> = all.iter().map(|one| one.records.len()).collect();
+    assert_eq!(lengths, [2, 0]);
+    let said = said.0.into_inner().expect("no panic");
+    assert_eq!(said.len(), 1, "{said:?}");
+    let expected = format!("the caches of `{}` list steps in more than 500", sources[1]);
+    assert!(said[0].starts_with(&expected), "{said:?}");
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Caches in registries: the real one, where it was built.
 
+use std::net::TcpListener;
+use std::time::Duration;
+
 use ::image::{Origin, Place, Sent};
 use bytes::Bytes;
 use oci::{Descriptor, Digest, ImageName, Manifest, MediaType, Reference};
 use serde_json::json;
 
-use super::scene::{self, Machine, Said, Server, chain, key, to_registry};
+use super::scene::{self, Machine, Said, Server, chain, from_layout, key, to_layout, to_registry};
 use crate::cache::remote::export::{ExportedStep, export_all};
-use crate::cache::remote::{CacheDestination, CacheSource, CacheTarget};
+use crate::cache::remote::import::{Cost, import_within};
+use crate::cache::remote::{CacheDestination, CacheExtent, CacheSource, CacheTarget};
 
 /// Starts a registry, or says that there is none.
 fn server(machine: &Machine) -> Option<Server> {
@@ -35,7 +39,7 @@ async fn a_cache_goes_by_a_registry() {
         .await
         .expect("readable")
         .expect("there");
-    assert_eq!(read.records[&key("b")], scene::read("b", &steps[1]));
+    assert_eq!(*read.records[&key("b")], scene::read("b", &steps[1]));
 
     // Another repository of the same registry: nothing is uploaded but the
     // list, though the other machine has no layer.
@@ -100,6 +104,68 @@ async fn what_can_not_be_reached_is_said() {
     assert!(refused.starts_with("Image: "), "{refused}");
 }
 
+#[tokio::test]
+async fn who_never_answers_is_not_waited_for() {
+    let machine = Machine::new();
+    let steps = [machine.step("a", true).await];
+    let layout = machine.path("cache");
+    let target = to_layout(&layout, CacheExtent::Result);
+    machine.export(&target, &steps).await.expect("written");
+    // They take connections, as the kernel does that for them, and no more.
+    let silent = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let [first, last] = silent.each_ref().map(|listener| {
+        let address = listener.local_addr().expect("an address");
+        let name = format!("{address}/shop:cache");
+        CacheSource::Registry(name.parse().expect("a name"))
+    });
+    let sources = [first.clone(), from_layout(&layout), last.clone()];
+    let said = Said::default();
+    let cost = Cost {
+        time: Duration::from_secs(1),
+        ..Cost::USUAL
+    };
+    let all = import_within(&machine.images, &sources, &said, cost).await;
+    assert_eq!(all.len(), 1);
+    assert!(all[0].records.contains_key(&key("a")));
+    let said = said.0.into_inner().expect("no panic");
+    let expected = [first, last].map(|source| {
+        format!("the cache `{source}` was not there after 1s (the build goes on without it)")
+    });
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn all_caches_of_an_image_share_the_room() {
+    let (one, other) = (Machine::new(), Machine::new());
+    let Some(server) = server(&one) else { return };
+    let name = server.name("shop:1");
+    let pushed = push_manifest(&one, &name, &image("shop")).await;
+    let targets = [CacheTarget {
+        destination: CacheDestination::Inline,
+        ..to_registry(&name)
+    }];
+    let said = Said::default();
+    for word in ["a", "b", "c"] {
+        let steps = [one.step(word, true).await];
+        let all = export_all(&one.images, &targets, &steps, &pushed, &said).await;
+        let inline = all.expect("nothing to fail").inline.expect("asked for");
+        inline.push(&one.images, &name).await.expect("pushed");
+    }
+    let sources = [CacheSource::Registry(name.clone())];
+    for (bytes, steps, warnings) in [(10_000, 3, 0), (800, 2, 1), (500, 1, 1)] {
+        let said = Said::default();
+        let cost = Cost {
+            bytes,
+            ..Cost::USUAL
+        };
+        let all = import_within(&other.images, &sources, &said, cost).await;
+        // Each has two keys.
+        assert_eq!(all[0].records.len(), 2 * steps);
+        let said = said.0.into_inner().expect("no panic");
+        assert_eq!(said.len(), warnings, "{said:?}");
+    }
+}
+
 /// Pushes bytes as a manifest, and gives how an index lists it.
 async fn push_manifest(machine: &Machine, name: &ImageName, manifest: &Manifest) -> Descriptor {
     let place = Place::Registry(name.clone());
@@ -154,7 +220,7 @@ async fn an_inline_cache_refers_to_its_image() {
         .await
         .expect("readable")
         .expect("there");
-    assert_eq!(read.records[&key("a")], scene::read("a", &steps[0]));
+    assert_eq!(*read.records[&key("a")], scene::read("a", &steps[0]));
     assert!(!read.records.contains_key(&key("b")));
 
     // Somebody makes an index of two such images.

@@ -11,7 +11,7 @@ use oci::{Descriptor, Digest, ImageName, MediaType};
 use crate::cache::memory::Imported;
 use crate::cache::record::{LayerRecord, Record};
 use crate::cache::remote::export::{ExportedStep, export_all};
-use crate::cache::remote::import::import;
+use crate::cache::remote::import::{Cost, import};
 use crate::cache::remote::{
     CacheDestination, CacheExtent, CacheFailure, CacheSent, CacheSource, CacheTarget, cache_tag,
 };
@@ -64,7 +64,11 @@ impl Machine {
     }
 
     pub(super) async fn import(&self, source: &CacheSource) -> Result<Option<Imported>, Error> {
-        import(&self.images, source).await
+        let found = import(&self.images, source, Cost::USUAL).await?;
+        Ok(found.map(|found| {
+            assert!(!found.is_cut);
+            found.imported
+        }))
     }
 }
 
