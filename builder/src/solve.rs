@@ -283,6 +283,7 @@ async fn walk(
         sandboxes: Sandboxes::new(request.running.clone()),
         jobs: Semaphore::new(request.jobs.get()),
         told_of_users: AtomicBool::new(false),
+        lacking: Mutex::default(),
         packed: AtomicUsize::new(0),
         cache_mounts: Arc::clone(cache_mounts),
         outgoing: Mutex::new(sends.then_some(outgoing)),

@@ -5,6 +5,7 @@ use ::image::Place;
 use oci::{Algorithm, Descriptor, Digest, Hasher};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::cache::mounts;
 use crate::cache::remote::ExportedStep;
 use crate::cache::{Change, ChangeKind, Definition, InputKind, Known, TracedStep, Warning};
 use crate::error::Error;
@@ -222,10 +223,6 @@ impl Run<'_> {
             return Ok(Some(found));
         };
         if !self.is_at_hand(&placed).await {
-            let digest = placed.layer.descriptor.digest;
-            let place = &placed.place;
-            let message = format!("the cache `{place}` does not have its layer `{digest}`");
-            self.warn(&message, "the step is done instead");
             return Ok(None);
         }
         if !self.is_of_image() {
@@ -244,8 +241,9 @@ impl Run<'_> {
             }
             Err(error) => {
                 let digest = placed.layer.descriptor.digest;
-                let message = format!("the layer `{digest}` of a cache can not be used: {error}");
-                self.warn(&message, "the step is done instead");
+                let why = mounts::chain(&error);
+                let message = format!("the layer `{digest}` of a cache can not be used: {why}");
+                self.lacks(digest, &message);
                 Ok(None)
             }
         }
@@ -255,8 +253,28 @@ impl Run<'_> {
     /// was asked before.
     async fn is_at_hand(&self, placed: &Placed) -> bool {
         let Placed { layer, place } = placed;
-        let has = async || self.layers().images.has(place, &layer.descriptor).await;
-        matches!(place, Place::Library(_)) || has().await.unwrap_or(false)
+        let digest = layer.descriptor.digest;
+        if locked(&self.build.works.lacking).contains(&digest) {
+            return false;
+        }
+        if matches!(place, Place::Library(_)) {
+            return true;
+        }
+        let why = match self.layers().images.has(place, &layer.descriptor).await {
+            Ok(true) => return true,
+            Ok(false) => "it is not there".to_owned(),
+            Err(error) => mounts::chain(&Error::image("it can not be read", error)),
+        };
+        let message = format!("the layer `{digest}` of the cache `{place}` can not be used: {why}");
+        self.lacks(digest, &message);
+        false
+    }
+
+    /// Says once of a layer that no cache gives it.
+    fn lacks(&self, layer: Digest, message: &str) {
+        if locked(&self.build.works.lacking).insert(layer) {
+            self.warn(message, "the step is done instead");
+        }
     }
 
     /// Packs a layer anew that a stage packed in its own way when it was none of

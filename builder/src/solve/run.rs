@@ -49,6 +49,8 @@ pub(crate) struct Works<'a> {
     pub(crate) told_of_users: AtomicBool,
     /// How many layers were made.
     pub(crate) packed: AtomicUsize,
+    /// The layers that caches have promised and do not give.
+    pub(crate) lacking: Mutex<BTreeSet<Digest>>,
     /// Which cache mounts commands had.
     pub(crate) cache_mounts: Arc<Ledger>,
     /// Takes layers that are to be sent, where there is somewhere to send them

@@ -25,12 +25,11 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Invalid`] when the record is damaged, and with
-    /// [`ErrorKind::Storage`].
+    /// Fails with [`ErrorKind::Storage`].
     pub async fn origins(&self, blob: &Digest) -> Result<Vec<Origin>, Error> {
         let record = self.backend.read(&key(blob)).await;
         match record.map_err(|error| failed(blob, error))? {
-            Some(record) => parse(blob, &record.value),
+            Some(record) => Ok(parse(&record.value)),
             None => Ok(Vec::new()),
         }
     }
@@ -39,17 +38,13 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrorKind::Invalid`] when the record is damaged, and with
-    /// [`ErrorKind::Storage`].
+    /// Fails with [`ErrorKind::Storage`].
     pub async fn add_origin(&self, blob: &Digest, origin: &Origin) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let record = self.backend.read(&key(blob)).await;
             let record = record.map_err(|error| failed(blob, error))?;
             let (mut origins, expected) = match record {
-                Some(record) => (
-                    parse(blob, &record.value)?,
-                    Expected::Version(record.version),
-                ),
+                Some(record) => (parse(&record.value), Expected::Version(record.version)),
                 None => (Vec::new(), Expected::Absent),
             };
             if origins.first() == Some(origin) {
@@ -75,11 +70,10 @@ fn key(blob: &Digest) -> Key {
         .child(&blob.hex())
 }
 
-fn parse(blob: &Digest, record: &[u8]) -> Result<Vec<Origin>, Error> {
-    serde_json::from_slice(record).map_err(|error| {
-        let context = format!("the library's record of where `{blob}` came from is damaged");
-        Error::caused(ErrorKind::Invalid, context, error)
-    })
+/// Reads a record. One that is damaged says nothing, and is written anew: it is
+/// no more than a hint.
+fn parse(record: &[u8]) -> Vec<Origin> {
+    serde_json::from_slice(record).unwrap_or_default()
 }
 
 fn said(blob: &Digest) -> String {
