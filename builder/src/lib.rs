@@ -3,7 +3,8 @@
 //! A build is a pure function: the same Dockerfile, context, base and request
 //! come to the same digest on every machine, with or without what earlier
 //! builds left. [`Prepared`] reads the Dockerfile and opens the context;
-//! [`Prepared::build`] walks the plan and keeps the image in the library.
+//! [`Prepared::build`] walks the plan and keeps the image in the library, and
+//! [`Prepared::export`] writes caches for other machines.
 //!
 //! The crate prints nothing and reads neither environment nor clock: events
 //! tell how a build comes on, and times are asked for.
@@ -55,6 +56,6 @@ pub use crate::request::{
     Request, RunNetwork, Running, SandboxChoice, Secret, Xattrs,
 };
 pub use crate::snapshot::{Prune, Pruned, Store, Usage};
-pub use crate::solve::{Built, BuiltImage, BuiltLayer, BuiltStep, Checked, untagged};
+pub use crate::solve::{Built, BuiltImage, BuiltLayer, BuiltStep, Checked, Exports, untagged};
 pub use crate::verify::{Difference, DifferenceKind, FieldDifference, Origin, Report, StepReport};
 pub use crate::worker::dispatch;

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::fetch::Checkout;
 use crate::plan::excerpt;
 use crate::request::{DockerfileSource, NamedContext, Request};
-use crate::solve::{self, Built, Checked};
+use crate::solve::{self, Built, Checked, Exports};
 use crate::verify::Report;
 
 /// Is a build that can start. It has the text that diagnostics point into.
@@ -146,17 +146,36 @@ impl Prepared {
         solve::check(self, images).await
     }
 
-    /// Builds the image, and keeps it in the library.
+    /// Builds the image, and keeps it in the library. What there is for caches
+    /// on other machines is given back, and is for [`Prepared::export`].
     ///
     /// # Errors
     ///
     /// Fails with all mistakes of the Dockerfile or the ignore file at once,
     /// or with the first step that can not be done. Layers that were made are
     /// kept and serve the next build; the library's names are as they were.
-    pub async fn build(&self, images: &Images) -> Result<Built, Error> {
+    pub async fn build(&self, images: &Images) -> Result<(Built, Exports), Error> {
         let built = solve::run(self, images).await;
         self.keep_learned().await;
         built
+    }
+
+    /// Writes the caches that the request asks for, of what was built, and
+    /// notes there what was written. It is a call of its own because there are
+    /// builds of which nothing may leave the machine: those that
+    /// [`Prepared::verify`] finds a difference in.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a cache can not be written whose failure is not ignored. The
+    /// image stays in the library.
+    pub async fn export(
+        &self,
+        images: &Images,
+        built: &mut Built,
+        exports: &Exports,
+    ) -> Result<(), Error> {
+        solve::export(&self.request, images, (built, exports)).await
     }
 
     /// Writes down what was learned of the files, for the next build.

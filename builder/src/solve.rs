@@ -56,9 +56,9 @@ pub struct Built {
     pub images: Vec<BuiltImage>,
     /// How many blobs and names the library did not have before.
     pub written: usize,
-    /// The cache mounts that went to other machines.
+    /// The cache mounts that [`Prepared::export`] sent to other machines.
     pub cache_mounts: Vec<mounts::MountExported>,
-    /// The caches that were written, by what they are called.
+    /// The caches that it wrote, by what they are called.
     pub caches: Vec<(String, CacheSent)>,
     /// The cache that goes with the image, when it is pushed.
     pub inline: Option<InlineCache>,
@@ -116,6 +116,14 @@ pub struct BuiltStep {
     pub layer: Option<BuiltLayer>,
 }
 
+/// Is what a build has for other machines: what its steps came to, and which
+/// caches its commands had. It goes nowhere but by [`Prepared::export`].
+#[derive(Debug)]
+pub struct Exports {
+    steps: Vec<ExportedStep>,
+    mounts: Arc<mounts::Ledger>,
+}
+
 /// Is what the walks over the plans of all platforms came to.
 struct Walked {
     images: LastStages,
@@ -127,31 +135,41 @@ struct Walked {
     ignore_warnings: Vec<Diagnostic>,
 }
 
-/// Builds what was prepared.
-pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<Built, Error> {
+/// Builds what was prepared, and writes nothing but to the library.
+pub(crate) async fn run(prepared: &Prepared, images: &Images) -> Result<(Built, Exports), Error> {
     let library = library(images)?;
     let request = &prepared.request;
-    let cache_mounts = Arc::new(mounts::Ledger::default());
-    let walked = walk(prepared, request, (images, &cache_mounts)).await?;
+    let mounts = Arc::default();
+    let walked = walk(prepared, request, (images, &mounts)).await?;
     let mut all = Vec::with_capacity(walked.images.len());
     for (stage, steps) in walked.images {
         all.push((compose_image(request, stage)?, steps));
     }
     let built = keep(request, library, all).await?;
-    let targets = &request.caches.mounts.to;
-    let cache_mounts = mounts::export(images, request, targets, &cache_mounts).await?;
-    let caches = &request.caches.to;
-    let (progress, image) = (request.progress.as_ref(), &built.descriptor);
-    let caches = remote::export_all(images, caches, &walked.exported, image, progress).await?;
-    Ok(Built {
-        caches: caches.sent,
-        inline: caches.inline,
-        cache_mounts,
+    let built = Built {
         written: built.written + walked.packed,
         warnings: walked.warnings,
         ignore_warnings: walked.ignore_warnings,
         ..built
-    })
+    };
+    let steps = walked.exported;
+    Ok((built, Exports { steps, mounts }))
+}
+
+/// Writes what a build has for other machines to where it was asked for.
+pub(crate) async fn export(
+    request: &Request,
+    images: &Images,
+    (built, exports): (&mut Built, &Exports),
+) -> Result<(), Error> {
+    let targets = &request.caches.mounts.to;
+    built.cache_mounts = mounts::export(images, request, targets, &exports.mounts).await?;
+    let (progress, image) = (request.progress.as_ref(), &built.descriptor);
+    let caches = &request.caches.to;
+    let caches = remote::export_all(images, caches, &exports.steps, image, progress).await?;
+    built.caches = caches.sent;
+    built.inline = caches.inline;
+    Ok(())
 }
 
 /// Builds once more what was built: without what was packed or run before, by

@@ -142,7 +142,10 @@ impl Scene {
     pub(crate) async fn run(&self, request: Request) -> Result<Built, builder::Error> {
         self.told.lines.lock().expect("no panic before").clear();
         self.told.missed.lock().expect("no panic before").clear();
-        Prepared::new(request).await?.build(&self.images).await
+        let prepared = Prepared::new(request).await?;
+        let (mut built, exports) = prepared.build(&self.images).await?;
+        let exported = prepared.export(&self.images, &mut built, &exports).await;
+        exported.map(|()| built)
     }
 
     /// Builds a Dockerfile that can be built.

@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use builder::{
-    Built, Cache, Fidelity, Format, Modes, Prepared, Progress, Request, THREADS_LIMIT, Xattrs,
+    Built, Cache, Exports, Fidelity, Format, Modes, Prepared, Progress, Request, THREADS_LIMIT,
+    Xattrs,
 };
 use image::Place;
 use serde_json::json;
@@ -212,6 +213,7 @@ fn make(
         running: arguments.running.running(environment, &reached.config)?,
         ..requested(environment, arguments, Arc::clone(building))?
     };
+    caching::check_destinations(&request.caches, &targets, &outputs)?;
     let platforms = request.platforms.clone();
     outputs.check_platforms(&platforms)?;
     let loader = Loader::choose(environment, arguments.load, &outputs)?;
@@ -223,13 +225,16 @@ fn make(
         epoch::tell(request.epoch);
         outputs.warn_of_types(request.format);
     }
-    let (prepared, built) = build(&reached, request, building, global)?;
+    caching::warn_of_unread(&request);
+    let (prepared, mut built, exports) = build(&reached, request, building, global)?;
     building.clear();
     tell(&built, building, global);
     if arguments.verify {
         let report = again(&reached, (&prepared, &built), building)?;
         verify::tell(&prepared, &report, global.quiet)?;
     }
+    export(&reached, &prepared, (&mut built, &exports), building)?;
+    caching::tell(&built, global.quiet);
     let delivery = Delivery {
         environment,
         writing: Writing {
@@ -245,6 +250,11 @@ fn make(
     arguments.results.write(environment, (&prepared, &built))?;
     building.sum_up();
     drop(prepared);
+    print(&built, &outputs, global)
+}
+
+/// Prints the digest of what was built.
+fn print(built: &Built, outputs: &output::Outputs, global: &Global) -> anyhow::Result<()> {
     let digest = built.descriptor.digest.to_string();
     if outputs.has_stdout() {
         // The result is there already; the digest would spoil it.
@@ -264,6 +274,9 @@ fn answer(
     call: Call,
 ) -> anyhow::Result<()> {
     let request = request(environment, &arguments.context, &arguments.sources)?;
+    if !global.quiet {
+        call::warn_of_idle(arguments);
+    }
     match call {
         Call::Build => Ok(()),
         Call::Check(form) => {
@@ -336,26 +349,31 @@ fn build(
     request: Request,
     building: &Building,
     global: &Global,
-) -> anyhow::Result<(Prepared, Built)> {
+) -> anyhow::Result<(Prepared, Built, Exports)> {
     wait(async {
         let prepared = Prepared::new(request).await.map_err(diagnostics::plain)?;
         let built = prepared.build(&reached.images).await;
         building.clear();
-        let built = built.map_err(|error| {
-            // The names that `-t` gives have no part in this.
-            let base = error.base().map(|base| base.registry().clone());
+        let (built, exports) = built.map_err(|error| {
             if !global.quiet {
                 diagnostics::warn_before(&prepared, &error);
             }
-            let error = diagnostics::failed(&prepared, error);
-            reached.advise_on(error, base.as_slice())
+            failed(reached, &prepared, error)
         })?;
         if !global.quiet {
             diagnostics::warn(&prepared, &built);
         }
         results::tell_warnings(building, (&prepared, &built));
-        Ok((prepared, built))
+        Ok((prepared, built, exports))
     })
+}
+
+/// Shows where a build failed, and gives the error to end with.
+fn failed(reached: &Reached, prepared: &Prepared, error: builder::Error) -> anyhow::Error {
+    // The names that `-t` gives have no part in this.
+    let base = error.base().map(|base| base.registry().clone());
+    let error = diagnostics::failed(prepared, error);
+    reached.advise_on(error, base.as_slice())
 }
 
 /// Builds once more, and compares.
@@ -367,13 +385,23 @@ fn again(
     wait(async {
         let report = prepared.verify(&reached.images, built).await;
         building.clear();
-        report.map_err(|error| {
-            let base = error.base().map(|base| base.registry().clone());
-            let error = diagnostics::failed(prepared, error);
-            reached.advise_on(error, base.as_slice())
-        })
+        report.map_err(|error| failed(reached, prepared, error))
     })
     .context("the second build failed")
+}
+
+/// Writes caches for other machines.
+fn export(
+    reached: &Reached,
+    prepared: &Prepared,
+    (built, exports): (&mut Built, &Exports),
+    building: &Building,
+) -> anyhow::Result<()> {
+    wait(async {
+        let exported = prepared.export(&reached.images, built, exports).await;
+        building.clear();
+        exported.map_err(|error| failed(reached, prepared, error))
+    })
 }
 
 /// Sums up what was built.
@@ -402,6 +430,4 @@ fn tell(built: &Built, building: &Building, global: &Global) {
             _ => "",
         }
     ));
-    caching::tell(&built.caches);
-    caching::mounts::tell(&built.cache_mounts);
 }

@@ -137,3 +137,127 @@ fn content_that_is_not_what_was_promised_is_said_to_be_so() {
         }
     }
 }
+
+/// Builds nothing with these flags, and gives what is said of it.
+fn said(home: &Home, code: i32, flags: &[&str]) -> String {
+    let built = home.wharf_told(&[&["build"], flags, &["-"]].concat(), "FROM scratch\n");
+    assert_eq!(built.code, Some(code), "{}", built.stderr);
+    built.stderr
+}
+
+#[test]
+fn a_cache_takes_the_place_of_nothing() {
+    let home = Home::new();
+    // Nobody listens there, and nobody is asked.
+    let (name, cache) = ("127.0.0.1:1/r:1", "type=registry,ref=127.0.0.1:1/r:1");
+    let image = "type=image,\"name=127.0.0.1:1/r:2,127.0.0.1:1/r:1\",push=true";
+    for flags in [
+        &["-t", name, "--push", "--cache-to", cache][..],
+        &["-o", image, "--cache-to", cache],
+    ] {
+        let said = said(&home, 2, flags);
+        let start = "error: the image and the cache of `--cache-to` would both be pushed to `127.0.0.1:1/r:1`\nhint: give the cache a tag of its own";
+        assert!(said.starts_with(start), "{said}");
+    }
+    let here = home.path("d");
+    let absolute = format!("type=local,tag=1,dest={}", here.display());
+    for (output, to, cache) in [
+        ("type=oci,dest=d", "--cache-to", "type=local,dest=./d,tag=1"),
+        ("type=oci,dest=d", "--cache-to", absolute.as_str()),
+        ("d", "--cache-to", "type=local,dest=d"),
+        (
+            "type=oci,tar=true,dest=d",
+            "--cache-to",
+            "type=local,dest=d,tag=2",
+        ),
+        ("type=tar,dest=d", "--cache-mount-to", "type=local,dest=d"),
+    ] {
+        let said = said(&home, 2, &["-t", "r:1", "-o", output, to, cache]);
+        let (first, _) = said.split_once('\n').expect("a line");
+        assert!(
+            first.starts_with("error: the output `type=")
+                && first.contains(&format!(" of `{to}` would be in one place")),
+            "{said}"
+        );
+    }
+    let twice = [
+        "--cache-to=type=local,dest=d",
+        "--cache-to=type=local,dest=./d",
+    ];
+    assert!(said(&home, 2, &twice).starts_with("error: two caches would be written to ./d:latest"));
+    assert!(!here.exists());
+    // What has a name of its own may be beside the others.
+    let beside = [
+        "-t=r:1",
+        "-o=type=oci,dest=d",
+        "--cache-to=type=local,dest=d",
+        "--cache-to=type=local,dest=d,tag=2",
+        "--cache-mount-to=type=local,dest=d",
+    ];
+    said(&home, 0, &beside);
+    for tag in ["1", "2", "latest"] {
+        home.wharf(&["inspect", "--raw", "manifest", &format!("oci:d:{tag}")])
+            .ok();
+    }
+}
+
+#[test]
+fn what_does_nothing_is_told() {
+    let home = Home::new();
+    let from = ["--no-cache", "--cache-from=type=local,src=none"];
+    let warning = "warning: with `--no-cache`, nothing is taken from `--cache-from`\n   hint: ";
+    let told = said(&home, 0, &from);
+    assert!(told.contains(warning), "{told}");
+    assert!(!said(&home, 0, &from[1..]).contains(warning));
+
+    let refused = said(&home, 2, &["-o=type=image,name=r,push-by-digest=true"]);
+    let start = "error: `--output type=image,name=r,push-by-digest=true` has `push-by-digest=true`, and pushes nothing\n";
+    assert!(refused.starts_with(start), "{refused}");
+
+    let flags = [
+        "--push",
+        "-o=type=oci,dest=d",
+        "--load",
+        "--cache-to=type=local,dest=d",
+        "--iidfile=d",
+    ];
+    let warning = "warning: nothing is built, so these do nothing: `--push`, `--output`, `--load`, `--cache-to`, files for results\n   hint: ";
+    for call in [
+        "--check",
+        "--call=check",
+        "--call=targets",
+        "--call=outline",
+    ] {
+        let told = said(&home, 0, &[&[call][..], &flags].concat());
+        assert!(told.starts_with(warning), "{told}");
+        let quiet = said(&home, 0, &[&["-q", call][..], &flags].concat());
+        assert_eq!(quiet, "");
+        let alone = said(&home, 0, &[call]);
+        assert!(!alone.contains("nothing is built"), "{alone}");
+    }
+    assert!(!home.path("d").exists());
+}
+
+#[test]
+fn a_name_gets_the_digest_where_that_is_asked_for() {
+    let home = Home::new();
+    let named = |flags: &[&str]| {
+        let built = home.wharf_told(
+            &[&["build", "-q"], flags, &["-"]].concat(),
+            "FROM scratch\n",
+        );
+        let digest = built.ok().trim().to_owned();
+        let listed = home.wharf(&["list"]);
+        let listed = listed.ok().to_owned();
+        move |repository: &str| listed.contains(&format!("/{repository}@{digest} "))
+    };
+    let lacks = named(&["-o=type=image,name=a:1,name-canonical=false"]);
+    assert!(!lacks("a"));
+    let has = named(&["-o=type=image,name=a:1,name-canonical=true"]);
+    assert!(has("a"));
+    let has = named(&["-t=b:1", "-o=type=image,name-canonical=true"]);
+    assert!(has("b"));
+    let refused = said(&home, 2, &["-o=type=image,name-canonical=true"]);
+    let start = "error: `name-canonical` needs a name: there is no `-t`\n";
+    assert!(refused.starts_with(start), "{refused}");
+}

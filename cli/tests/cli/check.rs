@@ -86,9 +86,10 @@ fn the_end_says_how_bad_it_is() {
         let checked = home.wharf(&["check", "shop"]);
         assert_eq!((checked.code, &checked.stderr), (Some(code), &summary));
         let build = home.wharf(&["build", "--check", "-t", "x:1", "-o", "out", "shop"]);
+        let idle = "warning: nothing is built, so these do nothing: `--output`\n   hint: leave out `--check` and `--call` to build\n";
         assert_eq!(
             (build.code, &build.stderr, &build.bytes),
-            (Some(code), &summary, &checked.bytes)
+            (Some(code), &format!("{idle}{summary}"), &checked.bytes)
         );
         assert!(!home.path("out").exists());
         let quiet = home.wharf(&["check", "-q", "shop"]);

@@ -208,6 +208,11 @@ fn an_image_is_pushed_by_its_digest_alone() {
     );
     let built = build(&home, &["-q", "-o", &output]);
     let digest = built.ok().trim().to_owned();
+    // The library has the same name, and the tag neither there.
+    let listed = home.wharf(&["list"]);
+    let canonical = format!("{}/shop@{digest} ", registry.host);
+    assert!(listed.ok().contains(&canonical), "{}", listed.ok());
+    assert!(!listed.ok().contains("/shop:latest "), "{}", listed.ok());
     let place = format!("docker://{}/shop@{digest}", registry.host);
     let manifest = raw(&home, "manifest", &place);
     assert_eq!(oci::Digest::sha256(&manifest).to_string(), digest);

@@ -239,6 +239,48 @@ fn a_second_build_shows_what_is_not_the_same() {
 }
 
 #[test]
+fn what_is_not_the_same_leaves_no_cache() {
+    let run = |command: &str| {
+        format!("FROM scratch\nCOPY sh /bin/\nRUN --mount=type=cache,target=/k {command}\n")
+    };
+    let Some(home) = furnished("") else {
+        return;
+    };
+    let random = "echo kept > /k/a; read u < /proc/sys/kernel/random/uuid; echo $u > /id";
+    home.write("c/Dockerfile", &run(random));
+    let flags = [
+        "--verify",
+        "--cache-to=type=local,dest=steps,mode=max",
+        "--cache-mount-to=type=local,dest=mounts",
+    ];
+    let different = build(&home, &flags);
+    let said = different.failed(9);
+    assert!(
+        said.contains("neither pushed nor written elsewhere\n"),
+        "{said}"
+    );
+    assert!(!said.contains("cache `steps"), "{said}");
+    assert!(!home.path("steps").exists());
+    assert!(!home.path("mounts").exists());
+
+    home.write("c/Dockerfile", &run("echo kept > /k/a; echo same > /id"));
+    let same = build(&home, &flags);
+    same.ok();
+    let (compared, written) = same
+        .stderr
+        .split_once("\nbuilt twice, and to the same: 2 steps compared\n")
+        .expect("compared");
+    assert!(!compared.contains("cache `steps"), "{compared}");
+    assert!(
+        written.starts_with("cache `steps:latest`: 2 steps, ")
+            && written.contains("\ncache mount `/k` of linux/"),
+        "{written}"
+    );
+    assert!(home.path("steps/index.json").exists());
+    assert!(home.path("mounts/index.json").exists());
+}
+
+#[test]
 fn what_builds_keep_is_counted_and_taken_away() {
     let cache = "RUN --mount=type=cache,target=/c echo 12345 > /c/x; echo y > /y\n";
     let Some(home) = furnished(cache) else {

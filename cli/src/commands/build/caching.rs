@@ -1,16 +1,18 @@
 //! `--cache-from` and `--cache-to`: caches on other machines, as docker's
 //! buildx has them named.
 
+mod destinations;
 pub(super) mod mounts;
 
 use std::path::PathBuf;
 
 use builder::{
-    Built, CacheDestination, CacheExtent, CacheFailure, CacheSent, CacheSource, CacheTarget,
-    Caches, cache_tag,
+    Built, Cache, CacheDestination, CacheExtent, CacheFailure, CacheSent, CacheSource, CacheTarget,
+    Caches, Event, Request, cache_tag,
 };
 use oci::{ImageName, Tag};
 
+pub(super) use self::destinations::check as check_destinations;
 use super::output::Writing;
 use crate::commands::wait;
 use crate::places;
@@ -49,13 +51,28 @@ impl Flags {
         };
         for (number, target) in caches.to.iter().enumerate() {
             let mut others = caches.to.iter().take(number);
-            if others.any(|other| other.destination == target.destination) {
+            if others.any(|other| destinations::is_same(&other.destination, &target.destination)) {
                 let destination = &target.destination;
                 let message = format!("two caches would be written to {destination}");
                 return Err(usage(message));
             }
         }
         Ok(caches)
+    }
+
+    /// Says whether a cache would be written.
+    pub(super) fn writes(&self) -> bool {
+        !self.cache_to.is_empty()
+    }
+}
+
+/// Tells of caches that a build was given and does not read.
+pub(super) fn warn_of_unread(request: &Request) {
+    if request.cache == Cache::Refresh && !request.caches.from.is_empty() {
+        request.progress.note(&Event::Warned {
+            message: "with `--no-cache`, nothing is taken from `--cache-from`",
+            hint: "leave out one of the two; `--cache-to` is written in any case",
+        });
     }
 }
 
@@ -85,10 +102,14 @@ pub(super) fn warn_of_unpushed(built: &Built, quiet: bool) {
 }
 
 /// Tells what was written.
-pub(super) fn tell(caches: &[(String, CacheSent)]) {
-    for (name, sent) in caches {
+pub(super) fn tell(built: &Built, quiet: bool) {
+    if quiet {
+        return;
+    }
+    for (name, sent) in &built.caches {
         tell_one(&format!("cache `{name}`"), sent);
     }
+    mounts::tell(&built.cache_mounts);
 }
 
 fn tell_one(what: &str, sent: &CacheSent) {
@@ -451,6 +472,9 @@ mod tests {
     #[test]
     fn no_two_caches_go_to_one_place() {
         assert!(flags(&[], &["a:1", "type=registry,ref=a:1,mode=max"]).is_err());
+        assert!(flags(&[], &["type=local,dest=a", "type=local,dest=./a"]).is_err());
+        assert!(flags(&[], &["type=local,dest=a", "type=local,dest=a,tag=b"]).is_ok());
+        assert!(flags(&[], &["type=inline", "type=inline"]).is_err());
         assert!(flags(&[], &["a:1", "a:2"]).is_ok());
     }
 }

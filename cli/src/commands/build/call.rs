@@ -7,9 +7,10 @@ use builder::{Outline, OutlineMount, Prepared, Request, SourceText, Span, Target
 use clap::ValueEnum as _;
 use serde_json::{Map, Value, json};
 
+use super::Arguments;
 use crate::commands::wait;
 use crate::diagnostics::{self, Form, Lines};
-use crate::report::{self, WithHint as _, one_line, table, usage};
+use crate::report::{self, WithHint as _, one_line, say, table, usage};
 
 /// Says what is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,30 @@ fn written(format: Option<&str>) -> Result<Written, String> {
         None | Some("text") => Ok(Written::Text),
         Some("json") => Ok(Written::Json),
         Some(_) => Err("the formats are `text` and `json`".to_owned()),
+    }
+}
+
+/// Tells of flags that are about what a build comes to, where there is none.
+pub(super) fn warn_of_idle(arguments: &Arguments) {
+    let flags = [
+        ("`--push`", arguments.push),
+        ("`--output`", !arguments.outputs.is_empty()),
+        ("`--load`", arguments.load.is_some()),
+        ("`--cache-to`", arguments.caching.writes()),
+        ("`--cache-mount-to`", arguments.cache_mounts.writes()),
+        ("`--verify`", arguments.verify),
+        ("files for results", arguments.results.is_some()),
+    ];
+    let idle: Vec<&str> = flags
+        .into_iter()
+        .filter_map(|(flag, given)| given.then_some(flag))
+        .collect();
+    if !idle.is_empty() {
+        say(&format!(
+            "warning: nothing is built, so these do nothing: {}",
+            idle.join(", ")
+        ));
+        say("   hint: leave out `--check` and `--call` to build");
     }
 }
 

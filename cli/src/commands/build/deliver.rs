@@ -34,6 +34,7 @@ impl Delivery<'_> {
         targets: &Targets,
     ) -> anyhow::Result<()> {
         let building = self.writing.building;
+        self.name(&targets.canonical)?;
         for output in &outputs.files {
             self.writing.write(output)?;
             output.tell(self.quiet);
@@ -62,6 +63,19 @@ impl Delivery<'_> {
         }
         if targets.pushed.is_empty() {
             caching::warn_of_unpushed(self.writing.built, self.quiet);
+        }
+        Ok(())
+    }
+
+    /// Has the library know the image by its digest in the repositories of
+    /// these names, whatever becomes of their tags.
+    fn name(&self, names: &[ImageName]) -> anyhow::Result<()> {
+        let descriptor = &self.writing.built.descriptor;
+        let library = self.writing.reached.images.library();
+        for name in names {
+            let name = name.with_reference(Reference::Digest(descriptor.digest));
+            let library = library.context("there is no library for the image")?;
+            wait(async { Ok(library.set(&name, descriptor).await?) })?;
         }
         Ok(())
     }

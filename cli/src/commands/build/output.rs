@@ -39,6 +39,8 @@ pub(super) struct ImageOutput {
     /// Its names; those of `-t` where there is none.
     pub(super) names: Vec<ImageName>,
     pub(super) push: Push,
+    /// Whether the library gets its names with its digest too.
+    pub(super) canonical: bool,
 }
 
 /// Says whether an image is pushed.
@@ -94,6 +96,17 @@ impl Stdout {
         match environment::stdout_is_terminal() {
             true => Self::Terminal,
             false => Self::Elsewhere,
+        }
+    }
+}
+
+impl Shape {
+    /// Says whether a layout at a path is a directory.
+    fn is_directory(self, path: &Path) -> bool {
+        match self {
+            Self::ByName => path.extension().is_none_or(|extension| extension != "tar"),
+            Self::Directory => true,
+            Self::Archive => false,
         }
     }
 }
@@ -201,6 +214,22 @@ impl Output {
     /// Says whether this goes to standard output.
     fn is_stdout(&self) -> bool {
         self.destination == Destination::Stdout
+    }
+
+    /// Gives where it is written, unless that is standard output.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.destination {
+            Destination::Stdout => None,
+            Destination::Path(path) => Some(path),
+        }
+    }
+
+    /// Says whether it is a directory that may have other images too.
+    pub(super) fn is_directory_of_images(&self) -> bool {
+        match self.kind {
+            Kind::Oci(shape) => self.path().is_some_and(|path| shape.is_directory(path)),
+            Kind::Docker | Kind::Local | Kind::Tar => false,
+        }
     }
 
     /// Says that it is written.

@@ -13,6 +13,8 @@ pub(super) struct Targets {
     pub(super) names: Vec<ImageName>,
     /// Those that it is pushed as.
     pub(super) pushed: Vec<(ImageName, Push)>,
+    /// Those that the library gets with the digest behind them.
+    pub(super) canonical: Vec<ImageName>,
 }
 
 impl Targets {
@@ -31,23 +33,37 @@ impl Targets {
                 return Err(usage(message));
             }
         }
-        let mut pushed = Vec::new();
+        let (mut pushed, mut canonical) = (Vec::new(), Vec::new());
         let mut push = |names: &[ImageName], how: Push| {
             pushed.extend(names.iter().map(|name| (name.clone(), how)));
         };
         if push_all {
-            push(needed("--push", &tags)?, Push::ByName);
+            push(
+                needed("`--push` needs to know where to", &tags)?,
+                Push::ByName,
+            );
         }
         for image in &outputs.images {
             match (image.push, image.names.as_slice()) {
                 (Push::No, _) => {}
-                (how, []) => push(needed("type=registry", &tags)?, how),
+                (how, []) => push(
+                    needed("`type=registry` needs to know where to", &tags)?,
+                    how,
+                ),
                 (how, names) => push(names, how),
+            }
+            match (image.canonical, image.names.as_slice()) {
+                (false, _) => {}
+                (true, []) => {
+                    canonical.extend_from_slice(needed("`name-canonical` needs a name", &tags)?)
+                }
+                (true, names) => canonical.extend_from_slice(names),
             }
         }
         Ok(Self {
             names: once(names),
             pushed: once(pushed),
+            canonical: once(canonical),
         })
     }
 
@@ -67,12 +83,12 @@ impl Targets {
     }
 }
 
-/// Gives the names of `-t`, where something is pushed under them.
+/// Gives the names of `-t`, where something goes by them.
 fn needed<'a>(what: &str, tags: &'a [ImageName]) -> anyhow::Result<&'a [ImageName]> {
     if !tags.is_empty() {
         return Ok(tags);
     }
-    let error = usage(format!("`{what}` needs to know where to: there is no `-t`"));
+    let error = usage(format!("{what}: there is no `-t`"));
     Err(hinted(
         error,
         "name the image as in `-t localhost:5000/shop:1`",

@@ -55,6 +55,11 @@ enum Content {
 }
 
 impl Results {
+    /// Says whether a file is asked for.
+    pub(super) fn is_some(&self) -> bool {
+        self.files().next().is_some()
+    }
+
     fn files(&self) -> impl Iterator<Item = (&Path, Content)> {
         let all = [
             (&self.metadata_file, Content::Metadata),

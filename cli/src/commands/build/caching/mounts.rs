@@ -45,10 +45,15 @@ impl CacheMounts {
             to: to.collect::<anyhow::Result<_>>()?,
         })
     }
+
+    /// Says whether caches would be sent.
+    pub(crate) fn writes(&self) -> bool {
+        !self.cache_mount_to.is_empty()
+    }
 }
 
 /// Tells of the caches that went to other machines.
-pub(crate) fn tell(exported: &[MountExported]) {
+pub(super) fn tell(exported: &[MountExported]) {
     for one in exported {
         let what = match one.sent {
             0 => "is there already".to_owned(),

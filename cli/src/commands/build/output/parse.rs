@@ -126,8 +126,16 @@ fn image(fields: &mut Fields<'_>, push: &str) -> anyhow::Result<ImageOutput> {
     let names: Vec<oci::ImageName> = names.collect::<anyhow::Result<_>>()?;
     let push = fields.flag("push")?.unwrap_or(push == "true");
     let by_digest = fields.flag("push-by-digest")?.unwrap_or(false);
-    // By its digest an image is in the library in any case.
-    fields.flag("name-canonical")?;
+    let canonical = fields.flag("name-canonical")?.unwrap_or(false);
+    if by_digest && !push {
+        let error = usage(format!(
+            "`--output {text}` has `push-by-digest=true`, and pushes nothing"
+        ));
+        return Err(hinted(
+            error,
+            "add `push=true`, or leave out `push-by-digest`",
+        ));
+    }
     if by_digest && names.is_empty() {
         let error = usage(format!("`--output {text}` has no `name` to push to"));
         return Err(hinted(
@@ -140,7 +148,11 @@ fn image(fields: &mut Fields<'_>, push: &str) -> anyhow::Result<ImageOutput> {
         (true, false) => Push::ByName,
         (true, true) => Push::ByDigest,
     };
-    Ok(ImageOutput { names, push })
+    Ok(ImageOutput {
+        names,
+        push,
+        canonical,
+    })
 }
 
 /// Holds what an output says of itself, until it is asked for.

@@ -125,9 +125,25 @@ fn what_is_no_output_is_refused() {
     ] {
         assert_eq!(refusal(text), expected);
     }
-    let error = parse("type=image,push-by-digest=1").expect_err("nowhere to push to");
-    let said = format!("{error:#}");
-    assert!(said.contains("has no `name` to push to"), "{said}");
+}
+
+#[test]
+fn what_pushes_nothing_by_its_digest_is_refused() {
+    for (text, expected) in [
+        ("type=registry,push-by-digest=1", "has no `name` to push to"),
+        (
+            "type=image,name=a,push-by-digest=1",
+            "has `push-by-digest=true`, and pushes nothing",
+        ),
+        (
+            "type=registry,name=a,push=false,push-by-digest=1",
+            "has `push-by-digest=true`, and pushes nothing",
+        ),
+    ] {
+        let error = parse(text).expect_err("nothing would be pushed");
+        let said = format!("{error:#}");
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 #[test]

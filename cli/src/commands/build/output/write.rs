@@ -10,7 +10,7 @@ use builder::{Built, BuiltImage, Rooted};
 use image::{CopyOptions, Place, Progress, Replacement, Silent};
 use oci::Platform;
 
-use super::{Destination, Kind, Output, Shape};
+use super::{Destination, Kind, Output};
 use crate::commands::wait;
 use crate::places::Reached;
 use crate::progress::{Building, Moving, Way};
@@ -124,17 +124,12 @@ impl Writing<'_> {
     fn place(&self, kind: Kind, path: &Path) -> Place {
         let name = self.built.names.first();
         let tag = name.and_then(|name| name.tag().cloned());
-        let is_tar = path.extension().is_some_and(|extension| extension == "tar");
         match kind {
             Kind::Docker => Place::DockerArchive {
                 file: path.to_owned(),
                 name: name.filter(|name| name.tag().is_some()).cloned(),
             },
-            Kind::Oci(Shape::ByName) if !is_tar => Place::Layout {
-                directory: path.to_owned(),
-                tag,
-            },
-            Kind::Oci(Shape::Directory) => Place::Layout {
+            Kind::Oci(shape) if shape.is_directory(path) => Place::Layout {
                 directory: path.to_owned(),
                 tag,
             },
