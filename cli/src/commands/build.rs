@@ -220,7 +220,9 @@ fn make(
     if loader.is_some() {
         output::check_one("`--load`", &platforms)?;
     }
-    arguments.results.clear()?;
+    let dockerfile = arguments.sources.file.clone();
+    let dockerfile = dockerfile.unwrap_or_else(|| arguments.context.join("Dockerfile"));
+    arguments.results.clear(&dockerfile)?;
     if !global.quiet {
         epoch::tell(request.epoch);
         outputs.warn_of_types(request.format);

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -73,13 +74,18 @@ impl Results {
     }
 
     /// Takes files away that an earlier build left, so that one that fails
-    /// leaves none that a program might take for its own.
-    pub(super) fn clear(&self) -> anyhow::Result<()> {
+    /// leaves none that a program might take for its own. Where links lead, files
+    /// become empty.
+    pub(super) fn clear(&self, dockerfile: &Path) -> anyhow::Result<()> {
         let mut paths = BTreeSet::new();
         for (path, _) in self.files() {
             let shown = path.display();
             if !paths.insert(path) {
                 return Err(usage(format!("two results go to the file `{shown}`")));
+            }
+            if is_one(path, dockerfile) {
+                let error = usage(format!("the result `{shown}` would replace the Dockerfile"));
+                return Err(error).hint("name another file for the result");
             }
             match fs_err::metadata(path) {
                 Ok(there) if there.is_dir() => {
@@ -87,7 +93,8 @@ impl Results {
                     return Err(error).hint("name a file for the result");
                 }
                 // To a pipe it goes as it comes.
-                Ok(there) if !there.is_file() => {}
+                Ok(there) if !there.is_file() || is_stream(path) => {}
+                Ok(_) if path.is_symlink() => drop(fs_err::File::create(path)?),
                 Ok(_) => fs_err::remove_file(path)?,
                 Err(_absent) => {
                     let place = path.parent().filter(|at| !at.as_os_str().is_empty());
@@ -220,18 +227,56 @@ fn warnings(prepared: &Prepared, built: &Built) -> Value {
 
 /// Writes a file whole or not at all, and to a pipe or a device as it comes.
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    if fs_err::metadata(path).is_ok_and(|there| !there.is_file()) {
-        let mut stream = fs_err::OpenOptions::new().write(true).open(path)?;
+    if is_stream(path) || fs_err::metadata(path).is_ok_and(|there| !there.is_file()) {
+        // What was said there before stays.
+        let mut stream = fs_err::OpenOptions::new().append(true).open(path)?;
         return Ok(stream.write_all(bytes)?);
+    }
+    if path.is_symlink() {
+        // The link is somebody's; what it leads to is the file that is meant.
+        return Ok(fs_err::write(path, bytes)?);
     }
     let mut file = Replacement::of(path)?;
     file.file().write_all(bytes)?;
     Ok(file.keep()?)
 }
 
+/// Says whether a path names a stream of this process, as `/dev/stdout` does,
+/// which may be a regular file that has more than a result.
+fn is_stream(path: &Path) -> bool {
+    path.starts_with("/dev") || path.starts_with("/proc")
+}
+
+/// Says whether two paths lead to one file.
+fn is_one(path: &Path, other: &Path) -> bool {
+    let (path, other) = (fs_err::metadata(path), fs_err::metadata(other));
+    matches!((path, other), (Ok(path), Ok(other))
+        if (path.dev(), path.ino()) == (other.dev(), other.ino()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_stay_and_the_dockerfile_too() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (link, file) = (directory.path().join("link"), directory.path().join("file"));
+        fs_err::write(&file, "an older and longer result").expect("writable");
+        fs_err::os::unix::fs::symlink("file", &link).expect("a link");
+        let results = Results {
+            iidfile: Some(link.clone()),
+            ..Results::default()
+        };
+        results.clear(Path::new("Dockerfile")).expect("a file");
+        assert_eq!(fs_err::read_to_string(&file).expect("it is there"), "");
+        write(&link, b"new").expect("writable");
+        assert!(link.is_symlink());
+        assert_eq!(fs_err::read_to_string(&file).expect("it is there"), "new");
+        let error = results.clear(&file).expect_err("it is the Dockerfile");
+        assert!(error.to_string().contains("would replace the Dockerfile"));
+        assert_eq!(fs_err::read_to_string(&file).expect("it is there"), "new");
+    }
 
     #[test]
     fn what_an_earlier_build_left_is_taken_away() {
@@ -243,13 +288,14 @@ mod tests {
             iidfile: Some("/dev/null".into()),
             ..Results::default()
         };
-        results.clear().expect("files");
+        let clear = |results: &Results| results.clear(Path::new("Dockerfile"));
+        clear(&results).expect("files");
         assert!(!path.exists());
         assert!(Path::new("/dev/null").exists());
-        results.clear().expect("nothing is there");
+        clear(&results).expect("nothing is there");
 
         let refused = |results: &Results| {
-            let error = results.clear().expect_err("no place for a file");
+            let error = clear(results).expect_err("no place for a file");
             error.root_cause().to_string()
         };
         let shown = path.display();
