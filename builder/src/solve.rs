@@ -315,11 +315,14 @@ async fn walk(
             .map_or_else(String::new, |file| file.name.clone()),
     };
     let files = (&context, &prepared.contexts);
-    let all = all_stages(&works, &mut planned, files);
+    let all = async {
+        let done = all_stages(&works, &mut planned, files).await;
+        // Of a build that failed too: its steps were done.
+        works.traces.save().await;
+        done
+    };
     let sending = send_all(request, images, layers);
     let done = futures_util::future::try_join(all, sending.map(Ok)).await;
-    // Of a build that failed too: its steps were done.
-    works.traces.save().await;
     let ((images, exported), ()) = done.map_err(|error| error.after(warnings.clone()))?;
     Ok(Walked {
         images,

@@ -66,7 +66,9 @@ pub enum Sharing {
 pub enum Sync {
     /// Files and directories are synced before a write is answered.
     Always,
-    /// Nothing is synced: a power cut loses what was acknowledged. For tests.
+    /// Nothing is synced: a power cut loses what was acknowledged, or leaves a
+    /// part of it. For tests, and for what can be made again and tells by itself
+    /// whether it is whole.
     Never,
 }
 

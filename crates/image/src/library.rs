@@ -40,6 +40,8 @@ pub use origins::Origin;
 #[derive(Debug, Clone)]
 pub struct Library {
     backend: Arc<dyn Backend>,
+    /// For notes: whoever finds one damaged does without.
+    notes: Arc<dyn Backend>,
     blobs: Blobs,
     /// Tells this process's uploads from those of others.
     owner: Arc<Owner>,
@@ -90,14 +92,15 @@ impl Library {
             let context = format!("can not use `{}` as the local library", root.display());
             Error::caused(ErrorKind::Home, context, error)
         };
-        let sync = blob::Sync::Always;
-        let local = Local::open(root, &MARK, Sharing::Shared, sync).map_err(failed)?;
+        let opened = |sync| Local::open(root, &MARK, Sharing::Shared, sync).map_err(failed);
+        let local = opened(blob::Sync::Always)?;
         check_version(&local)?;
         let owner = local.own(&Key::top("uploads")).map_err(failed)?;
         let backend: Arc<dyn Backend> = Arc::new(local);
         Ok(Self {
             blobs: Blobs::new(Arc::clone(&backend)),
             backend,
+            notes: Arc::new(opened(blob::Sync::Never)?),
             owner: Arc::new(owner),
         })
     }

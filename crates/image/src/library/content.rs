@@ -74,21 +74,22 @@ impl Library {
     ///
     /// Fails with [`ErrorKind::Storage`](crate::ErrorKind::Storage).
     pub async fn noted(&self, topic: Topic, about: &Digest) -> Result<Option<Bytes>, Error> {
-        let record = self.backend.read(&topic.key(about)).await;
+        let record = self.notes.read(&topic.key(about)).await;
         let record =
             record.map_err(|error| Error::stored(format!("can not look up `{about}`"), error))?;
         Ok(record.map(|record| record.value))
     }
 
     /// Notes a small record under a topic and a digest, in the place of what
-    /// was noted before.
+    /// was noted before. It is not synced: after a power cut it may be gone, or
+    /// be damaged, which whoever reads it has to tell.
     ///
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Storage`](crate::ErrorKind::Storage).
     pub async fn note(&self, topic: Topic, about: &Digest, record: Bytes) -> Result<(), Error> {
         let noted = self
-            .backend
+            .notes
             .swap(&topic.key(about), Expected::Anything, record)
             .await;
         match noted {
