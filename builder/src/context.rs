@@ -205,6 +205,11 @@ impl Context {
 }
 
 impl Context {
+    /// Says whether there is nothing to say of its files.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.skipped.is_empty() && self.unusual.is_empty()
+    }
+
     /// Remembers the digest of a file that was read after a moment, and found
     /// to be as it was looked at to its end.
     pub(crate) fn learn(&self, position: u64, digest: &Digest, before: Moment) {

@@ -100,6 +100,12 @@ impl Traces {
         self.mode
     }
 
+    /// Says whether an earlier build had a step of this key.
+    pub(crate) fn has(&self, key: &Digest) -> bool {
+        let mut known = self.header.builds.iter().flat_map(|(_, keys)| keys);
+        known.any(|known| known == key)
+    }
+
     /// Notes what a step is made of. Its files are listed only if no earlier
     /// build has listed them.
     pub(crate) fn note(
@@ -109,9 +115,7 @@ impl Traces {
         key: Digest,
         (definition, files): (&Definition, Option<&Recipe>),
     ) {
-        let mut known = self.header.builds.iter().flat_map(|(_, keys)| keys);
-        let is_known = known.any(|known| *known == key);
-        let files = files.filter(|_| !is_known && self.mode != Cache::Apart);
+        let files = files.filter(|_| !self.has(&key) && self.mode != Cache::Apart);
         let traced = TracedStep::new(written, key, (definition, files));
         locked(&self.noted).insert(step, traced);
     }

@@ -25,6 +25,11 @@ const SPECIAL: u16 = 0o7000;
 const READABLE: u16 = 0o044;
 
 impl Unusual {
+    /// Says whether there is nothing unusual.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Takes note of what is unusual in one directory: files among files, and
     /// directories among directories.
     pub(crate) fn note(&mut self, siblings: &[(EntryPath, u16)]) {

@@ -12,6 +12,9 @@ use oci::{Algorithm, Digest, Hasher};
 
 use crate::error::{Error, ErrorKind};
 
+/// What a digest of entries with their content is of.
+const LAYER: &str = "layer";
+
 /// Lists what goes into one layer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Recipe {
@@ -155,7 +158,7 @@ impl Recipe {
 
     /// Digests everything; `None` where the content of a file is not known.
     pub(crate) fn key(&self) -> Option<Digest> {
-        self.digest_with("layer", |item| match &item.content {
+        self.digest_with(LAYER, |item| match &item.content {
             Content::None => Some(None),
             Content::Inline(bytes) => Some(Some(Digest::sha256(bytes))),
             Content::Place { digest, .. } => digest.map(Some),
@@ -175,36 +178,17 @@ impl Recipe {
         purpose: &str,
         content: impl Fn(&Item) -> Option<Option<Digest>>,
     ) -> Option<Digest> {
-        let mut fields = Fields::new();
-        let mut field = |bytes: &[u8]| fields.add(bytes);
-        field(purpose.as_bytes());
-        field(&LAYER_FORMAT.to_le_bytes());
+        let mut keying = Keying::new(purpose);
         for item in self.items() {
+            let content = content(item)?;
             let Entry {
                 path,
                 kind,
                 metadata,
             } = &item.entry;
-            field(path.as_bytes());
-            let (word, detail) = describe(kind);
-            field(word.as_bytes());
-            field(&detail);
-            field(&metadata.mode.to_le_bytes());
-            field(&metadata.uid.to_le_bytes());
-            field(&metadata.gid.to_le_bytes());
-            field(&metadata.mtime.seconds().to_le_bytes());
-            field(&metadata.mtime.nanoseconds().to_le_bytes());
-            field(&(metadata.xattrs.len() as u64).to_le_bytes());
-            for (name, value) in &metadata.xattrs {
-                field(name);
-                field(value);
-            }
-            match content(item)? {
-                Some(digest) => field(digest.to_string().as_bytes()),
-                None => field(b""),
-            }
+            keying.add(path.as_bytes(), (kind, metadata), content);
         }
-        Some(fields.finish())
+        Some(keying.finish())
     }
 
     /// Takes over the digests of files from the index of the layer that was
@@ -291,6 +275,59 @@ impl Recipe {
             }
             positions.insert(item.entry.path.clone(), known);
         }
+    }
+}
+
+/// Digests entries whose content is known, in the order of a layer: as
+/// [`Recipe::key`] does, for who has no recipe.
+pub(crate) struct Keying {
+    fields: Fields,
+}
+
+impl Keying {
+    /// Starts with no entry.
+    pub(crate) fn of_layer() -> Self {
+        Self::new(LAYER)
+    }
+
+    fn new(purpose: &str) -> Self {
+        let mut fields = Fields::new();
+        fields.add(purpose.as_bytes());
+        fields.add(&LAYER_FORMAT.to_le_bytes());
+        Self { fields }
+    }
+
+    /// Adds an entry.
+    pub(crate) fn add(
+        &mut self,
+        path: &[u8],
+        (kind, metadata): (&Kind, &Metadata),
+        content: Option<Digest>,
+    ) {
+        let mut field = |bytes: &[u8]| self.fields.add(bytes);
+        field(path);
+        let (word, detail) = describe(kind);
+        field(word.as_bytes());
+        field(&detail);
+        field(&metadata.mode.to_le_bytes());
+        field(&metadata.uid.to_le_bytes());
+        field(&metadata.gid.to_le_bytes());
+        field(&metadata.mtime.seconds().to_le_bytes());
+        field(&metadata.mtime.nanoseconds().to_le_bytes());
+        field(&(metadata.xattrs.len() as u64).to_le_bytes());
+        for (name, value) in &metadata.xattrs {
+            field(name);
+            field(value);
+        }
+        match content {
+            Some(digest) => field(digest.to_string().as_bytes()),
+            None => field(b""),
+        }
+    }
+
+    /// Gives the key of all.
+    pub(crate) fn finish(self) -> Digest {
+        self.fields.finish()
     }
 }
 

@@ -24,7 +24,7 @@ use crate::solve::files::placed;
 use crate::solve::lookup::{Lookup, chain};
 use crate::solve::run::Run;
 use crate::solve::stage::StageState;
-use crate::step::copy::{self, Copied, Copying, Excluded, Existing, Found, Source};
+use crate::step::copy::{self, Copied, Copying, Excluded, Existing, Source};
 use crate::step::{mode, owner, workdir};
 
 impl Run<'_> {
@@ -49,7 +49,14 @@ impl Run<'_> {
                 shelf.context = Some(Arc::clone(&context));
                 let found = copy::find(&context.tree, &sources, &texts.how)
                     .map_err(|failure| self.explain(failure, copy, &sources, from))?;
-                match texts.alone(&found) {
+                let files = (found.as_slice(), &texts.how);
+                let quick = self.look_up_known(&definition, files, &context).await?;
+                if let Some(mut lookup) = quick
+                    && let Some(outcome) = self.take_found(stage, &mut lookup).await?
+                {
+                    return Ok(outcome);
+                }
+                match copy::alone(&found, &texts.how) {
                     Some(Copied { recipe, taken }) => {
                         let lookup = self.look_up_files(definition, recipe, &shelf).await?;
                         (lookup, taken)
@@ -330,29 +337,6 @@ impl Texts {
         if let Some(unpack) = copy.unpack() {
             add("--unpack", unpack.to_string().as_bytes());
         }
-    }
-
-    /// Lists what is taken, as if there were nothing where it goes: all that
-    /// counts of it is in that list. Each thing is in a directory of its own,
-    /// whose name is its number and what it is: two may have one name, and a
-    /// file of some name is not a directory that has such a file.
-    fn alone(&self, found: &[Found<'_>]) -> Option<Copied> {
-        let mut how = Copying {
-            owner: None,
-            mode: None,
-            ..self.how.clone()
-        };
-        let (mut all, mut tree) = (Copied::default(), Tree::new());
-        for (number, found) in found.iter().enumerate() {
-            let what = if found.fills() { "directory" } else { "file" };
-            how.destination = format!("/{number} {what}/");
-            // Whether anything is found at all was seen before.
-            let one = copy::place(std::slice::from_ref(found), &[], &mut tree, &how);
-            let Copied { recipe, taken } = one.ok()?;
-            all.recipe.append(recipe);
-            all.taken.extend(taken);
-        }
-        Some(all)
     }
 }
 

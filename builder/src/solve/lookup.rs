@@ -8,6 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::cache::mounts;
 use crate::cache::remote::ExportedStep;
 use crate::cache::{Change, ChangeKind, Definition, InputKind, Known, TracedStep, Warning};
+use crate::context::Context;
 use crate::error::Error;
 use crate::events::{Event, Outcome};
 use crate::image::LayerOf;
@@ -18,6 +19,7 @@ use crate::pack::recipe::Recipe;
 use crate::request::{Cache, Modes, Xattrs};
 use crate::solve::run::Run;
 use crate::solve::stage::{Placed, StageState};
+use crate::step::copy;
 
 /// Says what became of looking for a step.
 pub(super) struct Lookup {
@@ -178,6 +180,33 @@ impl Run<'_> {
             lookup.found = memory.find(&key).await?;
         }
         Ok(lookup)
+    }
+
+    /// Looks for a step that takes one directory of which nothing changed, as far
+    /// as that can be told without a list of what is in it; `None` where it can
+    /// not, where there is something to say of files, or where no build has left
+    /// a list for the next one to be compared with.
+    pub(super) async fn look_up_known(
+        &self,
+        definition: &Definition,
+        (found, how): (&[copy::Found<'_>], &copy::Copying),
+        context: &Context,
+    ) -> Result<Option<Lookup>, Error> {
+        if !context.is_plain() {
+            return Ok(None);
+        }
+        let Some(files) = copy::alone_key(found, how) else {
+            return Ok(None);
+        };
+        let mut lookup = Lookup::nowhere(definition.clone());
+        lookup.definition.add_digest(InputKind::File, "", files);
+        let key = lookup.definition.key();
+        if !self.build.works.traces.has(&key) {
+            return Ok(None);
+        }
+        lookup.key = Some(key);
+        lookup.found = self.memory().find(&key).await?;
+        Ok(lookup.found.is_some().then_some(lookup))
     }
 
     /// Works out the key of a step by the content of its files.

@@ -4,6 +4,7 @@
 //! and no link leads out of either. First everything is found, then placed:
 //! in between `ADD` looks which of it are archives.
 
+mod alone;
 mod find;
 mod patterns;
 mod place;
@@ -17,6 +18,7 @@ use crate::plan::excerpt;
 use crate::step::mode::Mode;
 use crate::step::owner::Owner;
 
+pub(crate) use alone::{alone, alone_key};
 pub(crate) use find::{Found, check_source, find, is_pattern, pivot};
 pub(crate) use patterns::Excluded;
 pub(crate) use place::place;

@@ -16,6 +16,11 @@ pub(crate) struct Excluded {
 }
 
 impl Excluded {
+    /// Says whether nothing is left out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ignore.is_none()
+    }
+
     /// Reads the values of all flags, of which a later one may begin with `!`
     /// to take back what earlier ones say.
     pub(crate) fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use layer::{
-    ContentPlace, Entry, EntryPath, Follow, Kind, Metadata, Node, NodeKind, Resolved, Tree,
+    ContentPlace, Entry, EntryPath, Follow, Kind, Metadata, Node, NodeKind, Resolved, Time, Tree,
 };
 
 use crate::error::{Error, ErrorKind};
@@ -175,16 +175,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Says what is known of a directory that nothing is said of.
     fn made(&self) -> Metadata {
-        let Owner { uid, gid } = self.how.owner.unwrap_or_default();
-        Metadata {
-            mode: 0o755,
-            uid,
-            gid,
-            mtime: self.how.time,
-            xattrs: BTreeMap::new(),
-        }
+        made(self.how.owner, self.how.time)
     }
 
     /// Copies what is in a directory into another one.
@@ -475,6 +467,18 @@ impl Work<'_> {
                 }
             }
         }
+    }
+}
+
+/// Says what is known of a directory that nothing is said of.
+pub(super) fn made(owner: Option<Owner>, time: Time) -> Metadata {
+    let Owner { uid, gid } = owner.unwrap_or_default();
+    Metadata {
+        mode: 0o755,
+        uid,
+        gid,
+        mtime: time,
+        xattrs: BTreeMap::new(),
     }
 }
 

@@ -103,6 +103,27 @@ proptest! {
     }
 
     #[test]
+    fn a_key_without_a_list_is_that_of_the_list(source in nodes(), files in 1..4_u64) {
+        let mut from = tree_of(&source);
+        let paths: Vec<_> = from.walk(&EntryPath::root()).map(|(path, _)| path).collect();
+        for path in paths {
+            // So many files, some by several names.
+            if let Some(NodeKind::File(file)) = from.node_mut(&path).map(|node| &mut node.kind) {
+                file.place.position %= files;
+                file.digest = Some(oci::Digest::sha256(&[file.place.position as u8]));
+            }
+        }
+        for source in [".", "a", "b", "*", "a b"] {
+            let sources: Vec<_> = source.split(' ').map(|path| Source::Path(path.to_owned())).collect();
+            let how = how("/x");
+            let Ok(found) = find(&from, &sources, &how) else { continue };
+            let list = alone(&found, &how).expect("it can be listed");
+            let is_one = found.len() == 1 && found[0].fills();
+            prop_assert_eq!(alone_key(&found, &how), list.recipe.key().filter(|_| is_one));
+        }
+    }
+
+    #[test]
     fn archives_make_what_their_layers_make(
         base in nodes(),
         archive in nodes(),
