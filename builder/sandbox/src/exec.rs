@@ -183,6 +183,11 @@ pub enum Ended {
     Stopped,
 }
 
+/// Has what every command needs be there before the first one.
+pub(crate) fn prepare() {
+    start::prepare();
+}
+
 /// Runs a command in a worker: from its namespaces to the end of everything
 /// that it started. It blocks.
 ///

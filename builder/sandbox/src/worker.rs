@@ -145,7 +145,11 @@ pub fn dispatch(
         return None;
     }
     Some(match arguments.next().and_then(|word| word.to_str()) {
-        Some("serve") => work(serve),
+        Some("serve") => work(|channel, tier| {
+            // While the builder is still at what comes before the first command.
+            crate::exec::prepare();
+            serve(channel, tier)
+        }),
         Some("probe") => work(crate::probe::serve),
         Some("step") => crate::exec::step_main(),
         _ => fail(&Failure::ByHand),

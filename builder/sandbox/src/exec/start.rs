@@ -35,6 +35,12 @@ pub(super) fn run_with(
     keep((tier, Some(runtime)), step, stdio, &[])
 }
 
+/// Has what every command needs be there before the first one. What fails is told
+/// by that.
+pub(super) fn prepare() {
+    drop(sealed::program());
+}
+
 fn keep(
     (tier, runtime): (&Tier, Option<&Path>),
     step: &Step,

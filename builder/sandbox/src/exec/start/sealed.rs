@@ -6,6 +6,7 @@
 //! change (as in CVE-2019-5736).
 
 use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -17,6 +18,8 @@ use crate::error::{Error, ErrorKind};
 
 /// The seal of the executable bits (`F_SEAL_EXEC`).
 const EXECUTABLE: SealFlags = SealFlags::from_bits_retain(0x20);
+/// How many bytes of the program are copied at a time.
+const PIECE: usize = 1024 * 1024;
 /// This program, wherever it is.
 const SELF: &str = "/proc/self/exe";
 
@@ -55,7 +58,15 @@ fn copy() -> Result<OwnedFd, Error> {
         made => made,
     };
     let mut memory = File::from(memory.map_err(|errno| failed(errno.into()))?);
-    std::io::copy(&mut program, &mut memory).map_err(failed)?;
+    // In large pieces: of the time that it takes, most would be calls.
+    let mut piece = vec![0; PIECE];
+    loop {
+        let size = program.read(&mut piece).map_err(failed)?;
+        match piece.get(..size) {
+            Some(piece) if !piece.is_empty() => memory.write_all(piece).map_err(failed)?,
+            _ => break,
+        }
+    }
     let mode = Mode::RUSR | Mode::XUSR | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
     rustix::fs::fchmod(&memory, mode).map_err(|errno| failed(errno.into()))?;
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
@@ -71,8 +82,6 @@ fn copy() -> Result<OwnedFd, Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
-
     use super::*;
 
     #[test]
