@@ -1,4 +1,6 @@
-//! The command line after `builds`: `[--rounds N] [NAME...]`.
+//! The command line after `builds`: `[--rounds N] [--in DIRECTORY] [NAME...]`.
+
+use std::path::PathBuf;
 
 use super::Measure;
 use crate::arguments::number;
@@ -11,6 +13,8 @@ const ROUNDS: usize = 3;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
     pub(super) rounds: usize,
+    /// Where everything is put; else below `target/`.
+    pub(super) directory: Option<PathBuf>,
     measures: Vec<Measure>,
 }
 
@@ -22,6 +26,7 @@ impl Arguments {
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, Error> {
         let mut arguments = Self {
             rounds: ROUNDS,
+            directory: None,
             measures: Vec::new(),
         };
         let mut words = words;
@@ -29,6 +34,12 @@ impl Arguments {
             let named = |measure: &Measure| measure.name() == word;
             match word.as_str() {
                 "--rounds" => arguments.rounds = number(words.next(), &word)?,
+                "--in" => {
+                    let directory = words.next().map(PathBuf::from);
+                    let directory = directory.filter(|directory| directory.is_dir());
+                    let missing = || Error::new("`--in` names no directory".to_owned());
+                    arguments.directory = Some(directory.ok_or_else(missing)?);
+                }
                 _ => match Measure::ALL.into_iter().find(named) {
                     Some(measure) => arguments.measures.push(measure),
                     None => return Err(unknown(&word)),
@@ -49,7 +60,7 @@ impl Arguments {
 fn unknown(word: &str) -> Error {
     let names = Measure::ALL.map(Measure::name).join(", ");
     Error::new(format!(
-        "unknown word `{word}`: after `builds` there are `--rounds N` and {names}"
+        "unknown word `{word}`: after `builds` there are `--rounds N`, `--in DIRECTORY` and {names}"
     ))
 }
 
@@ -72,7 +83,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        for line in ["colder", "--rounds 0", "--bigger"] {
+        for line in ["colder", "--rounds 0", "--in /nowhere", "--bigger"] {
             let words = parse(line).unwrap_err().to_string();
             let word = line.split(' ').next().unwrap();
             assert!(words.contains(&format!("`{word}`")), "{words}");
