@@ -204,11 +204,6 @@ impl Plan {
         self.stages.iter().map(|stage| 1 + stage.steps.len()).sum()
     }
 
-    /// Says whether any command is to be run.
-    pub(crate) fn has_commands(&self) -> bool {
-        (0..self.stages.len()).any(|stage| self.runs(stage, 0))
-    }
-
     /// Says whether a stage has a command from so many steps on, or a stage
     /// that is on it has one.
     pub(crate) fn runs(&self, stage: usize, first: usize) -> bool {

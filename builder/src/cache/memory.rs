@@ -160,7 +160,10 @@ impl Memory {
                 registry: name.registry().clone(),
                 repository: name.repository().clone(),
             };
-            let noted = self.suggest(&layer.descriptor.digest, &origin).await;
+            // Behind all that are known: nothing was read there yet. It can not stay
+            // away altogether, as an image that has the layer is pushed from there.
+            let digest = layer.descriptor.digest;
+            let noted = self.library.suggest_origin(&digest, &origin).await;
             noted.map_err(|error| Error::image("can not note where a layer is", error))?;
         }
         Ok(Known {
@@ -168,22 +171,6 @@ impl Memory {
             place: imported.place.clone(),
             is_foreign: true,
         })
-    }
-
-    /// Notes that a layer is somewhere, behind all places that are known to have
-    /// it: nothing was read there yet, and an image that has the layer outlives
-    /// the build that believed this cache. It can not stay away altogether, as
-    /// such an image is pushed from there.
-    async fn suggest(&self, layer: &Digest, origin: &Origin) -> Result<(), image::Error> {
-        let known = self.library.origins(layer).await?;
-        if known.contains(origin) {
-            return Ok(());
-        }
-        // The latest comes first.
-        for origin in std::iter::once(origin).chain(known.iter().rev()) {
-            self.library.add_origin(layer, origin).await?;
-        }
-        Ok(())
     }
 }
 

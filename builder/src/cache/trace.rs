@@ -1,6 +1,6 @@
 //! What the steps of earlier builds of the same Dockerfile were made of, so that
-//! a miss can be explained. Nothing depends on it: what is lost is explained
-//! less well.
+//! a miss can be explained. No result depends on it: what is lost is explained
+//! less well, and looked for by a longer way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;

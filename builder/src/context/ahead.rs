@@ -56,10 +56,8 @@ impl<'a> Ahead<'a> {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("context".into());
             let _ = thread.spawn_scoped(scope, || self.look());
-            let walked = walk();
-            locked(&self.work).is_over = true;
-            self.changed.notify_all();
-            walked
+            let _over = Over(self);
+            walk()
         })
     }
 
@@ -90,6 +88,7 @@ impl<'a> Ahead<'a> {
     }
 
     fn look(&self) {
+        let _over = Over(self);
         let mut work = locked(&self.work);
         while !work.is_over {
             let next = match work.done.len() < AHEAD {
@@ -109,6 +108,20 @@ impl<'a> Ahead<'a> {
             work.done.insert(path, seen);
             self.changed.notify_all();
         }
+    }
+}
+
+/// Has each side know that the other one is gone, whatever became of it: then
+/// nobody looks ahead any more.
+struct Over<'a, 'b>(&'a Ahead<'b>);
+
+impl Drop for Over<'_, '_> {
+    fn drop(&mut self) {
+        let mut work = locked(&self.0.work);
+        work.is_over = true;
+        work.taken = None;
+        drop(work);
+        self.0.changed.notify_all();
     }
 }
 

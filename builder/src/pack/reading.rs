@@ -1,5 +1,6 @@
 //! Layers that are there: what they say, and their content at hand. Each is read
-//! once in a build, and checked to its last byte.
+//! once for both where a command is to see it, else for what is needed, by one
+//! for all who ask; and it is checked to its last byte.
 
 use std::io::{self, Read};
 use std::path::Path;

@@ -173,10 +173,15 @@ impl Snapshots {
         &self.home
     }
 
+    /// Says whether each layer has a directory of its own.
+    pub(crate) fn has_layers(&self) -> bool {
+        self.form != Form::Plain
+    }
+
     /// Holds the directory of a layer, where each has one of its own and this one
     /// is there.
     pub(crate) fn kept(&self, link: &Digest) -> Result<Option<Kept>, Error> {
-        if self.form == Form::Plain {
+        if !self.has_layers() {
             return Ok(None);
         }
         let lock = self.home.hold(link)?;

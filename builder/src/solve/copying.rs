@@ -17,6 +17,7 @@ use crate::context::{Context, Filtered, Look, Wanted};
 use crate::error::{Error, ErrorKind};
 use crate::events::Outcome;
 use crate::pack::contents::{CONTEXT, Shelf};
+use crate::pack::reading::Content;
 use crate::pack::recipe::Recipe;
 use crate::plan::CopyFrom;
 use crate::request::Modes;
@@ -257,12 +258,13 @@ impl Run<'_> {
         match from {
             CopyFrom::Stage(stage) => {
                 let state = &self.build.done(*stage).await?.state;
-                self.tree_of(&state.layers, &[state.of_base, state.layers.len()])
-                    .await
+                let kept = [state.of_base, state.layers.len()];
+                self.tree_of(&state.layers, &kept, Content::Passed).await
             }
             CopyFrom::Image(name) => {
                 let layers = placed(&self.base(name, number).await?);
-                self.tree_of(&layers, &[layers.len()]).await
+                self.tree_of(&layers, &[layers.len()], Content::Passed)
+                    .await
             }
             CopyFrom::Context | CopyFrom::Files(_) => Err(no_file_system()),
         }

@@ -50,7 +50,8 @@ impl Run<'_> {
                 if let Some(lease) = &lease
                     && let Some(kept) = kept(&lease.sandbox, link).await?
                 {
-                    let index = self.index(&Placed { layer, place }).await?;
+                    let placed = Placed { layer, place };
+                    let index = self.index(&placed, reading::Content::Passed).await?;
                     let files = FilesOf::Directory { kept, index };
                     shelf.layers.insert(origin, files);
                     continue;
@@ -63,16 +64,24 @@ impl Run<'_> {
     }
 
     /// Gives what a layer says. Its content is at hand if it had to be read for
-    /// that, and commands are to see it.
-    async fn index(&self, placed: &Placed) -> Result<Arc<LayerIndex>, Error> {
-        let Placed { layer, place } = placed;
-        let content = match self.plan().has_commands() {
-            true => reading::Content::Kept,
-            false => reading::Content::Passed,
-        };
+    /// that, and is to be.
+    async fn index(
+        &self,
+        Placed { layer, place }: &Placed,
+        content: reading::Content,
+    ) -> Result<Arc<LayerIndex>, Error> {
         self.layers()
             .index(self.step, (layer, place), content)
             .await
+    }
+
+    /// Says what becomes of the layers of this stage while they are read:
+    /// commands may be going to see them.
+    pub(super) fn of_stage(&self) -> reading::Content {
+        match self.plan().runs(self.stage, 0) {
+            true => reading::Content::Kept,
+            false => reading::Content::Passed,
+        }
     }
 
     /// Gives the number by which trees know a layer.
@@ -101,7 +110,12 @@ impl Run<'_> {
 
     /// Makes the file system of some layers, from the one of the most of them
     /// that is known. Those of so many layers as is said are for others too.
-    pub(super) async fn tree_of(&self, layers: &[Placed], kept: &[usize]) -> Result<Tree, Error> {
+    pub(super) async fn tree_of(
+        &self,
+        layers: &[Placed],
+        kept: &[usize],
+        content: reading::Content,
+    ) -> Result<Tree, Error> {
         let chain = Chain::of(layers.iter().map(|placed| &placed.layer.descriptor.digest));
         let links = chain.links();
         let (mut tree, mut seen) = {
@@ -115,7 +129,7 @@ impl Run<'_> {
         for end in ends {
             if seen < end {
                 let new = layers.get(seen..end).unwrap_or_default();
-                self.apply(&mut tree, new).await?;
+                self.apply(&mut tree, new, content).await?;
                 seen = end;
                 if let Some(link) = links.get(end - 1).filter(|_| kept.contains(&end)) {
                     locked(&self.build.trees).insert(*link, tree.clone());
@@ -126,9 +140,14 @@ impl Run<'_> {
     }
 
     /// Puts layers onto a file system.
-    pub(super) async fn apply(&self, tree: &mut Tree, layers: &[Placed]) -> Result<(), Error> {
+    pub(super) async fn apply(
+        &self,
+        tree: &mut Tree,
+        layers: &[Placed],
+        content: reading::Content,
+    ) -> Result<(), Error> {
         for placed in layers {
-            let index = self.index(placed).await?;
+            let index = self.index(placed, content).await?;
             let origin = self.origin(placed)?;
             let digest = placed.layer.descriptor.digest;
             tree.apply(origin, &index).map_err(|error| {
@@ -143,10 +162,14 @@ impl Run<'_> {
         stage.tree = Some(match stage.tree.take() {
             Some(mut tree) => {
                 let new = stage.layers.get(stage.seen..).unwrap_or_default();
-                self.apply(&mut tree, new).await?;
+                self.apply(&mut tree, new, self.of_stage()).await?;
                 tree
             }
-            None => self.tree_of(&stage.layers, &[stage.of_base]).await?,
+            None => {
+                let content = self.of_stage();
+                self.tree_of(&stage.layers, &[stage.of_base], content)
+                    .await?
+            }
         });
         stage.seen = stage.layers.len();
         Ok(())
@@ -187,7 +210,7 @@ impl Run<'_> {
             return Ok(Vec::new());
         };
         let placed = self.placed(file.place.origin)?;
-        let index = self.index(&placed).await?;
+        let index = self.index(&placed, reading::Content::Passed).await?;
         let record = usize::try_from(file.place.position)
             .ok()
             .and_then(|at| index.records().get(at));

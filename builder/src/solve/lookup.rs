@@ -283,11 +283,11 @@ impl Run<'_> {
     async fn is_at_hand(&self, placed: &Placed) -> bool {
         let Placed { layer, place } = placed;
         let digest = layer.descriptor.digest;
-        if locked(&self.build.works.lacking).contains(&digest) {
-            return false;
-        }
         if matches!(place, Place::Library(_)) {
             return true;
+        }
+        if locked(&self.build.works.lacking).contains(&digest) {
+            return false;
         }
         let why = match self.layers().images.has(place, &layer.descriptor).await {
             Ok(true) => return true,

@@ -236,7 +236,8 @@ impl Images {
         }
     }
 
-    /// Says whether a place has a blob; none of its bytes are fetched.
+    /// Says whether a place has a blob of this size; none of its bytes are
+    /// fetched.
     ///
     /// # Errors
     ///
@@ -244,12 +245,13 @@ impl Images {
     pub async fn has(&self, place: &Place, descriptor: &Descriptor) -> Result<bool, Error> {
         if let Place::Registry(name) = place {
             let repository = self.client.repository(name.registry(), name.repository());
-            let size = repository.blob_size(&descriptor.digest).await;
+            // As it would be fetched.
+            let size = repository.mirrored().blob_size(&descriptor.digest).await;
             let size = size.map_err(|error| {
                 let context = format!("can not look for `{}` in `{name}`", descriptor.digest);
                 Error::remote(context, error)
             })?;
-            return Ok(size.is_some());
+            return Ok(size == Some(descriptor.size));
         }
         let opened = self.source(place).await?.open(descriptor, 0).await?;
         Ok(opened.is_some())

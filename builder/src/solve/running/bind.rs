@@ -70,7 +70,7 @@ impl Run<'_> {
             }
         };
         let (recipe, shape) = below(tree, mount)?;
-        let _lease = self.unpack(&recipe, &mut shelf).await?;
+        // Of files in layers that is known, and none has to be at hand.
         let (recipe, digest) = self.layers().digest(recipe, &shelf).await?;
         Ok(Brings {
             recipe,
@@ -84,10 +84,13 @@ impl Run<'_> {
     /// are.
     pub(super) async fn packed(&self, brings: Brings) -> Result<Packed, Error> {
         let Brings {
-            mut recipe, shelf, ..
+            mut recipe,
+            mut shelf,
+            ..
         } = brings;
         let scratch = self.request().scratch.clone();
-        blocking::run(move || {
+        let _lease = self.unpack(&recipe, &mut shelf).await?;
+        let packing = blocking::run(move || {
             let stored = |error| {
                 let context = format!("can not write into `{}`", scratch.display());
                 Error::caused(ErrorKind::Storage, context, error)
@@ -105,8 +108,8 @@ impl Run<'_> {
                 .into_inner()
                 .map_err(|error| stored(error.into_error()))?;
             Ok(Packed { file, index })
-        })
-        .await
+        });
+        packing.await
     }
 }
 

@@ -74,10 +74,12 @@ impl Run<'_> {
             };
             let content = layers.unpack(step, &placed.place, &placed.layer).await?;
             if seen == 0 {
-                tree = self.tree_of(below, &[stage.of_base]).await?;
+                tree = self
+                    .tree_of(below, &[stage.of_base], self.of_stage())
+                    .await?;
             } else {
                 let new = below.get(seen..).unwrap_or_default();
-                self.apply(&mut tree, new).await?;
+                self.apply(&mut tree, new, self.of_stage()).await?;
             }
             seen = at;
             let digest = placed.layer.descriptor.digest;

@@ -54,9 +54,13 @@ impl Sandboxes {
         }
     }
 
-    /// Gives a sandbox if there is one that nobody uses.
+    /// Gives a sandbox if there is one that nobody uses, and that has each layer
+    /// in a directory of its own.
     pub(crate) fn idle(&self) -> Option<Lease<'_>> {
-        let sandbox = locked(&self.idle).pop()?;
+        let mut idle = locked(&self.idle);
+        let has_layers = |sandbox: &Sandbox| locked(sandbox).has_layers();
+        let at = idle.iter().position(has_layers)?;
+        let sandbox = idle.swap_remove(at);
         Some(Lease {
             sandbox,
             pool: self,

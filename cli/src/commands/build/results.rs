@@ -225,7 +225,8 @@ fn warnings(prepared: &Prepared, built: &Built) -> Value {
     all.collect()
 }
 
-/// Writes a file whole or not at all, and to a pipe or a device as it comes.
+/// Writes a file whole or not at all, and to where a link leads, to a pipe or a
+/// device as it comes.
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     if is_stream(path) || fs_err::metadata(path).is_ok_and(|there| !there.is_file()) {
         // What was said there before stays.
@@ -244,7 +245,8 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// Says whether a path names a stream of this process, as `/dev/stdout` does,
 /// which may be a regular file that has more than a result.
 fn is_stream(path: &Path) -> bool {
-    path.starts_with("/dev") || path.starts_with("/proc")
+    let streams = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
+    streams.iter().any(|stream| path.starts_with(stream))
 }
 
 /// Says whether two paths lead to one file.

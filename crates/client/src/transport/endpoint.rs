@@ -86,7 +86,11 @@ impl Endpoint {
             Err(_silence) => return self.url("http"),
         };
         let untrusted = is_caused_by::<rustls::Error>(&error, |error| {
-            matches!(error, rustls::Error::InvalidCertificate(_))
+            // What can not be judged for want of roots is not trusted either.
+            matches!(
+                error,
+                rustls::Error::InvalidCertificate(_) | rustls::Error::Other(_)
+            )
         });
         let unreached = error.is_dns() || is_caused_by::<io::Error>(&error, is_unreached);
         if untrusted || unreached {

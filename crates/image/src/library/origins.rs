@@ -34,12 +34,41 @@ impl Library {
         }
     }
 
-    /// Remembers that a repository has a blob.
+    /// Remembers that a repository has a blob, before all that are known.
     ///
     /// # Errors
     ///
     /// Fails with [`ErrorKind::Storage`].
     pub async fn add_origin(&self, blob: &Digest, origin: &Origin) -> Result<(), Error> {
+        self.change_origins(blob, |origins| {
+            origins.retain(|known| known != origin);
+            origins.insert(0, origin.clone());
+            origins.truncate(LIMIT);
+        })
+        .await
+    }
+
+    /// Remembers that somebody says of a repository that it has a blob: behind
+    /// all that are known, as far as there is room.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorKind::Storage`].
+    pub async fn suggest_origin(&self, blob: &Digest, origin: &Origin) -> Result<(), Error> {
+        self.change_origins(blob, |origins| {
+            if !origins.contains(origin) && origins.len() < LIMIT {
+                origins.push(origin.clone());
+            }
+        })
+        .await
+    }
+
+    /// Writes a record anew, if that changes it.
+    async fn change_origins(
+        &self,
+        blob: &Digest,
+        change: impl Fn(&mut Vec<Origin>),
+    ) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let record = self.backend.read(&key(blob)).await;
             let record = record.map_err(|error| failed(blob, error))?;
@@ -47,12 +76,11 @@ impl Library {
                 Some(record) => (parse(&record.value), Expected::Version(record.version)),
                 None => (Vec::new(), Expected::Absent),
             };
-            if origins.first() == Some(origin) {
+            let known = origins.clone();
+            change(&mut origins);
+            if origins == known {
                 return Ok(());
             }
-            origins.retain(|known| known != origin);
-            origins.insert(0, origin.clone());
-            origins.truncate(LIMIT);
             let value = serde_json::to_vec(&origins)
                 .map_err(|error| Error::caused(ErrorKind::Storage, said(blob), error))?;
             let swapped = self.backend.swap(&key(blob), expected, value.into()).await;
