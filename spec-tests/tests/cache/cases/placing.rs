@@ -59,6 +59,8 @@ table! {
     the_first_of_two_archives_of_one_name => Case {
         dockerfile: "FROM base\nADD p/x q/x /dest/\nRUN echo after > /after\n",
         files: &[
+            Folder("p"),
+            Folder("q"),
             Archive("p/x", &[("a", "1")]),
             Archive("q/x", &[("b", "1")]),
         ],
