@@ -2,6 +2,7 @@
 //! for longer than it gets on.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -314,7 +315,9 @@ impl Running {
         let said = String::from_utf8_lossy(&said).into_owned();
         let message = format!("`git {verb}` failed");
         let mut error = Error::caused(ErrorKind::Fetch, message, told(&said));
-        if TOO_LARGE.iter().any(|words| said.contains(words)) {
+        // The kernel ends who writes more than the limit, if git does not do so itself.
+        let is_ended = status.signal() == Some(Signal::XFSZ.as_raw());
+        if is_ended || TOO_LARGE.iter().any(|words| said.contains(words)) {
             error = error.with_hint("it may be that a file, or the repository, is too large");
         }
         Err(Failed {
