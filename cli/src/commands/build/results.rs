@@ -276,7 +276,7 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(fs_err::read_to_string(&file).expect("it is there"), "new");
         let error = results.clear(&file).expect_err("it is the Dockerfile");
-        assert!(error.to_string().contains("would replace the Dockerfile"));
+        assert!(format!("{error:#}").contains("would replace the Dockerfile"));
         assert_eq!(fs_err::read_to_string(&file).expect("it is there"), "new");
     }
 
