@@ -344,6 +344,7 @@ pub(crate) async fn store(
         clock: registry::Clock::new(environment::now),
         seed: environment::random(),
         immutable: TagPatterns::default(),
+        grace: config.serve.gc_grace.duration(),
     };
     Ok(Store::open(options).await?)
 }

@@ -111,6 +111,7 @@ impl Server {
             clock: settings.clock.clone(),
             seed: settings.random.next(),
             immutable: settings.immutable.clone(),
+            grace: settings.collection.policy.grace,
         };
         let store = Store::open(options).await.map_err(ServeError::Storage)?;
         let listener = listen(settings.listen).await?;

@@ -77,6 +77,7 @@ impl Scene {
             clock: settings.clock.clone(),
             seed: settings.random.next(),
             immutable: settings.immutable.clone(),
+            grace: settings.collection.policy.grace,
         };
         let store = Store::open(options).await.expect("an empty backend opens");
         Self {

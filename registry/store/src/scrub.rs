@@ -93,7 +93,8 @@ struct Run<'a> {
 
 impl Scrub {
     /// Checks this store. What is younger than the grace of the policy is not
-    /// called left over: a client may be in the middle of a push.
+    /// called left over where others have the storage too: a client may be in
+    /// the middle of a push.
     #[must_use]
     pub fn new(store: Store, policy: &Policy, mode: Mode, rate: Rate) -> Self {
         Self {

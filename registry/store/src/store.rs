@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use blob::{Backend, Blobs, Expected, Key, Mark, Swapped, Version};
 use bytes::Bytes;
 use oci::{Digest, MANIFEST_LIMIT, RepositoryName};
 
+use crate::collect::policy::millis;
 use crate::error::Error;
 use crate::keys;
 use crate::manifest_cache::ManifestCache;
@@ -53,11 +55,14 @@ pub struct Options {
     pub seed: u128,
     /// The tags that mean one manifest for ever.
     pub immutable: TagPatterns,
+    /// The grace of those who collect here: [`Policy::grace`](crate::Policy).
+    pub grace: Duration,
 }
 
-/// How long a fact counts as found lately, in milliseconds: who finds it later
-/// writes it anew.
-pub(crate) const LATELY: u64 = 10 * 60 * 1000;
+/// How long a fact counts as found lately, at most: who finds it later writes
+/// it anew. It is no longer than half of the grace, so that half of it is left
+/// to whoever finds the fact.
+const LATELY: Duration = Duration::from_secs(10 * 60);
 
 /// Keeps the repositories of a registry.
 #[derive(Debug, Clone)]
@@ -198,7 +203,8 @@ impl Store {
 
     /// Says whether a fact was found to matter lately.
     pub(crate) fn is_recent(&self, fact: &FactRecord) -> bool {
-        fact.since.saturating_add(LATELY) >= self.now()
+        let lately = LATELY.min(self.inner.options.grace / 2);
+        fact.since.saturating_add(millis(lately)) >= self.now()
     }
 
     /// Says that a fact was found to matter, if it was not lately.

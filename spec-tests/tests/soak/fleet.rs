@@ -19,7 +19,13 @@ const REPLICAS: usize = 3;
 const BUSY: [&str; 2] = ["--gc-interval=200ms", "--gc-grace=5s"];
 
 /// How they collect in the end: everything that nothing leads to.
-const LAST: [&str; 3] = ["--gc-interval=200ms", "--gc-grace=1s", "--upload-expiry=1s"];
+const LAST: [&str; 2] = ["--gc-interval=200ms", "--upload-expiry=1s"];
+
+/// How old something must be in the end, for servers and checks.
+const LAST_GRACE: (&str, &str) = ("WHARF_GC_GRACE", "1s");
+
+/// After which everything is that old.
+const AGED: Duration = Duration::from_millis(1500);
 
 /// Longest that garbage may stay in the end.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -168,6 +174,10 @@ impl Fleet {
     /// kills have left.
     pub(crate) fn collect_all(&mut self) {
         self.kill_all();
+        let (name, value) = LAST_GRACE;
+        self.setup.variables.push((name.into(), value.into()));
+        // In a bucket what is young may be somebody's push.
+        sleep(AGED);
         self.setup.check(&["--repair"]);
         self.setup.flags = LAST.map(str::to_owned).into();
         self.start_missing();

@@ -55,6 +55,7 @@ impl Default for Policy {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Counts the milliseconds of a time.
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

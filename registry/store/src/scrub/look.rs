@@ -4,7 +4,8 @@
 //! Others may write meanwhile. What has to be there is looked at first and the
 //! key itself once more after it: what is removed in order never looks broken
 //! then. What is left over may be the start of a push, so the young is passed
-//! over, and the rest looked at again at the end.
+//! over where others have the storage too, and the rest looked at again at the
+//! end.
 
 use blob::{Backend, ByteRange, ErrorKind, Key, Version, blob_key};
 use futures_util::StreamExt as _;
@@ -415,10 +416,9 @@ impl Look<'_> {
         // has a manifest.
         let young = match upload.as_ref().and_then(started) {
             Some(started) => self.is_young(started),
-            None => true,
+            None => self.backend().is_shared(),
         };
-        let others = self.backend().is_shared();
-        Ok(match known || (others && young) {
+        Ok(match known || young {
             true => Vec::new(),
             false => vec![Problem::NobodysData],
         })
@@ -467,7 +467,12 @@ impl Look<'_> {
         self.store.repository(name, Pull)
     }
 
+    /// Says whether something may be the start of a push. Where a check has
+    /// the storage alone, nobody pushes: what looks so was left by a kill.
     fn is_young(&self, since: u64) -> bool {
+        if !self.backend().is_shared() {
+            return false;
+        }
         let now = self.store.now();
         since.min(now).saturating_add(self.grace) > now
     }

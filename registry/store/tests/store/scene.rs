@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use blob::testing::listing;
 use blob::{Backend, Key, Local, Object, Sharing, Sync};
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Manifest, MediaType, RepositoryName};
 use serde_json::{Value, json};
-use store::{Clock, Delete, Error, Options, Pull, Push, Repository, Store, TagPatterns, UploadId};
+use store::{
+    Clock, Delete, Error, Options, Policy, Pull, Push, Repository, Store, TagPatterns, UploadId,
+};
 use tempfile::TempDir;
 
 /// A store, and the backend under it.
@@ -64,21 +67,26 @@ impl Scene {
 
     /// Opens a store as another process would.
     pub(crate) async fn over(backend: Arc<dyn Backend>) -> Result<Self, Error> {
-        let scene = Self::over_by(backend, Clock::new(|| 1_700_000_000_000)).await?;
+        let scene =
+            Self::over_by(backend, (Clock::new(|| 1_700_000_000_000), Policy::GRACE)).await?;
         Ok(Self {
             uploads: AtomicU64::new(1),
             ..scene
         })
     }
 
-    /// Does the same, by a clock of the test.
-    pub(crate) async fn over_by(backend: Arc<dyn Backend>, clock: Clock) -> Result<Self, Error> {
+    /// Does the same, by a clock and a grace of the test.
+    pub(crate) async fn over_by(
+        backend: Arc<dyn Backend>,
+        (clock, grace): (Clock, Duration),
+    ) -> Result<Self, Error> {
         let seed = SEEDS.fetch_add(1, Ordering::Relaxed);
         let options = Options {
             backend: Arc::clone(&backend),
             clock,
             seed: u128::from(seed),
             immutable: TagPatterns::default(),
+            grace,
         };
         let store = Store::open(options).await?;
         Ok(Self {

@@ -77,11 +77,13 @@ impl Yard {
     pub(crate) async fn over(backend: Arc<dyn Backend>, now: Arc<AtomicU64>) -> Self {
         let told = Arc::clone(&now);
         let clock = Clock::new(move || told.load(Ordering::Relaxed));
+        let grace = Duration::from_millis(GRACE);
+        let scene = Scene::over_by(backend, (clock, grace)).await;
         Self {
-            scene: Scene::over_by(backend, clock).await.expect("opens"),
+            scene: scene.expect("opens"),
             now,
             policy: Policy {
-                grace: Duration::from_millis(GRACE),
+                grace,
                 ..Policy::default()
             },
             _folder: None,

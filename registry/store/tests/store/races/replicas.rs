@@ -106,6 +106,7 @@ impl World {
             clock: Clock::new(move || now.load(Ordering::Relaxed) + skew),
             seed: u128::from(self.number()) << 64 | u128::from(self.seed),
             immutable: TagPatterns::default(),
+            grace: Duration::from_millis(GRACE * (self.seed % 2)),
         };
         Replica {
             store: Store::open(options).await.expect("opens"),
@@ -342,9 +343,12 @@ async fn check(world: &World) -> [u64; 3] {
     let now = Arc::clone(&world.now);
     now.fetch_add(LONG, Ordering::Relaxed);
     let clock = Clock::new(move || now.load(Ordering::Relaxed));
-    let scene = Scene::over_by(Arc::clone(&world.place), clock)
-        .await
-        .expect("opens");
+    let scene = Scene::over_by(
+        Arc::clone(&world.place),
+        (clock, Duration::from_millis(GRACE)),
+    )
+    .await
+    .expect("opens");
     let policy = Policy {
         grace: Duration::from_millis(GRACE),
         ..Policy::default()
