@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use oci::{Digest, Hasher};
 
 use crate::error::{Error, ErrorKind};
+use crate::pack::ahead::{Ahead, read_ahead};
 use crate::pack::contents::Bounded;
 
 /// The bytes that are read at once.
@@ -32,7 +33,7 @@ impl<R: Read, F: FnMut(&[u8])> Read for Tapped<R, F> {
 
 /// Reads a layer without its compression, and checks what it holds.
 pub(super) struct Unpacking<'a> {
-    plain: Bounded<Box<dyn Read + Send + 'a>>,
+    plain: Bounded<&'a mut Ahead>,
     hasher: Hasher,
     layer: Digest,
 }
@@ -45,7 +46,7 @@ pub(super) enum Halt {
     Other(Error),
 }
 
-/// Has a layer read, and checks all of it.
+/// Has a layer read, and checks all of it. It is decompressed ahead of `take`.
 pub(super) fn verified<T>(
     packed: &mut (impl Read + Send),
     layer: Digest,
@@ -53,10 +54,17 @@ pub(super) fn verified<T>(
     take: impl FnOnce(&mut Unpacking<'_>) -> Result<T, Halt>,
 ) -> Result<T, Error> {
     let read = |packed| {
-        let mut checked = Unpacking::new(packed, layer, diff_id).map_err(Halt::Content)?;
-        let taken = take(&mut checked)?;
-        checked.finish(diff_id).map_err(Halt::Content)?;
-        Ok(taken)
+        let plain = layer::decompress(packed).map_err(|error| {
+            let context = format!("the layer `{layer}` can not be read");
+            Halt::Content(Error::layer(context, error))
+        })?;
+        let read = read_ahead(plain, |plain| {
+            let mut checked = Unpacking::new(plain, layer, diff_id);
+            let taken = take(&mut checked)?;
+            checked.finish(diff_id).map_err(Halt::Content)?;
+            Ok(taken)
+        });
+        read.unwrap_or_else(|error| Err(Halt::Other(unreadable(layer, error))))
     };
     match read(&mut *packed) {
         Ok(taken) => Ok(taken),
@@ -127,14 +135,12 @@ impl<R: Read> Read for Pouring<'_, R> {
 
 impl<'a> Unpacking<'a> {
     /// Digests by the algorithm of what the config says, whichever that is.
-    fn new(packed: impl Read + Send + 'a, layer: Digest, diff_id: &Digest) -> Result<Self, Error> {
-        let plain = layer::decompress(packed)
-            .map_err(|error| Error::layer(format!("the layer `{layer}` can not be read"), error))?;
-        Ok(Self {
+    fn new(plain: &'a mut Ahead, layer: Digest, diff_id: &Digest) -> Self {
+        Self {
             plain: Bounded::new(plain),
             hasher: Hasher::unbroken(diff_id.algorithm()),
             layer,
-        })
+        }
     }
 
     /// Reads the rest, and compares the whole with what the config says.
