@@ -318,7 +318,7 @@ async fn walk(
     let all = async {
         let done = all_stages(&works, &mut planned, files).await;
         // Of a build that failed too: its steps were done.
-        works.traces.save().await;
+        tokio::join!(works.traces.save(), works.sandboxes.close());
         done
     };
     let sending = send_all(request, images, layers);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use image::{Images, Library, Topic};
+use image::{Images, Incoming, Library, Topic};
 use layer::{Compression, ContentPlace, Contents, LayerIndex, Packing, Plain};
 use oci::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 
@@ -146,14 +146,25 @@ impl Layers {
             reading::Content::Kept => Some(Kept::create(&self.scratch)?),
         };
         let how = (kind.compression, kept.clone());
-        let written = self.write(step, (recipe, shelf), how).await?;
-        confirm(recipe, &written.index, shelf, before)?;
+        let (written, mut incoming) = self.write(step, (recipe, shelf), how).await?;
+        if let Err(error) = confirm(recipe, &written.index, shelf, before) {
+            incoming.discard().await;
+            return Err(error);
+        }
+        let (digest, diff_id) = (written.digest, written.diff_id);
+        let published = async {
+            let published = incoming.publish(&digest).await;
+            published.map_err(|error| Error::image("can not keep the layer", error))
+        };
+        // Each waits for the disk.
+        tokio::try_join!(
+            published,
+            self.keep_index(&digest, &diff_id, &written.index)
+        )?;
         let layer = LayerOf {
             descriptor: Descriptor::new(kind.media_type.clone(), written.digest, written.size),
             diff_id: written.diff_id,
         };
-        self.keep_index(&written.digest, &written.diff_id, &written.index)
-            .await?;
         let index = Arc::new(written.index);
         self.indexes.put(&written.digest, Arc::clone(&index));
         if let Some(Kept(file)) = kept {
@@ -220,12 +231,13 @@ impl Layers {
         Ok((recipe, digest))
     }
 
+    /// Packs a layer into the library, where it is not to be seen yet.
     async fn write(
         &self,
         step: usize,
         (recipe, shelf): (&mut Recipe, &Shelf),
         (compression, kept): (Compression, Option<Kept>),
-    ) -> Result<layer::Written, Error> {
+    ) -> Result<(layer::Written, Incoming), Error> {
         let failed = |error| Error::image("can not keep the layer", error);
         let hasher = Hasher::unbroken(Algorithm::Sha256);
         let mut incoming = self.library.begin(hasher).await.map_err(failed)?;
@@ -249,8 +261,7 @@ impl Layers {
         match written {
             Ok((written, job)) => {
                 *recipe = job;
-                incoming.publish(&written.digest).await.map_err(failed)?;
-                Ok(written)
+                Ok((written, incoming))
             }
             Err(error) => {
                 incoming.discard().await;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use client::Client;
 use oci::{Config, Descriptor, Digest, ImageName, Manifest, ManifestKind, MediaType, Tag};
 
-use self::send::Sending;
+pub(crate) use self::send::Sending;
 use crate::blocking;
 use crate::copy::{Copied, CopyOptions, Job};
 use crate::docker::{self, DockerSource};
@@ -180,7 +180,11 @@ impl Images {
             Place::Registry(name) => {
                 let repository = self.client.repository(name.registry(), name.repository());
                 let name = name.clone();
-                let target = RegistryTarget { repository, name };
+                let target = RegistryTarget {
+                    repository,
+                    name,
+                    sending: Arc::clone(&self.sending),
+                };
                 job.run(&target, at_once).await
             }
             Place::Library(name) => {
@@ -306,7 +310,7 @@ impl Images {
         &self.client
     }
 
-    pub(crate) fn sending(&self) -> &Sending {
+    pub(crate) fn sending(&self) -> &Arc<Sending> {
         &self.sending
     }
 

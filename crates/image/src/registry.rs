@@ -1,11 +1,14 @@
 //! A repository of a registry as source and as target.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use client::{Mounted, Repository};
 use futures_util::TryStreamExt as _;
 use oci::{Descriptor, Digest, ImageName, MANIFEST_LIMIT, Manifest, Reference};
 
 use crate::error::{Error, ErrorKind};
+use crate::images::Sending;
 use crate::source::{Child, Pieces, Source, is_manifest};
 use crate::target::{Feed, Target};
 
@@ -76,11 +79,16 @@ impl RegistrySource {
 pub(crate) struct RegistryTarget {
     pub(crate) repository: Repository,
     pub(crate) name: ImageName,
+    /// What was sent there a moment ago.
+    pub(crate) sending: Arc<Sending>,
 }
 
 #[async_trait]
 impl Target for RegistryTarget {
     async fn has(&self, blob: &Descriptor) -> Result<bool, Error> {
+        if self.sending.is_done(&blob.digest, &self.name) {
+            return Ok(true);
+        }
         let found = self.repository.blob_size(&blob.digest).await;
         let found = found.map_err(|error| self.failed("look for", &blob.digest, error))?;
         Ok(found.is_some())

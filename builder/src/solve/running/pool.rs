@@ -67,6 +67,18 @@ impl Sandboxes {
         })
     }
 
+    /// Ends the sandboxes, which nobody uses any more: a kernel takes a moment
+    /// for each.
+    pub(crate) async fn close(&self) {
+        let idle = std::mem::take(&mut *locked(&self.idle));
+        let ended = blocking::run(move || {
+            drop(idle);
+            Ok(())
+        });
+        // What stays, the next build clears up.
+        let _ = ended.await;
+    }
+
     /// Gives a sandbox that nobody uses, best one that has the file system of
     /// this chain, or else part of it; and whether it is the first one.
     pub(super) async fn take(&self, chain: &Chain) -> Result<(Lease<'_>, bool), Error> {

@@ -248,6 +248,12 @@ impl Upload for LocalUpload {
         let key = key.clone();
         blocking(move || {
             let directory = Arc::clone(&self.directory);
+            if directory.records().is_none() {
+                // All who write to a directory that is shared wait for one
+                // turn: what takes long comes before it.
+                let synced = directory.calls().sync_file(&self.file);
+                synced.map_err(|error| Error::io(format!("can not sync `{}`", self.key), error))?;
+            }
             // Whoever deletes one writing of the blob must not hit the next.
             let mut change = Change::begin(&directory, &key)?;
             self.publish_as(&mut change).map_err(|error| {

@@ -49,6 +49,7 @@ impl Images {
             Place::Registry(name) => Box::new(RegistryTarget {
                 repository: self.client().repository(name.registry(), name.repository()),
                 name: name.clone(),
+                sending: Arc::clone(self.sending()),
             }),
             Place::Layout { directory, tag } => {
                 let label = Label::new(tag.clone(), None);

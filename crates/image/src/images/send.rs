@@ -5,7 +5,7 @@
 //! [`Images::delivery`] for manifests of other things.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use oci::{Descriptor, Digest, ImageName, Manifest};
@@ -43,14 +43,24 @@ type Way = (String, String, Digest);
 
 impl Sending {
     fn turn(&self, blob: &Digest, to: &ImageName) -> Arc<OnceCell<()>> {
-        let way = (
-            to.registry().to_string(),
-            to.repository().to_string(),
-            *blob,
-        );
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(way).or_default())
+        Arc::clone(self.ways().entry(way(blob, to)).or_default())
     }
+
+    /// Says whether a blob was found in a repository, or sent there.
+    pub(crate) fn is_done(&self, blob: &Digest, to: &ImageName) -> bool {
+        let ways = self.ways();
+        ways.get(&way(blob, to))
+            .is_some_and(|turn| turn.initialized())
+    }
+
+    fn ways(&self) -> MutexGuard<'_, BTreeMap<Way, Arc<OnceCell<()>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn way(blob: &Digest, to: &ImageName) -> Way {
+    let (registry, repository) = (to.registry(), to.repository());
+    (registry.to_string(), repository.to_string(), *blob)
 }
 
 impl Images {
@@ -82,6 +92,7 @@ impl Images {
             let target = RegistryTarget {
                 repository: self.client().repository(to.registry(), to.repository()),
                 name: to.clone(),
+                sending: Arc::clone(self.sending()),
             };
             sent = self.send_to(blob, from, &target).await?;
             Ok::<_, Error>(())
