@@ -14,6 +14,7 @@ mod workdir;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +25,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use oci::{Config, Descriptor, Digest, ImageName, Platform};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::cache::remote::{self, CacheSent, ExportedStep, InlineCache};
+use crate::cache::remote::{self, CacheDestination, CacheSent, ExportedStep, InlineCache};
 use crate::cache::{Memory, Traces, mounts};
 use crate::context::{ContextSource, Filtered};
 use crate::error::{Error, ErrorKind, Mistaken};
@@ -59,7 +60,7 @@ pub struct Built {
     /// The cache mounts that [`Prepared::export`] sent to other machines.
     pub cache_mounts: Vec<mounts::MountExported>,
     /// The caches that it wrote, by what they are called.
-    pub caches: Vec<(String, CacheSent)>,
+    pub caches: Vec<(CacheDestination, CacheSent)>,
     /// The cache that goes with the image, when it is pushed.
     pub inline: Option<InlineCache>,
     /// What there is to say of the Dockerfile, though it could be built.
@@ -288,6 +289,7 @@ async fn walk(
     if let Some(first) = planned.first() {
         // The file is the same for all.
         warn_of_unused(&first.plan, progress);
+        warn_of_library(&request.context, library, (&ignore, progress));
         warnings.clone_from(&first.warnings);
     }
     // What is built once more is only compared.
@@ -427,6 +429,39 @@ fn warn_of_unused(plan: &Plan, progress: &dyn Progress) {
             hint: "`FROM`, `COPY --from` and `from=` of a mount take it",
         });
     }
+}
+
+/// Tells of a library that lies in the context: what copies its directory has
+/// it in the image, and finds another one there every time.
+fn warn_of_library(
+    context: &ContextSource,
+    library: &Library,
+    (ignore, progress): (&Ignore, &dyn Progress),
+) {
+    let ContextSource::Directory(context) = context else {
+        return;
+    };
+    let resolved = (
+        fs_err::canonicalize(context),
+        fs_err::canonicalize(library.root()),
+    );
+    let (Ok(context), Ok(library)) = resolved else {
+        return;
+    };
+    let Ok(inner) = library.strip_prefix(&context) else {
+        return;
+    };
+    if ignore.matches(inner.as_os_str().as_bytes()) {
+        return;
+    }
+    let message = format!(
+        "the library of images `{}` is a part of the context",
+        inner.display()
+    );
+    progress.note(&Event::Warned {
+        message: &message,
+        hint: "have `.dockerignore` name it, or `WHARF_HOME` name another directory",
+    });
 }
 
 /// Is what there is to say of the files of a build.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::image::Place;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use layer::{LayerIndex, NodeKind, Time, Tree};
 use oci::Digest;
 
@@ -21,6 +22,9 @@ use crate::solve::run::Run;
 use crate::solve::running::{Lease, Sandbox};
 use crate::solve::stage::{Placed, StageState};
 use crate::step::owner::{self, Names, Owner};
+
+/// How many layers are read at a time.
+pub(super) const LAYERS_AT_ONCE: usize = 4;
 
 impl Run<'_> {
     /// Has the content at hand that a recipe takes from layers. Of what a command
@@ -139,15 +143,22 @@ impl Run<'_> {
         Ok(tree)
     }
 
-    /// Puts layers onto a file system.
+    /// Puts layers onto a file system, while some of the next ones are read.
     pub(super) async fn apply(
         &self,
         tree: &mut Tree,
         layers: &[Placed],
         content: reading::Content,
     ) -> Result<(), Error> {
+        let reads: Vec<_> = layers
+            .iter()
+            .map(|placed| self.index(placed, content))
+            .collect();
+        let mut indexes = futures_util::stream::iter(reads).buffered(LAYERS_AT_ONCE);
         for placed in layers {
-            let index = self.index(placed, content).await?;
+            let Some(index) = indexes.try_next().await? else {
+                break;
+            };
             let origin = self.origin(placed)?;
             let digest = placed.layer.descriptor.digest;
             tree.apply(origin, &index).map_err(|error| {

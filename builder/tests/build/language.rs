@@ -239,6 +239,20 @@ async fn a_check_says_all_and_builds_nothing() {
 }
 
 #[tokio::test]
+async fn a_library_in_the_context_is_told_of() {
+    let scene = Scene::with_library("context/ci/wharf");
+    scene.write("a", "a");
+    scene.build("FROM scratch\nCOPY a /\n").await;
+    let warned = "warning: the library of images `ci/wharf` is a part of the context";
+    assert_eq!(scene.told(), [warned, "packed"]);
+    for names in ["ci", "**/wharf", "*\n!a"] {
+        scene.write(".dockerignore", names);
+        scene.build("FROM scratch\nCOPY a /\n").await;
+        assert_eq!(scene.told(), ["cached"], "{names}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_can_ask_for_warnings_to_be_errors() {
     let scene = Scene::new();
     let text = "# check=error=true\nFROM scratch\nMAINTAINER me\n";

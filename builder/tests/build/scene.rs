@@ -52,12 +52,18 @@ impl Progress for Told {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::with_library("home")
+    }
+
+    /// Starts with a library somewhere else.
+    pub(crate) fn with_library(place: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let library = Library::open(&directory.path().join("home")).expect("a library");
+        let library = directory.path().join(place);
+        let library = Library::open(&library).expect("a library");
         let options = client::Options::new("builder-tests/1");
         let client = client::Client::new(options).expect("a client");
         for name in ["context", "scratch"] {
-            fs_err::create_dir(directory.path().join(name)).expect("writable");
+            fs_err::create_dir_all(directory.path().join(name)).expect("writable");
         }
         let scratch = directory.path().join("scratch");
         Self {

@@ -236,7 +236,7 @@ fn make(
         verify::tell(&prepared, &report, global.quiet)?;
     }
     export(&reached, &prepared, (&mut built, &exports), building)?;
-    caching::tell(&built, global.quiet);
+    caching::tell(&built, building, global.quiet);
     let delivery = Delivery {
         environment,
         writing: Writing {

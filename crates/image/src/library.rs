@@ -45,6 +45,7 @@ pub struct Library {
     blobs: Blobs,
     /// Tells this process's uploads from those of others.
     owner: Arc<Owner>,
+    root: Arc<Path>,
 }
 
 /// How a directory says that it is a library. Those that were made before
@@ -102,7 +103,14 @@ impl Library {
             backend,
             notes: Arc::new(opened(blob::Sync::Never)?),
             owner: Arc::new(owner),
+            root: root.into(),
         })
+    }
+
+    /// Gives its directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Finds what a name points at. A digest that stands beside a tag has to

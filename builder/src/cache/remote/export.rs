@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::image::{AT_ONCE, Delivery, End, ErrorKind as ImageErrorKind, Images, Place, Sent};
+use ::image::{
+    AT_ONCE, Delivery, End, ErrorKind as ImageErrorKind, Images, Place, PlatformChoice, Sent,
+};
 use futures_util::StreamExt as _;
 use oci::{Descriptor, Digest};
 
 use super::format::{self, EMPTY, Entry, Written};
-use super::import::warn;
+use super::import::{kind_of, warn};
 use super::inline::InlineCache;
+use super::kind::Kind;
 use super::{CacheDestination, CacheExtent, CacheFailure, CacheTarget};
 use crate::cache::record::Record;
 use crate::error::{Error, ErrorKind};
@@ -50,8 +53,8 @@ pub struct CacheSent {
 /// Is what was written of all caches.
 #[derive(Debug, Default)]
 pub(crate) struct ExportedAll {
-    /// What was written of each, with what it is called.
-    pub(crate) sent: Vec<(String, CacheSent)>,
+    /// What was written of each, and where.
+    pub(crate) sent: Vec<(CacheDestination, CacheSent)>,
     /// The one that goes with the image, when it is pushed.
     pub(crate) inline: Option<InlineCache>,
 }
@@ -81,9 +84,8 @@ pub(crate) async fn export_all(
             }
         };
         let chosen = choose(steps, target.extent);
-        let name = target.destination.to_string();
         match export(images, &place, &chosen).await {
-            Ok(sent) => all.sent.push((name, sent)),
+            Ok(sent) => all.sent.push((target.destination.clone(), sent)),
             Err(error) => match target.failure {
                 CacheFailure::Fails => failure = failure.or(Some(error)),
                 CacheFailure::Warns => warn(&error, progress),
@@ -114,11 +116,29 @@ pub(super) async fn export(
     steps: &[&ExportedStep],
 ) -> Result<CacheSent, Error> {
     let failed = |error| Error::image(format!("can not write the cache to `{place}`"), error);
+    refuse_image(images, place).await?;
     let delivery = images.delivery(place).await.map_err(failed)?;
     let (written, mut sent) = deliver(&delivery, steps, None).await?;
     sent.digest = delivery.name(&written.manifest).await.map_err(failed)?;
     delivery.finish().await.map_err(failed)?;
     Ok(sent)
+}
+
+/// Refuses to give a cache the name that an image has: nothing else may lead
+/// to that.
+async fn refuse_image(images: &Images, place: &Place) -> Result<(), Error> {
+    // What can not be read, writing tells of.
+    let Ok(found) = images.inspect(place, &PlatformChoice::All).await else {
+        return Ok(());
+    };
+    match kind_of(&found) {
+        Kind::Image | Kind::BuildKitInline => Err(Error::new(
+            ErrorKind::Image,
+            format!("`{place}` is an image, whose name the cache would take"),
+        )
+        .with_hint("give the cache a tag of its own, or remove the image")),
+        Kind::Cache | Kind::Newer | Kind::BuildKit | Kind::Other => Ok(()),
+    }
 }
 
 /// Sends everything of a cache but its manifest.

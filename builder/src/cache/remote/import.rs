@@ -197,7 +197,8 @@ async fn look(
     }
 }
 
-fn kind_of(found: &Inspected) -> Kind {
+/// Finds out what was found.
+pub(super) fn kind_of(found: &Inspected) -> Kind {
     kind(&found.manifest, found.config.as_deref().unwrap_or_default())
 }
 

@@ -19,6 +19,7 @@ use crate::pack::layers::locked;
 use crate::pack::reading;
 use crate::pack::recipe::{Content, Item, Recipe};
 use crate::snapshot::{Chain, Prepared};
+use crate::solve::files::LAYERS_AT_ONCE;
 use crate::solve::here;
 use crate::solve::run::Run;
 use crate::solve::running::Command;
@@ -26,9 +27,6 @@ use crate::solve::running::output::{self, LastLines};
 use crate::solve::running::pool::{Lease, Sandbox};
 use crate::solve::stage::{Placed, StageState};
 use crate::step::run::mask::Mask;
-
-/// How many layers are fetched at a time.
-const LAYERS_AT_ONCE: usize = 4;
 
 impl Run<'_> {
     /// Gives a sandbox for a command, best one that has the file system of the

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use builder::{
     Built, Cache, CacheDestination, CacheExtent, CacheFailure, CacheSent, CacheSource, CacheTarget,
-    Caches, Event, Request, cache_tag,
+    Caches, Event, MountPlace, Request, cache_tag,
 };
 use oci::{ImageName, Tag};
 
@@ -16,7 +16,7 @@ pub(super) use self::destinations::check as check_destinations;
 use super::output::Writing;
 use crate::commands::wait;
 use crate::places;
-use crate::progress;
+use crate::progress::{self, Building, Way};
 use crate::report::{WithHint as _, count, hinted, say, usage};
 
 /// The flags of caches.
@@ -84,6 +84,9 @@ pub(super) fn push(writing: &Writing<'_>, name: &ImageName, quiet: bool) -> anyh
     };
     let images = &writing.reached.images;
     let pushed = wait(async { Ok(inline.push(images, name).await?) });
+    if let Ok(sent) = &pushed {
+        writing.building.moved(Way::Sent, sent.bytes_sent);
+    }
     match (pushed, inline.failure()) {
         (Ok(_), _) if quiet => {}
         (Ok(sent), _) => tell_one(&format!("the cache of `{name}`"), &sent),
@@ -101,15 +104,28 @@ pub(super) fn warn_of_unpushed(built: &Built, quiet: bool) {
     }
 }
 
-/// Tells what was written.
-pub(super) fn tell(built: &Built, quiet: bool) {
-    if quiet {
-        return;
+/// Counts what was written, and tells of it.
+pub(super) fn tell(built: &Built, building: &Building, quiet: bool) {
+    for (destination, sent) in &built.caches {
+        let way = match destination {
+            CacheDestination::Layout { .. } => Way::Written,
+            CacheDestination::Registry(_) | CacheDestination::Inline => Way::Sent,
+        };
+        building.moved(way, sent.bytes_sent);
+        if !quiet {
+            tell_one(&format!("cache `{destination}`"), sent);
+        }
     }
-    for (name, sent) in &built.caches {
-        tell_one(&format!("cache `{name}`"), sent);
+    for exported in &built.cache_mounts {
+        let way = match exported.place {
+            MountPlace::Layout(_) => Way::Written,
+            MountPlace::Registry(..) => Way::Sent,
+        };
+        building.moved(way, exported.sent);
+        if !quiet {
+            mounts::tell(exported);
+        }
     }
-    mounts::tell(&built.cache_mounts);
 }
 
 fn tell_one(what: &str, sent: &CacheSent) {

@@ -9,7 +9,7 @@ use super::scene::{self, Machine, Said, chain, from_layout, image, key, step, to
 use crate::cache::record::Record;
 use crate::cache::remote::export::{ExportedStep, choose, export_all};
 use crate::cache::remote::import::{Cost, import_all, import_within};
-use crate::cache::remote::{CacheExtent, CacheFailure, CacheTarget};
+use crate::cache::remote::{CacheExtent, CacheFailure, CacheTarget, cache_tag};
 use crate::error::ErrorKind;
 use crate::solve::here;
 
@@ -108,6 +108,28 @@ async fn what_no_cache_names_any_more_is_removed_and_nothing_else() {
     drop(writer);
     machine.export(&target, &third).await.expect("written");
     assert!(!there(&layer(&second[1])));
+}
+
+#[tokio::test]
+async fn an_image_keeps_its_name() {
+    let machine = Machine::new();
+    let layout = machine.path("images");
+    let kept = put(&layout, b"a config", cache_tag().as_str());
+    let before = fs_err::read(layout.join("index.json")).expect("a list");
+    let steps = [machine.step("a", true).await];
+    let target = to_layout(&layout, CacheExtent::Result);
+    let refused = machine.export(&target, &steps).await;
+    let refused = refused.expect_err("an image");
+    assert_eq!(refused.kind(), ErrorKind::Image);
+    let said = refused.to_string();
+    assert!(
+        said.ends_with("is an image, whose name the cache would take"),
+        "{said}"
+    );
+    let after = fs_err::read(layout.join("index.json")).expect("a list");
+    assert_eq!(after, before);
+    let there = |digest: &Digest| layout.join("blobs/sha256").join(digest.hex()).exists();
+    assert!(kept.iter().all(there), "the image is whole");
 }
 
 fn target_place(layout: &Path) -> ::image::Place {

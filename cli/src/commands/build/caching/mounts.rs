@@ -52,28 +52,26 @@ impl CacheMounts {
     }
 }
 
-/// Tells of the caches that went to other machines.
-pub(super) fn tell(exported: &[MountExported]) {
-    for one in exported {
-        let what = match one.sent {
-            0 => "is there already".to_owned(),
-            sent => format!("{} sent", progress::bytes(sent)),
-        };
-        let left_out = match usize::try_from(one.left_out) {
-            Ok(0) => String::new(),
-            Ok(number) => format!("; {} left out by its quota", count(number, "file")),
-            Err(_) => String::new(),
-        };
-        let files = usize::try_from(one.files).unwrap_or(usize::MAX);
-        say(&format!(
-            "cache mount `{}` of {} to `{}`: {}, {}, {what}{left_out}",
-            one.id.escape_debug(),
-            one.platform,
-            one.place,
-            count(files, "file"),
-            progress::bytes(one.bytes),
-        ));
-    }
+/// Tells of a cache that went to other machines.
+pub(super) fn tell(exported: &MountExported) {
+    let what = match exported.sent {
+        0 => "is there already".to_owned(),
+        sent => format!("{} sent", progress::bytes(sent)),
+    };
+    let left_out = match usize::try_from(exported.left_out) {
+        Ok(0) => String::new(),
+        Ok(number) => format!("; {} left out by its quota", count(number, "file")),
+        Err(_) => String::new(),
+    };
+    let files = usize::try_from(exported.files).unwrap_or(usize::MAX);
+    say(&format!(
+        "cache mount `{}` of {} to `{}`: {}, {}, {what}{left_out}",
+        exported.id.escape_debug(),
+        exported.platform,
+        exported.place,
+        count(files, "file"),
+        progress::bytes(exported.bytes),
+    ));
 }
 
 fn source(text: &str) -> anyhow::Result<MountSource> {
