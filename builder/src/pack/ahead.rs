@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// How many pieces wait to be used.
 const PIECES: usize = 8;
-/// The bytes of a piece.
+/// The bytes of a piece, at most.
 const PIECE: usize = 128 * 1024;
 
 /// Is what was read ahead.
@@ -44,7 +44,8 @@ pub(super) fn read_ahead<T>(
     })
 }
 
-/// Reads until nothing more comes, or nobody wants it.
+/// Reads until nothing more comes, or nobody wants it. Each piece is of one
+/// read: who has enough waits no longer than for that.
 fn fill(
     mut reader: impl Read,
     filled: &SyncSender<io::Result<Vec<u8>>>,
@@ -53,35 +54,20 @@ fn fill(
     loop {
         let mut piece = empty.try_recv().unwrap_or_default();
         piece.resize(PIECE, 0);
-        let (length, ended) = fill_one(&mut reader, &mut piece);
-        piece.truncate(length);
-        if filled.send(Ok(piece)).is_err() {
+        let read = match reader.read(&mut piece) {
+            Ok(0) => return,
+            Ok(length) => {
+                piece.truncate(length);
+                Ok(piece)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let is_over = read.is_err();
+        if filled.send(read).is_err() || is_over {
             return;
         }
-        match ended {
-            None => {}
-            Some(Ok(())) => return,
-            Some(Err(error)) => {
-                let _unwanted = filled.send(Err(error));
-                return;
-            }
-        }
     }
-}
-
-/// Fills a piece as far as there is something; says how far, and why no
-/// further.
-fn fill_one(reader: &mut impl Read, piece: &mut [u8]) -> (usize, Option<io::Result<()>>) {
-    let mut length = 0;
-    while let Some(room @ [_, ..]) = piece.get_mut(length..) {
-        match reader.read(room) {
-            Ok(0) => return (length, Some(Ok(()))),
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (length, Some(Err(error))),
-        }
-    }
-    (length, None)
 }
 
 impl Read for Ahead {
