@@ -12,12 +12,14 @@ use reqwest::{Body, Response};
 use url::Url;
 
 mod connect;
+mod drip;
 mod endpoint;
 mod pulse;
 mod redirect;
 mod retry;
 mod tls;
 
+pub(crate) use drip::Drip;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use pulse::Pulse;
 pub(crate) use redirect::place;
@@ -30,9 +32,6 @@ use crate::progress::{Progress, Silent};
 
 /// How long an answer is waited for after a request without a large body.
 const ANSWER: Duration = Duration::from_secs(60);
-
-/// How long a body may be silent.
-pub(crate) const SILENCE: Duration = Duration::from_secs(60);
 
 /// The largest body of a refusal that is read, in bytes.
 const REFUSAL_LIMIT: usize = 64 * 1024;
@@ -340,12 +339,17 @@ async fn read(request: &Request, mut response: Response, limit: usize) -> Result
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
+    let mut drip = Drip::new();
+    let length = |piece: &Result<Option<Bytes>, _>| match piece {
+        Ok(Some(piece)) => piece.len(),
+        _ => 0,
+    };
     loop {
-        let piece = match tokio::time::timeout(SILENCE, response.chunk()).await {
+        let piece = match drip.wait(response.chunk(), length).await {
             Ok(Ok(Some(piece))) => piece,
             Ok(Ok(None)) => break,
             Ok(Err(error)) => return Err(Error::network(&request.asked(), error)),
-            Err(_elapsed) => return Err(Error::silence(&request.asked(), SILENCE)),
+            Err(slow) => return Err(slow.of(&request.asked())),
         };
         body.extend_from_slice(&piece);
         if !status.is_success() && body.len() >= REFUSAL_LIMIT {

@@ -166,8 +166,9 @@ impl Lines {
             }
             Event::Finished { step, outcome } => self.finish(*step, *outcome),
             Event::Warned { message, hint } => {
-                self.say(&format!("warning: {message}"));
-                self.say(&format!("   hint: {hint}"));
+                // A cache of others may say it.
+                self.say(&format!("warning: {}", one_line(message)));
+                self.say(&format!("   hint: {}", one_line(hint)));
             }
             _ => {}
         }

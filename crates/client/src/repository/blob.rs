@@ -17,7 +17,7 @@ use oci::{Descriptor, Digest, Mismatch, Verifier};
 use super::{Failures, Repository, Route, SMALL};
 use crate::error::{Error, ErrorKind, Retry};
 use crate::progress::Event;
-use crate::transport::{Attempts, Request, SILENCE, refused};
+use crate::transport::{Attempts, Drip, Request, refused};
 
 /// How far a blob has to come between two failures for the second to count as
 /// the first one, in bytes. A registry that breaks off after each byte is
@@ -82,6 +82,7 @@ impl Repository {
             size: descriptor.size,
             position: offset,
             body: None,
+            drip: Drip::new(),
             skip: 0,
             way: 0,
             attempts: self.attempts(0),
@@ -256,6 +257,8 @@ struct Fetching {
     position: u64,
     /// The connection that is being read, and what it was asked.
     body: Option<(Request, Body)>,
+    /// How fast that comes.
+    drip: Drip,
     /// Bytes of the connection that were given on already: the registry
     /// started anew although it was asked to go on.
     skip: u64,
@@ -290,7 +293,11 @@ impl Fetching {
                 self.opened().await?;
                 continue;
             };
-            let piece = tokio::time::timeout(SILENCE, body.next()).await;
+            let length = |piece: &Option<Result<Bytes, _>>| match piece {
+                Some(Ok(piece)) => piece.len(),
+                _ => 0,
+            };
+            let piece = self.drip.wait(body.next(), length).await;
             if self.position == self.size {
                 return match piece {
                     Ok(Some(Ok(piece))) if !piece.is_empty() => {
@@ -316,7 +323,7 @@ impl Fetching {
                     ),
                 )
                 .retrying(Retry::Soon),
-                Err(_elapsed) => Error::silence(&request.asked(), SILENCE),
+                Err(slow) => slow.of(&request.asked()),
             };
             self.body = None;
             self.failed(error).await?;
@@ -418,6 +425,7 @@ impl Fetching {
             .checked_sub(start)
             .ok_or_else(|| Error::protocol(format!("{} left bytes out", request.asked())))?;
         self.body = Some((request, response.bytes_stream().boxed()));
+        self.drip = Drip::new();
         Ok(())
     }
 }

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use oci::{Descriptor, Digest, ImageName, Manifest};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::images::Images;
@@ -36,24 +38,29 @@ pub enum Sent {
 
 /// Knows which blobs are on their way to which repositories, or there.
 #[derive(Default)]
-pub(crate) struct Sending(Mutex<BTreeMap<Way, Arc<OnceCell<()>>>>);
+pub(crate) struct Sending(Mutex<BTreeMap<Way, Arc<OnceCell<Instant>>>>);
+
+/// How long a blob is taken to stay where it was found, though no manifest
+/// needs it yet: registries that collect spare it for longer.
+const LATELY: Duration = Duration::from_secs(10 * 60);
 
 /// Names a blob in a repository: registry, repository and digest.
 type Way = (String, String, Digest);
 
 impl Sending {
-    fn turn(&self, blob: &Digest, to: &ImageName) -> Arc<OnceCell<()>> {
+    fn turn(&self, blob: &Digest, to: &ImageName) -> Arc<OnceCell<Instant>> {
         Arc::clone(self.ways().entry(way(blob, to)).or_default())
     }
 
-    /// Says whether a blob was found in a repository, or sent there.
+    /// Says whether a blob was found in a repository, or sent there, so lately
+    /// that it is there still.
     pub(crate) fn is_done(&self, blob: &Digest, to: &ImageName) -> bool {
         let ways = self.ways();
-        ways.get(&way(blob, to))
-            .is_some_and(|turn| turn.initialized())
+        let done = ways.get(&way(blob, to)).and_then(|turn| turn.get());
+        done.is_some_and(|done| done.elapsed() < LATELY)
     }
 
-    fn ways(&self) -> MutexGuard<'_, BTreeMap<Way, Arc<OnceCell<()>>>> {
+    fn ways(&self) -> MutexGuard<'_, BTreeMap<Way, Arc<OnceCell<Instant>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,7 +102,7 @@ impl Images {
                 sending: Arc::clone(self.sending()),
             };
             sent = self.send_to(blob, from, &target).await?;
-            Ok::<_, Error>(())
+            Ok::<_, Error>(Instant::now())
         })
         .await?;
         Ok(sent)
@@ -179,5 +186,28 @@ impl Source for Nearest {
             }
         }
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_lately_is_known_to_be_there() {
+        let sending = Sending::default();
+        let blob = Digest::sha256(b"a blob");
+        let name = |text: &str| text.parse::<ImageName>().expect("a name");
+        let (to, tag) = (name("h.test/shop:1"), name("h.test/shop:2"));
+        let turn = sending.turn(&blob, &to);
+        assert!(!sending.is_done(&blob, &to), "it is on its way");
+        turn.get_or_init(async || Instant::now()).await;
+        assert!(sending.is_done(&blob, &to) && sending.is_done(&blob, &tag));
+        for other in ["h.test/other:1", "other.test/shop:1"] {
+            assert!(!sending.is_done(&blob, &name(other)), "{other}");
+        }
+        assert!(!sending.is_done(&Digest::sha256(b"another"), &to));
+        tokio::time::advance(LATELY).await;
+        assert!(!sending.is_done(&blob, &to), "somebody may have removed it");
     }
 }
