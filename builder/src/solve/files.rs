@@ -161,9 +161,15 @@ impl Run<'_> {
             };
             let origin = self.origin(placed)?;
             let digest = placed.layer.descriptor.digest;
-            tree.apply(origin, &index).map_err(|error| {
-                Error::layer(format!("the layer `{digest}` does not fit"), error)
-            })?;
+            // Other stages go on meanwhile.
+            let mut below = std::mem::take(tree);
+            let applied = blocking::run(move || {
+                below.apply(origin, &index).map_err(|error| {
+                    Error::layer(format!("the layer `{digest}` does not fit"), error)
+                })?;
+                Ok(below)
+            });
+            *tree = applied.await?;
         }
         Ok(())
     }

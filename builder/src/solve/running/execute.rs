@@ -85,11 +85,12 @@ impl Run<'_> {
                 step,
                 digest: &digest,
             });
-            let operations = layer::operations(&tree, &content.index).map_err(|error| {
-                Error::layer(format!("the layer `{digest}` does not fit"), error)
-            })?;
             let (sandbox, chain) = (Arc::clone(sandbox), chain.below(at + 1));
+            let below = tree.clone();
             blocking::run(move || {
+                let operations = layer::operations(&below, &content.index).map_err(|error| {
+                    Error::layer(format!("the layer `{digest}` does not fit"), error)
+                })?;
                 let content = content.file.file().as_fd();
                 locked(&sandbox).unpack(&chain, operations, content)
             })
