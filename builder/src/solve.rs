@@ -15,6 +15,7 @@ mod workdir;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -59,7 +60,7 @@ pub struct Built {
     pub written: usize,
     /// The cache mounts that [`Prepared::export`] sent to other machines.
     pub cache_mounts: Vec<mounts::MountExported>,
-    /// The caches that it wrote, by what they are called.
+    /// The caches that it wrote, by where they are.
     pub caches: Vec<(CacheDestination, CacheSent)>,
     /// The cache that goes with the image, when it is pushed.
     pub inline: Option<InlineCache>,
@@ -288,8 +289,10 @@ async fn walk(
     let mut warnings = Vec::new();
     if let Some(first) = planned.first() {
         // The file is the same for all.
-        warn_of_unused(&first.plan, progress);
-        warn_of_library(&request.context, library, (&ignore, progress));
+        if request.cache != Cache::Apart {
+            warn_of_unused(&first.plan, progress);
+            warn_of_library(&request.context, library, (&ignore, progress));
+        }
         warnings.clone_from(&first.warnings);
     }
     // What is built once more is only compared.
@@ -451,13 +454,19 @@ fn warn_of_library(
     let Ok(inner) = library.strip_prefix(&context) else {
         return;
     };
-    if ignore.matches(inner.as_os_str().as_bytes()) {
+    // By itself, or all that is in it.
+    let paths = [inner.to_owned(), inner.join("blobs")];
+    let is_ignored = |path: &PathBuf| ignore.matches(path.as_os_str().as_bytes());
+    if paths.iter().any(is_ignored) {
         return;
     }
-    let message = format!(
-        "the library of images `{}` is a part of the context",
-        inner.display()
-    );
+    let message = match inner.as_os_str().is_empty() {
+        true => "the context is the library of images".to_owned(),
+        false => format!(
+            "the library of images `{}` is a part of the context",
+            inner.display()
+        ),
+    };
     progress.note(&Event::Warned {
         message: &message,
         hint: "have `.dockerignore` name it, or `WHARF_HOME` name another directory",

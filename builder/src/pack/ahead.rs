@@ -5,17 +5,24 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// How many pieces wait to be used.
 const PIECES: usize = 8;
-/// The bytes of a piece, at most.
+/// The bytes of a piece, but of the last.
 const PIECE: usize = 128 * 1024;
 
 /// Is what was read ahead.
 pub(super) struct Ahead {
-    pieces: Receiver<io::Result<Vec<u8>>>,
+    pieces: Receiver<io::Result<Piece>>,
     /// Pieces that were used, to be filled again.
     used: SyncSender<Vec<u8>>,
-    piece: Vec<u8>,
+    piece: Piece,
     /// How many bytes of the piece were used.
     at: usize,
+}
+
+/// Is some bytes, of which the first so many were read.
+#[derive(Default)]
+struct Piece {
+    bytes: Vec<u8>,
+    length: usize,
 }
 
 /// Has `take` be done while another thread reads ahead of it. What the reader
@@ -37,51 +44,62 @@ pub(super) fn read_ahead<T>(
         let mut ahead = Ahead {
             pieces,
             used,
-            piece: Vec::new(),
+            piece: Piece::default(),
             at: 0,
         };
         Ok(take(&mut ahead))
     })
 }
 
-/// Reads until nothing more comes, or nobody wants it. Each piece is of one
-/// read: who has enough waits no longer than for that.
-fn fill(
-    mut reader: impl Read,
-    filled: &SyncSender<io::Result<Vec<u8>>>,
-    empty: &Receiver<Vec<u8>>,
-) {
+/// Reads until nothing more comes, or nobody wants it.
+fn fill(mut reader: impl Read, filled: &SyncSender<io::Result<Piece>>, empty: &Receiver<Vec<u8>>) {
     loop {
-        let mut piece = empty.try_recv().unwrap_or_default();
-        piece.resize(PIECE, 0);
-        let read = match reader.read(&mut piece) {
-            Ok(0) => return,
-            Ok(length) => {
-                piece.truncate(length);
-                Ok(piece)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Err(error),
-        };
-        let is_over = read.is_err();
-        if filled.send(read).is_err() || is_over {
+        // Those that come back are as long as they were.
+        let mut bytes = empty.try_recv().unwrap_or_default();
+        bytes.resize(PIECE, 0);
+        let (length, ended) = fill_one(&mut reader, &mut bytes);
+        if filled.send(Ok(Piece { bytes, length })).is_err() {
             return;
+        }
+        match ended {
+            None => {}
+            Some(Ok(())) => return,
+            Some(Err(error)) => {
+                let _unwanted = filled.send(Err(error));
+                return;
+            }
         }
     }
 }
 
+/// Fills a piece as far as there is something; says how far, and why no
+/// further.
+fn fill_one(reader: &mut impl Read, piece: &mut [u8]) -> (usize, Option<io::Result<()>>) {
+    let mut length = 0;
+    while let Some(room @ [_, ..]) = piece.get_mut(length..) {
+        match reader.read(room) {
+            Ok(0) => return (length, Some(Ok(()))),
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (length, Some(Err(error))),
+        }
+    }
+    (length, None)
+}
+
 impl Read for Ahead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.piece.len() {
+        if self.at == self.piece.length {
             let Ok(next) = self.pieces.recv() else {
                 return Ok(0);
             };
             let used = std::mem::replace(&mut self.piece, next?);
             self.at = 0;
             // It may have ended.
-            let _ = self.used.try_send(used);
+            let _ = self.used.try_send(used.bytes);
         }
-        let rest = self.piece.get(self.at..).unwrap_or_default();
+        let rest = self.piece.bytes.get(self.at..self.piece.length);
+        let rest = rest.unwrap_or_default();
         let length = rest.len().min(buffer.len());
         let (Some(from), Some(into)) = (rest.get(..length), buffer.get_mut(..length)) else {
             return Ok(0);

@@ -66,15 +66,55 @@ pub(super) fn verified<T>(
         });
         read.unwrap_or_else(|error| Err(Halt::Other(unreadable(layer, error))))
     };
-    match read(&mut *packed) {
+    let mut packed = Remembering::new(packed);
+    match read(&mut packed) {
         Ok(taken) => Ok(taken),
         Err(Halt::Other(error)) => Err(error),
         // Bytes that were not promised may look like anything: whether they
         // were, only the last of them tells, and then that is the reason.
-        Err(Halt::Content(error)) => match io::copy(packed, &mut io::sink()) {
-            Ok(_) => Err(error),
+        Err(Halt::Content(error)) => match packed.end() {
+            Ok(()) => Err(error),
             Err(broken) => Err(unreadable(layer, broken)),
         },
+    }
+}
+
+/// Keeps the error of a reader, which gives it once, to whoever that is.
+struct Remembering<R> {
+    reader: R,
+    failed: Option<io::Error>,
+}
+
+impl<R: Read> Remembering<R> {
+    fn new(reader: R) -> Self {
+        Self {
+            reader,
+            failed: None,
+        }
+    }
+
+    /// Reads the rest, and gives the error that came, now or before.
+    fn end(mut self) -> io::Result<()> {
+        if self.failed.is_none() {
+            let _told_below = io::copy(&mut self, &mut io::sink());
+        }
+        self.failed.map_or(Ok(()), Err)
+    }
+}
+
+impl<R: Read> Read for Remembering<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.reader.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let told = io::Error::new(error.kind(), error.to_string());
+                    self.failed = Some(error);
+                    return Err(told);
+                }
+                read => return read,
+            }
+        }
     }
 }
 
@@ -173,6 +213,45 @@ mod tests {
     use oci::Algorithm;
 
     use super::*;
+
+    /// Gives bytes in pieces, an error once, and then nothing more.
+    struct Breaking {
+        left: usize,
+        error: Option<io::Error>,
+    }
+
+    impl Read for Breaking {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.left.min(buffer.len()).min(5000);
+            if length == 0 {
+                return self.error.take().map_or(Ok(0), Err);
+            }
+            buffer[..length].fill(b'?');
+            self.left -= length;
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn what_the_last_bytes_tell_is_the_reason_whoever_reads_them() {
+        let layer = Digest::sha256(b"a layer");
+        for left in [0, 1, 5000, 15_000, 3_000_000] {
+            let error = io::Error::other("other bytes were promised");
+            let mut breaking = Breaking {
+                left,
+                error: Some(error),
+            };
+            // An archive that is none is given up at once.
+            let error = verified(&mut breaking, layer, &layer, |_plain| {
+                let error = Error::new(ErrorKind::Storage, "no archive");
+                Err::<(), _>(Halt::Content(error))
+            });
+            let error = error.expect_err("no layer");
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let expected = Some("other bytes were promised");
+            assert_eq!(cause.as_deref(), expected, "behind {left}");
+        }
+    }
 
     #[test]
     fn what_a_layer_holds_is_checked_whatever_digests_it() {

@@ -155,8 +155,9 @@ impl Run<'_> {
             .map(|placed| self.index(placed, content))
             .collect();
         let mut indexes = futures_util::stream::iter(reads).buffered(LAYERS_AT_ONCE);
+        let mut next = indexes.try_next().await?;
         for placed in layers {
-            let Some(index) = indexes.try_next().await? else {
+            let Some(index) = next.take() else {
                 break;
             };
             let origin = self.origin(placed)?;
@@ -169,7 +170,9 @@ impl Run<'_> {
                 })?;
                 Ok(below)
             });
-            *tree = applied.await?;
+            let (applied, following) = tokio::join!(applied, indexes.try_next());
+            *tree = applied?;
+            next = following?;
         }
         Ok(())
     }

@@ -245,7 +245,7 @@ async fn a_library_in_the_context_is_told_of() {
     scene.build("FROM scratch\nCOPY a /\n").await;
     let warned = "warning: the library of images `ci/wharf` is a part of the context";
     assert_eq!(scene.told(), [warned, "packed"]);
-    for names in ["ci", "**/wharf", "*\n!a"] {
+    for names in ["ci", "**/wharf", "ci/wharf/*", "ci/wharf/**", "*\n!a"] {
         scene.write(".dockerignore", names);
         scene.build("FROM scratch\nCOPY a /\n").await;
         assert_eq!(scene.told(), ["cached"], "{names}");

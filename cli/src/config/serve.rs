@@ -48,7 +48,7 @@ pub(crate) struct Serve {
     pub(crate) gc: Switch,
     /// How long after a collection the next one starts.
     pub(crate) gc_interval: Span,
-    /// How long a blob that no manifest names is kept: longer than any client
+    /// How long a blob that no manifest names is kept: twice what any client
     /// takes from its first blob to its manifest.
     pub(crate) gc_grace: Span,
     /// After what time a manifest goes that has no tag and belongs to nothing

@@ -126,6 +126,32 @@ impl Images {
         })
     }
 
+    /// Reads the manifest that a place names; `None` where it names nothing. Of
+    /// a registry itself, whatever its mirrors have: it says what a push would
+    /// replace.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that can not be told: as [`Images::inspect`] does, but where
+    /// there is none.
+    pub async fn named(&self, place: &Place) -> Result<Option<Manifest>, Error> {
+        let top = match place {
+            Place::Registry(name) => {
+                let own = RegistrySource {
+                    repository: self.client.repository(name.registry(), name.repository()),
+                    name: name.clone(),
+                };
+                own.top().await
+            }
+            _ => self.source(place).await?.top().await,
+        };
+        match top {
+            Ok((_, manifest)) => Ok(Some(manifest)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Copies an image with everything that it points at, and leaves its
     /// digests as they are. Of an index all images are copied unless one
     /// platform was chosen. What points at the image is not copied.

@@ -3,16 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::image::{
-    AT_ONCE, Delivery, End, ErrorKind as ImageErrorKind, Images, Place, PlatformChoice, Sent,
-};
+use ::image::{AT_ONCE, Delivery, End, ErrorKind as ImageErrorKind, Images, Place, Sent};
 use futures_util::StreamExt as _;
 use oci::{Descriptor, Digest};
 
 use super::format::{self, EMPTY, Entry, Written};
-use super::import::{kind_of, warn};
+use super::import::warn;
 use super::inline::InlineCache;
-use super::kind::Kind;
+use super::kind::{Kind, kind};
 use super::{CacheDestination, CacheExtent, CacheFailure, CacheTarget};
 use crate::cache::record::Record;
 use crate::error::{Error, ErrorKind};
@@ -127,11 +125,20 @@ pub(super) async fn export(
 /// Refuses to give a cache the name that an image has: nothing else may lead
 /// to that.
 async fn refuse_image(images: &Images, place: &Place) -> Result<(), Error> {
-    // What can not be read, writing tells of.
-    let Ok(found) = images.inspect(place, &PlatformChoice::All).await else {
-        return Ok(());
+    let manifest = match images.named(place).await {
+        Ok(None) => return Ok(()),
+        Ok(Some(manifest)) => manifest,
+        // Whoever may only write has never seen what is there; and what is no
+        // layout, writing tells of.
+        Err(error) if is_denied(&error) || error.kind() == ImageErrorKind::Invalid => {
+            return Ok(());
+        }
+        Err(error) => {
+            let context = format!("can not look at what `{place}` is, before a cache is put there");
+            return Err(Error::image(context, error));
+        }
     };
-    match kind_of(&found) {
+    match kind(&manifest, b"") {
         Kind::Image | Kind::BuildKitInline => Err(Error::new(
             ErrorKind::Image,
             format!("`{place}` is an image, whose name the cache would take"),
@@ -139,6 +146,11 @@ async fn refuse_image(images: &Images, place: &Place) -> Result<(), Error> {
         .with_hint("give the cache a tag of its own, or remove the image")),
         Kind::Cache | Kind::Newer | Kind::BuildKit | Kind::Other => Ok(()),
     }
+}
+
+fn is_denied(error: &::image::Error) -> bool {
+    let registry = error.registry();
+    registry.is_some_and(|error| error.kind() == client::ErrorKind::Denied)
 }
 
 /// Sends everything of a cache but its manifest.

@@ -197,8 +197,7 @@ async fn look(
     }
 }
 
-/// Finds out what was found.
-pub(super) fn kind_of(found: &Inspected) -> Kind {
+fn kind_of(found: &Inspected) -> Kind {
     kind(&found.manifest, found.config.as_deref().unwrap_or_default())
 }
 

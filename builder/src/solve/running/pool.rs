@@ -71,8 +71,14 @@ impl Sandboxes {
     /// for each.
     pub(crate) async fn close(&self) {
         let idle = std::mem::take(&mut *locked(&self.idle));
+        // One that nobody took.
+        let begun = locked(&self.warming).take();
+        let warm = match begun {
+            Some(begun) => begun.end().await.ok(),
+            None => None,
+        };
         let ended = blocking::run(move || {
-            drop(idle);
+            drop((idle, warm));
             Ok(())
         });
         // What stays, the next build clears up.

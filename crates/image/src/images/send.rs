@@ -40,16 +40,22 @@ pub enum Sent {
 #[derive(Default)]
 pub(crate) struct Sending(Mutex<BTreeMap<Way, Arc<OnceCell<Instant>>>>);
 
-/// How long a blob is taken to stay where it was found, though no manifest
-/// needs it yet: registries that collect spare it for longer.
-const LATELY: Duration = Duration::from_secs(10 * 60);
+/// How long a blob is taken to stay where it was found or sent, though no
+/// manifest needs it yet: most pushes end by then, and to ask again costs
+/// those little that do not.
+const LATELY: Duration = Duration::from_secs(60);
 
 /// Names a blob in a repository: registry, repository and digest.
 type Way = (String, String, Digest);
 
 impl Sending {
     fn turn(&self, blob: &Digest, to: &ImageName) -> Arc<OnceCell<Instant>> {
-        Arc::clone(self.ways().entry(way(blob, to)).or_default())
+        let mut ways = self.ways();
+        let turn = ways.entry(way(blob, to)).or_default();
+        if turn.get().is_some_and(|done| done.elapsed() >= LATELY) {
+            *turn = Arc::default();
+        }
+        Arc::clone(turn)
     }
 
     /// Says whether a blob was found in a repository, or sent there, so lately
@@ -77,8 +83,8 @@ impl Images {
     /// lacks it. Of `to` the registry and the repository count.
     ///
     /// Several may ask for the same at once: one does it, and the others wait
-    /// and find it [`Sent::Present`]. What was found or sent once is not asked
-    /// for again by the same [`Images`] or its clones.
+    /// and find it [`Sent::Present`]. What was found or sent is not asked for
+    /// again for a minute by the same [`Images`] or its clones.
     ///
     /// # Errors
     ///
@@ -209,5 +215,9 @@ mod tests {
         assert!(!sending.is_done(&Digest::sha256(b"another"), &to));
         tokio::time::advance(LATELY).await;
         assert!(!sending.is_done(&blob, &to), "somebody may have removed it");
+        assert!(
+            !sending.turn(&blob, &to).initialized(),
+            "it is asked for again"
+        );
     }
 }
