@@ -125,12 +125,10 @@ impl Place {
         registry: &mut Registry,
         mut add: impl FnMut(&Builder, Spent, &Registry) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        // Whoever makes files pays for those that others have just removed.
         if measure == Measure::Long {
             for builder in builders {
                 builder.forget()?;
             }
-            std::thread::sleep(SETTLED);
         }
         // All have built what is there before it changes.
         if !measure.is_cold() && measure != Measure::LongAgain {
@@ -151,6 +149,11 @@ impl Place {
             }
             if measure.is_cold() || measure == Measure::LongAgain {
                 registry.restore()?;
+            }
+            // Whoever makes files pays for those that others have just removed,
+            // and commands remove some.
+            if measure == Measure::Long {
+                std::thread::sleep(SETTLED);
             }
             let spent = builder.build(&self.task(measure), registry)?;
             add(builder, spent, registry)?;
