@@ -203,16 +203,7 @@ impl Images {
         let label =
             |tag: &Option<Tag>| Label::new(tag.clone(), name_of(from).as_ref()).with(options);
         match to {
-            Place::Registry(name) => {
-                let repository = self.client.repository(name.registry(), name.repository());
-                let name = name.clone();
-                let target = RegistryTarget {
-                    repository,
-                    name,
-                    sending: Arc::clone(&self.sending),
-                };
-                job.run(&target, at_once).await
-            }
+            Place::Registry(name) => job.run(&self.registry_target(name), at_once).await,
             Place::Library(name) => {
                 let library = self.local()?.clone();
                 let blobs = job.plan.blobs.iter().map(|needed| needed.descriptor.digest);
@@ -336,8 +327,17 @@ impl Images {
         &self.client
     }
 
-    pub(crate) fn sending(&self) -> &Arc<Sending> {
+    pub(crate) fn sending(&self) -> &Sending {
         &self.sending
+    }
+
+    /// Gives a repository as a target.
+    pub(crate) fn registry_target(&self, name: &ImageName) -> RegistryTarget {
+        RegistryTarget {
+            repository: self.client.repository(name.registry(), name.repository()),
+            name: name.clone(),
+            sending: Arc::clone(&self.sending),
+        }
     }
 
     pub(crate) async fn source(&self, place: &Place) -> Result<Arc<dyn Source>, Error> {

@@ -125,14 +125,17 @@ pub(super) async fn export(
 /// Refuses to give a cache the name that an image has: nothing else may lead
 /// to that.
 async fn refuse_image(images: &Images, place: &Place) -> Result<(), Error> {
+    // What is no layout yet, or none at all, writing makes one or tells of.
+    if let Place::Layout { directory, .. } = place
+        && !directory.join("index.json").exists()
+    {
+        return Ok(());
+    }
     let manifest = match images.named(place).await {
         Ok(None) => return Ok(()),
         Ok(Some(manifest)) => manifest,
-        // Whoever may only write has never seen what is there; and what is no
-        // layout, writing tells of.
-        Err(error) if is_denied(&error) || error.kind() == ImageErrorKind::Invalid => {
-            return Ok(());
-        }
+        // Whoever may only write has never seen what is there.
+        Err(error) if is_denied(&error) => return Ok(()),
         Err(error) => {
             let context = format!("can not look at what `{place}` is, before a cache is put there");
             return Err(Error::image(context, error));

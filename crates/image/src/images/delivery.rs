@@ -16,7 +16,6 @@ use crate::images::send::Sent;
 use crate::layout::{self, Label, LayoutTarget};
 use crate::place::Place;
 use crate::progress::Silent;
-use crate::registry::RegistryTarget;
 use crate::source::{Child, Pieces, Source};
 use crate::target::{Feed, Target};
 
@@ -46,11 +45,7 @@ impl Images {
     /// when the directory is no layout or can not be written.
     pub async fn delivery(&self, place: &Place) -> Result<Delivery, Error> {
         let target: Box<dyn Target> = match place {
-            Place::Registry(name) => Box::new(RegistryTarget {
-                repository: self.client().repository(name.registry(), name.repository()),
-                name: name.clone(),
-                sending: Arc::clone(self.sending()),
-            }),
+            Place::Registry(name) => Box::new(self.registry_target(name)),
             Place::Layout { directory, tag } => {
                 let label = Label::new(tag.clone(), None);
                 Box::new(LayoutTarget::create(directory, label).await?)

@@ -18,7 +18,6 @@ use crate::images::Images;
 use crate::library::Library;
 use crate::place::Place;
 use crate::progress::Silent;
-use crate::registry::RegistryTarget;
 use crate::source::{Blamed, Child, Pieces, Source};
 use crate::target::{Feed, Target};
 
@@ -102,11 +101,7 @@ impl Images {
         let mut sent = Sent::Present;
         let turn = self.sending().turn(&blob.digest, to);
         turn.get_or_try_init(|| async {
-            let target = RegistryTarget {
-                repository: self.client().repository(to.registry(), to.repository()),
-                name: to.clone(),
-                sending: Arc::clone(self.sending()),
-            };
+            let target = self.registry_target(to);
             sent = self.send_to(blob, from, &target).await?;
             Ok::<_, Error>(Instant::now())
         })

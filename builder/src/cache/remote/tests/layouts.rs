@@ -130,6 +130,12 @@ async fn an_image_keeps_its_name() {
     assert_eq!(after, before);
     let there = |digest: &Digest| layout.join("blobs/sha256").join(digest.hex()).exists();
     assert!(kept.iter().all(there), "the image is whole");
+    // What can not be told is none of ours either.
+    fs_err::write(layout.join("index.json"), "{").expect("writable");
+    let refused = machine.export(&target, &steps).await;
+    assert_eq!(refused.expect_err("no list").kind(), ErrorKind::Image);
+    let after = fs_err::read(layout.join("index.json")).expect("a list");
+    assert_eq!(after, b"{");
 }
 
 fn target_place(layout: &Path) -> ::image::Place {
